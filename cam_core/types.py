@@ -1,0 +1,153 @@
+"""The shapes that travel through the house, and the errors it raises. Imports nothing from `cam_core`.
+
+Letters in shapes: B images, K channels of the layer, h × w its positions, H × W the network's input, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+Images: TypeAlias = Tensor  # (B, 3, H, W) float, normalised
+Activations: TypeAlias = Tensor  # (B, K, h, w) float, a layer's output
+Logits: TypeAlias = Tensor  # (B, C) float
+ClassIndex: TypeAlias = Tensor  # (B,) int64
+Coefficients: TypeAlias = Tensor  # (B, K) float, one weight a channel
+RawMap: TypeAlias = Tensor  # (B, h, w) float, signed, before ReLU
+FloatArray: TypeAlias = npt.NDArray[np.float32]
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called as `progress(done, total)` between batches; it may raise `Cancelled` to stop the work."""
+
+
+class CamError(Exception):
+    """Base of every error that the core raises on purpose: its message is fit to be shown to a user as it is."""
+
+
+class ImageError(CamError, ValueError):
+    """The image cannot be used: not an image, truncated, too large, too small."""
+
+
+class ModelError(CamError, ValueError):
+    """The model is unknown, or is of a kind that class-activation maps do not apply to."""
+
+
+class WeightsError(CamError, ValueError):
+    """The weights cannot be had or do not fit: missing file, wrong shapes, NaN, unsafe pickle, wrong checksum."""
+
+
+class LayerError(CamError, ValueError):
+    """The layer does not exist, or does not yield one feature map (B, K, h, w)."""
+
+
+class TargetError(CamError, ValueError):
+    """The class does not exist."""
+
+
+class MethodError(CamError, ValueError):
+    """The method is unknown, one of its parameters is wrong, or it does not apply to this model and layer."""
+
+
+class DeviceError(CamError, RuntimeError):
+    """The device does not exist or has run out of memory even for one image."""
+
+
+class UnsupportedOperation(MethodError):
+    """The tail contains an operation that the method has no rule for; the message names it."""
+
+
+class Cancelled(CamError):
+    """Raised by a progress callback to stop; never caught by the core."""
+
+
+class Passes(NamedTuple):
+    """Images pushed through each half of the split network: the honest cost of a method."""
+
+    head: int = 0
+    tail: int = 0
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One layer that can be explained. `label` is plain language: "layer4 · 2048 × 7 × 7 · last"."""
+
+    name: str
+    channels: int
+    height: int
+    width: int
+    label: str
+    default: bool = False
+
+
+@dataclass
+class Explanation:
+    """What a method said about one image, and everything needed to have it said again.
+
+    Attributes:
+        map: (h, w), raw and signed, at the layer's own resolution.
+        saliency: (H, W) in [0, 1]: ReLU, bilinear, min-max; zeros where the map is constant or nowhere positive.
+        coefficients: (K,) in the method's own unit, or None where the method has no channel weights.
+        stderr: standard error of the coefficients (K,), or of the map (h, w) where the map is what is estimated.
+        target, label: the explained class.
+        score, probability: its logit and its softmax probability on the unmasked image.
+        evaluations: images pushed through head and tail.
+        warnings: what the reader should know before trusting the map, one sentence each.
+        extras: further arrays by name, such as the optimisation trace of Opti-CAM.
+    """
+
+    method: str
+    model: str
+    layer: str
+    target: int
+    label: str
+    score: float
+    probability: float
+    map: FloatArray
+    saliency: FloatArray
+    coefficients: FloatArray | None = None
+    stderr: FloatArray | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    precision: str = "float32"
+    device: str = "cpu"
+    image_sha256: str = ""
+    seconds: float = 0.0
+    evaluations: Passes = Passes()
+    warnings: tuple[str, ...] = ()
+    extras: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain Python values only (arrays as nested lists): ready for `json.dump`."""
+        plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return plain | {"evaluations": self.evaluations._asdict()}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Explanation:
+        """The inverse of `to_dict`.
+
+        Raises:
+            TypeError: a field is missing or unknown.
+        """
+        values = dict(record)
+        for name in ("map", "saliency", "coefficients", "stderr"):
+            if values.get(name) is not None:
+                values[name] = np.asarray(values[name], dtype=np.float32)
+        values["extras"] = {k: np.asarray(v, dtype=np.float32) for k, v in values.get("extras", {}).items()}
+        values["evaluations"] = Passes(**values.get("evaluations", {}))
+        values["warnings"] = tuple(values.get("warnings", ()))
+        return cls(**values)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    return value
