@@ -1,0 +1,161 @@
+"""Making a network fast to run many times: folded, frozen, channels-last, and batches that survive memory's end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, fx, nn
+
+from cam_core.types import DeviceError
+
+Precision = Literal["float32", "bfloat16", "float64"]
+DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+
+
+def dtype_of(precision: str) -> torch.dtype:
+    """The torch dtype of a precision by name.
+
+    Raises:
+        DeviceError: the name is not one of float32, bfloat16, float64.
+    """
+    if precision not in DTYPES:
+        raise DeviceError(f"unknown precision {precision!r}; there are: {', '.join(DTYPES)}")
+    return DTYPES[precision]
+
+
+def prepare(half: fx.GraphModule, device: torch.device, precision: str) -> fx.GraphModule:
+    """Fold, move and lay out one half of a private copy, in place. Call it after the cut, so that the cut never moves.
+
+    Batch norms that found no convolution to fold into keep float32 parameters in bfloat16: their statistics lose too
+    much otherwise.
+    """
+    fold_batch_norms(half)
+    half.to(device=device, dtype=dtype_of(precision))
+    if precision == "bfloat16":
+        for module in half.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.float()
+    return half.to(memory_format=torch.channels_last)
+
+
+def fold_batch_norms(half: fx.GraphModule) -> None:
+    """Fold every batch norm that directly follows a convolution of which it is the only reader, in place.
+
+    Weights are multiplied in float64 and rounded once. A convolution or batch norm that is called more than once stays
+    as it is.
+    """
+    calls = Counter(str(node.target) for node in half.graph.nodes if node.op == "call_module")
+    for node in list(half.graph.nodes):
+        pair = _foldable(half, node, calls)
+        if pair is None:
+            continue
+        conv, norm = pair
+        source = node.args[0]
+        _fold(conv, norm)
+        rest = _what_follows(norm)
+        if rest is None:
+            node.replace_all_uses_with(source)
+            half.graph.erase_node(node)
+        else:
+            half.set_submodule(str(node.target), rest)
+    half.graph.lint()
+    half.recompile()
+
+
+def _foldable(
+    half: fx.GraphModule, node: fx.Node, calls: Counter[str]
+) -> tuple[nn.Conv2d, nn.modules.batchnorm._BatchNorm] | None:
+    if node.op != "call_module" or len(node.args) != 1 or node.kwargs or calls[str(node.target)] > 1:
+        return None
+    norm = half.get_submodule(str(node.target))
+    source = node.args[0]
+    if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None or norm.running_var is None:
+        return None
+    if not isinstance(source, fx.Node) or source.op != "call_module" or len(source.users) != 1:
+        return None
+    conv = half.get_submodule(str(source.target))
+    # Weight-standardised convolutions recompute their weight at every call: folding would be undone.
+    if type(conv).__name__ not in ("Conv2d", "Conv2dSame") or not isinstance(conv, nn.Conv2d):
+        return None
+    return None if calls[str(source.target)] > 1 else (conv, norm)
+
+
+def _fold(conv: nn.Conv2d, norm: nn.modules.batchnorm._BatchNorm) -> None:
+    assert norm.running_mean is not None and norm.running_var is not None
+    gamma = torch.ones_like(norm.running_var) if norm.weight is None else norm.weight
+    beta = torch.zeros_like(norm.running_mean) if norm.bias is None else norm.bias
+    scale = gamma.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    offset = 0.0 if conv.bias is None else conv.bias.double()
+    weight = conv.weight.double() * scale[:, None, None, None]
+    bias = beta.double() + (offset - norm.running_mean.double()) * scale
+    conv.weight = nn.Parameter(weight.to(conv.weight.dtype), requires_grad=False)
+    conv.bias = nn.Parameter(bias.to(conv.weight.dtype), requires_grad=False)
+
+
+def _what_follows(norm: nn.Module) -> nn.Module | None:
+    """What a batch norm with a built-in activation (timm's `BatchNormAct2d`) still does once it is folded."""
+    activation = getattr(norm, "act", None)
+    if not isinstance(activation, nn.Module) or isinstance(activation, nn.Identity):
+        return None
+    return activation
+
+
+# Elements of one batch's widest tensor; chosen so that a batch stays near the cache on a CPU and fills a GPU.
+_BATCH_ELEMENTS = {"cpu": 1 << 22, "cuda": 1 << 27}
+
+
+def batch_rows(elements_per_row: int, device: torch.device) -> int:
+    """How many rows to try at once, for rows whose widest tensor has `elements_per_row` elements."""
+    budget = _BATCH_ELEMENTS.get(device.type, _BATCH_ELEMENTS["cpu"])
+    return max(1, min(512, budget // max(1, elements_per_row)))
+
+
+def in_batches(
+    function: Callable[[int, int], Tensor],
+    count: int,
+    rows: int,
+    advance: Callable[[int], None] = lambda done: None,
+) -> Tensor:
+    """Concatenate `function(start, stop)` over 0 … count in batches of at most `rows`.
+
+    On out-of-memory the batch halves and the work goes on from where it was.
+
+    Args:
+        function: computes rows start … stop, first dimension stop − start.
+        advance: told after each batch how many rows it had; may raise to stop.
+    Returns:
+        (count, …)
+    Raises:
+        DeviceError: one row alone does not fit.
+    """
+    parts: list[Tensor] = []
+    start = 0
+    while start < count:
+        stop = min(start + rows, count)
+        result = _unless_out_of_memory(function, start, stop)
+        if result is None:
+            if stop - start == 1:
+                raise DeviceError("out of memory even for one image: choose the CPU, a smaller model or a later layer")
+            rows = (stop - start) // 2
+            continue
+        parts.append(result)
+        advance(stop - start)
+        start = stop
+    return torch.cat(parts)
+
+
+def _unless_out_of_memory(function: Callable[[int, int], Tensor], start: int, stop: int) -> Tensor | None:
+    try:
+        return function(start, stop)
+    except (torch.OutOfMemoryError, MemoryError):
+        pass
+    except RuntimeError as error:
+        if "allocate memory" not in str(error) and "out of memory" not in str(error):
+            raise
+    # Outside the except blocks, so that the traceback no longer holds the failed batch's tensors.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None

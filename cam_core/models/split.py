@@ -1,0 +1,316 @@
+"""SplitModel: a classifier cut in two after a layer, so that what varies only the activations runs the tail alone.
+
+    image → f1 (head) → activations → f2 (tail) → logits
+
+`torch.fx` cuts the traced network. Every value that crosses the cut beside the activations (skip connections) is the
+head's *context*, remembered by the SplitModel and expanded to the tail's batch. A network that cannot be traced takes
+one clear, slower path: the layer's output is replaced during a full forward pass of a private copy.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, fx, nn
+
+from cam_core.models.inference import dtype_of, prepare
+from cam_core.models.tracing import TensorValues, Traced, make_safe, private_copy, trace
+from cam_core.types import Activations, CamError, Images, LayerError, Logits, ModelError, Passes
+
+Context = tuple[Tensor, ...]
+
+
+class Halves(Protocol):
+    """What can be run in two steps. Immutable and shared by all users of one (model, layer, precision)."""
+
+    traced: bool
+
+    def head(self, images: Images) -> tuple[Activations, Context]: ...
+
+    def tail(self, acts: Activations, context: Context) -> Logits: ...
+
+
+@dataclass(frozen=True)
+class TracedHalves:
+    """Two `torch.fx` graph modules; the context is every tensor that skips the layer."""
+
+    first: Callable[[Tensor], tuple[Tensor, Context]]
+    second: Callable[..., Tensor]
+    traced: bool = True
+
+    def head(self, images: Images) -> tuple[Activations, Context]:
+        acts, context = self.first(images)
+        return acts, tuple(context)
+
+    def tail(self, acts: Activations, context: Context) -> Logits:
+        return self.second(acts, *context)
+
+
+class HookedHalves:
+    """The path for networks that cannot be traced: each tail pass is a full pass with the layer's output replaced.
+
+    The hook lives on a private copy for the length of one call, behind a lock; the context is the images themselves.
+    """
+
+    traced = False
+
+    def __init__(self, module: nn.Module, layer: str) -> None:
+        self._module = module
+        self._layer = module.get_submodule(layer)
+        self._lock = threading.RLock()
+
+    def head(self, images: Images) -> tuple[Activations, Context]:
+        outputs: list[Any] = []
+        self._forward(images, lambda _module, _inputs, output: outputs.append(output))
+        if not outputs or not isinstance(outputs[-1], Tensor):
+            raise LayerError("the layer is never called, or does not return one tensor")
+        return outputs[-1].clone(), (images,)
+
+    def tail(self, acts: Activations, context: Context) -> Logits:
+        calls = 0
+        (images,) = context
+
+        def count(_module: nn.Module, _inputs: Any, _output: Any) -> None:
+            nonlocal calls
+            calls += 1
+
+        with torch.no_grad():
+            self._forward(images[:1], count)
+        remaining = calls
+
+        def replace(_module: nn.Module, _inputs: Any, _output: Any) -> Tensor | None:
+            nonlocal remaining
+            remaining -= 1
+            # A layer that is called several times is cut after its last call. The clone guards against in-place users.
+            return acts.clone() if remaining == 0 else None
+
+        return self._forward(images, replace)
+
+    def _forward(self, images: Images, hook: Callable[..., Any]) -> Tensor:
+        with self._lock:
+            handle = self._layer.register_forward_hook(hook)
+            try:
+                logits = self._module(images)
+            finally:
+                handle.remove()
+        assert isinstance(logits, Tensor)
+        return logits
+
+
+def build_halves(
+    module: nn.Module,
+    layer: str,
+    sample: Images,
+    *,
+    precision: str = "float32",
+    prepared: bool = True,
+    force_hooks: bool = False,
+) -> Halves:
+    """Cut a private copy of `module` after `layer` and check on `sample` that the halves make the whole.
+
+    Args:
+        layer: any module name; its last call counts.
+        sample: (B, 3, H, W) on the device to run on; one forward pass of it decides what crosses the cut.
+        prepared: fold, freeze and lay out each half; without it `f2(f1(x))` equals the module to the bit.
+        force_hooks: take the untraced path (for tests and comparison).
+    Raises:
+        LayerError: the layer does not exist, is never reached, does not return (B, K, h, w), or does not influence the
+            logits.
+        ModelError: the network does not return logits (B, C).
+    """
+    check_layer_exists(module, layer)
+    with torch.no_grad():
+        halves = None if force_hooks else _traced_halves(module, layer, sample, precision, prepared)
+        halves = halves or _hooked_halves(module, layer, sample, precision, prepared)
+        acts, context = halves.head(sample.to(dtype_of(precision)) if prepared else sample)
+        if acts.ndim != 4:
+            shape = " × ".join(map(str, acts.shape[1:]))
+            raise LayerError(f"the layer {layer!r} yields {shape} values, not channels × height × width")
+        logits = halves.tail(acts, context)
+    if logits.ndim != 2:
+        raise ModelError(f"the network returns {tuple(logits.shape)}, not one row of logits per image")
+    return halves
+
+
+def check_layer_exists(module: nn.Module, layer: str) -> None:
+    """Raises LayerError with near names where `layer` is not a module of `module`."""
+    names = [name for name, _ in module.named_modules() if name]
+    if layer not in names:
+        import difflib
+
+        near = difflib.get_close_matches(layer, names, n=3, cutoff=0.3)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise LayerError(f"the network has no layer {layer!r}{hint}")
+
+
+def _traced_halves(
+    module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool
+) -> TracedHalves | None:
+    try:
+        traced = trace(module)
+        node = traced.outputs.get(traced.module.get_submodule(layer))
+    except CamError:
+        raise
+    except Exception:  # torch.fx raises many kinds of error; each means the same: this network cannot be traced
+        return None
+    if node is None:
+        return None
+    traced.module.to(sample.device)
+    make_safe(traced, node)
+    values = TensorValues(traced)
+    expected = values.run(sample)
+    first, second = _cut(traced, node, values.tensors, layer)
+    halves = TracedHalves(first, second)
+    acts, context = halves.head(sample)
+    if not torch.equal(halves.tail(acts, context), expected):
+        return None
+    if prepared:
+        for half in (first, second):
+            prepare(half, sample.device, precision)
+    return halves
+
+
+def _hooked_halves(module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool) -> HookedHalves:
+    duplicate = private_copy(module).to(sample.device)
+    if prepared:
+        duplicate.to(dtype_of(precision))
+    return HookedHalves(duplicate, layer)
+
+
+def _cut(
+    traced: Traced, node: fx.Node, tensors: set[fx.Node], layer: str
+) -> tuple[fx.GraphModule, fx.GraphModule]:
+    graph = traced.graph
+    after = _descendants(graph.nodes, {node})
+    dependent = _descendants(graph.nodes, {n for n in graph.nodes if n.op == "placeholder"})
+    output = next(n for n in graph.nodes if n.op == "output")
+    if output not in after:
+        raise LayerError(f"the logits do not depend on the layer {layer!r}")
+
+    def crosses(n: fx.Node) -> bool:
+        # Only tensors that depend on the image cross: parameters, sizes and constants are recomputed in the tail, whose
+        # batch may differ from the head's.
+        return n is node or (n not in after and n in dependent and n in tensors)
+
+    tail_nodes, crossing = _needed(output, crosses)
+    context = [n for n in graph.nodes if n in crossing and n is not node]
+    head_nodes, _ = _needed_for([node, *context])
+    head = _subgraph(graph, head_nodes, [], lambda env: (env[node], tuple(env[n] for n in context)))
+    tail = _subgraph(graph, tail_nodes - {output}, [node, *context], lambda env: fx.map_arg(output.args[0], env.get))
+    return fx.GraphModule(traced.module, head), fx.GraphModule(traced.module, tail)
+
+
+def _descendants(nodes: Iterable[fx.Node], roots: set[fx.Node]) -> set[fx.Node]:
+    found = set(roots)
+    for node in nodes:  # in topological order
+        if any(source in found for source in node.all_input_nodes):
+            found.add(node)
+    return found
+
+
+def _needed(output: fx.Node, crosses: Callable[[fx.Node], bool]) -> tuple[set[fx.Node], set[fx.Node]]:
+    """Nodes to compute for `output`, and those at which the search stopped because they cross the cut."""
+    inside: set[fx.Node] = set()
+    crossing: set[fx.Node] = set()
+    pending = [output]
+    while pending:
+        current = pending.pop()
+        if current in inside or current in crossing:
+            continue
+        if crosses(current):
+            crossing.add(current)
+            continue
+        inside.add(current)
+        pending.extend(current.all_input_nodes)
+    return inside, crossing
+
+
+def _needed_for(outputs: list[fx.Node]) -> tuple[set[fx.Node], set[fx.Node]]:
+    inside: set[fx.Node] = set()
+    for output in outputs:
+        inside |= _needed(output, lambda _node: False)[0]
+    return inside, set()
+
+
+def _subgraph(
+    graph: fx.Graph, nodes: set[fx.Node], inputs: list[fx.Node], output: Callable[[dict[fx.Node, fx.Node]], Any]
+) -> fx.Graph:
+    """A new graph of `nodes` in their order, with `inputs` as its placeholders."""
+    part = fx.Graph()
+    env: dict[fx.Node, fx.Node] = {}
+    for position, node in enumerate(inputs):
+        env[node] = part.placeholder(f"crossing_{position}")
+    for node in graph.nodes:
+        if node in nodes and node not in env:
+            env[node] = part.node_copy(node, lambda source: env[source])
+    part.output(output(env))
+    part.lint()
+    return part
+
+
+class SplitModel:
+    """One user's view of a pair of halves: remembers the context of its own image and counts its own passes.
+
+    Cheap to make; the halves behind it are shared. Not to be shared between threads: `fork` one each.
+    """
+
+    def __init__(self, halves: Halves, precision: str = "float32", counter: list[int] | None = None) -> None:
+        self.halves = halves
+        self.precision = precision
+        self.context: Context = ()
+        # float64 stays float64; bfloat16 is for the halves alone, methods compute on float32.
+        self.dtype = torch.float64 if precision == "float64" else torch.float32
+        self._inner = dtype_of(precision)
+        self._counter = [0, 0] if counter is None else counter
+
+    @property
+    def passes(self) -> Passes:
+        """Images pushed through head and tail so far, by this view and its samples."""
+        return Passes(*self._counter)
+
+    def fork(self) -> SplitModel:
+        """A fresh view of the same halves, without context; it counts into the same passes."""
+        return SplitModel(self.halves, self.precision, self._counter)
+
+    def sample(self, index: int) -> SplitModel:
+        """A view whose context is that of image `index` alone: its tail takes any number of rows for that image."""
+        view = self.fork()
+        view.context = tuple(value[index : index + 1] for value in self.context)
+        return view
+
+    def f1(self, images: Images) -> Activations:
+        """The head: (B, 3, H, W) → (B, K, h, w); remembers the context for `f2`."""
+        acts, self.context = self._head(images)
+        return acts.to(self.dtype)
+
+    def f2(self, acts: Activations) -> Logits:
+        """The tail: (B·M, K, h, w) → (B·M, C), rows in the order b0m0, b0m1, …; never writes into `acts`."""
+        return self._tail(acts.to(self._inner), self.context).to(self.dtype)
+
+    def model(self, images: Images) -> Logits:
+        """Head and tail in one: (B, 3, H, W) → (B, C); leaves the remembered context alone."""
+        acts, context = self._head(images)
+        return self._tail(acts, context).to(self.dtype)
+
+    def _head(self, images: Images) -> tuple[Activations, Context]:
+        self._counter[0] += len(images)
+        layout = images.to(self._inner, memory_format=torch.channels_last)
+        return self.halves.head(layout)
+
+    def _tail(self, acts: Activations, context: Context) -> Logits:
+        self._counter[1] += len(acts)
+        return self.halves.tail(acts, tuple(_expanded(value, len(acts)) for value in context))
+
+
+def _expanded(value: Tensor, rows: int) -> Tensor:
+    if len(value) == rows:
+        return value
+    if len(value) == 1:
+        return value.expand(rows, *value.shape[1:])
+    if len(value) == 0 or rows % len(value):
+        raise ValueError(f"a tail batch of {rows} rows does not divide among {len(value)} images")
+    return value.repeat_interleave(rows // len(value), dim=0)

@@ -1,0 +1,178 @@
+"""Tracing a classifier with `torch.fx` so that it can be cut, and making its graph safe to cut.
+
+Knows nothing of layers to explain: it yields a graph, the node behind every module's output, and in-place operations
+rewritten wherever they would write into a value that somebody else still reads.
+"""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+# Modules whose Python control flow depends on shapes or on options that tracing cannot follow.
+_LEAF_NAMES = frozenset(
+    "Conv2dSame BatchNormAct2d DropPath GroupNormAct GroupNorm1Act LayerNormAct LayerNormAct2d FrozenBatchNormAct2d "
+    "MaxPool2dSame AvgPool2dSame ScaledStdConv2d ScaledStdConv2dSame StdConv2d StdConv2dSame CondConv2d "
+    "BlurPool2d MixedConv2d SelectAdaptivePool2d FixedPadding".split()
+)
+
+_OUT_OF_PLACE: dict[Any, Any] = {
+    operator.iadd: operator.add,
+    operator.isub: operator.sub,
+    operator.imul: operator.mul,
+    operator.itruediv: operator.truediv,
+    operator.imatmul: operator.matmul,
+}
+
+# Modules whose output never shares memory with their input: an in-place operation may write into it.
+_FRESH_MODULES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, nn.modules.batchnorm._BatchNorm)
+
+
+class LayerTracer(fx.Tracer):
+    """`torch.fx.Tracer` that also remembers the node holding each module's output (of its last call)."""
+
+    def __init__(self) -> None:
+        super().__init__(autowrap_functions=_timm_functions())
+        self.outputs: dict[nn.Module, Any] = {}
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return type(m).__name__ in _LEAF_NAMES or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        output = super().call_module(m, forward, args, kwargs)
+        self.outputs[m] = output.node if isinstance(output, fx.Proxy) else None
+        return output
+
+
+def _timm_functions() -> tuple[Callable[..., Any], ...]:
+    try:
+        from timm.layers import get_notrace_functions
+    except ImportError:  # timm too old or absent: its networks then take the untraced path
+        return ()
+    return tuple(get_notrace_functions())
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A private copy of the network in evaluation mode, its graph, and the node of every module's output."""
+
+    module: nn.Module
+    graph: fx.Graph
+    outputs: dict[nn.Module, Any]
+
+
+def private_copy(module: nn.Module) -> nn.Module:
+    """A deep copy in evaluation mode, without hooks or gradients: the original is never touched."""
+    duplicate = copy.deepcopy(module).eval()
+    for parameter in duplicate.parameters():
+        parameter.requires_grad_(False)
+        parameter.grad = None
+    return duplicate
+
+
+def trace(module: nn.Module) -> Traced:
+    """Trace a private copy of `module`.
+
+    Raises:
+        Exception: whatever `torch.fx` raises where it cannot follow the forward pass; the caller falls back.
+    """
+    duplicate = private_copy(module)
+    tracer = LayerTracer()
+    graph = tracer.trace(duplicate)
+    return Traced(duplicate, graph, tracer.outputs)
+
+
+def is_inplace(node: fx.Node, module: nn.Module) -> bool:
+    """Whether the node writes into its first argument."""
+    if node.op == "call_module":
+        return bool(getattr(module.get_submodule(str(node.target)), "inplace", False))
+    if node.op == "call_function":
+        name = getattr(node.target, "__name__", "")
+        return node.target in _OUT_OF_PLACE or bool(node.kwargs.get("inplace")) or _has_inplace_name(name)
+    return node.op == "call_method" and _has_inplace_name(str(node.target))
+
+
+def _has_inplace_name(name: str) -> bool:
+    return name.endswith("_") and not name.endswith("__")
+
+
+def make_safe(traced: Traced, crossing: fx.Node) -> None:
+    """Rewrite in place of `traced.graph` what must not happen once the graph is cut at `crossing`.
+
+    In-place operations are replaced wherever they might write into a value that crosses the cut, enters the network, is
+    read again, or shares its memory with another value; elsewhere they stay, because they are faster. `view` becomes
+    `reshape`, since channels-last activations cannot always be viewed.
+    """
+    for node in list(traced.graph.nodes):
+        if node.op == "call_method" and node.target == "view":
+            node.target = "reshape"
+        if is_inplace(node, traced.module) and not _may_stay_inplace(node, traced.module, crossing):
+            _replace_inplace(node, traced)
+    traced.graph.lint()
+
+
+def _may_stay_inplace(node: fx.Node, module: nn.Module, crossing: fx.Node) -> bool:
+    written = node.args[0] if node.args else None
+    if not isinstance(written, fx.Node) or written is crossing or len(written.users) > 1:
+        return False
+    if written.op == "call_module":
+        return isinstance(module.get_submodule(str(written.target)), _FRESH_MODULES)
+    return written.op == "call_function" and written.target in (operator.add, operator.mul, torch.add, torch.mul)
+
+
+def _replace_inplace(node: fx.Node, traced: Traced) -> None:
+    written = node.args[0]
+    if node.op == "call_module":
+        # The flag belongs to the module: a ReLU shared by several calls loses it everywhere.
+        traced.module.get_submodule(str(node.target)).inplace = False
+    elif node.target in _OUT_OF_PLACE:
+        node.target = _OUT_OF_PLACE[node.target]
+    elif node.kwargs.get("inplace"):
+        node.kwargs = {**node.kwargs, "inplace": False}
+    elif node.op == "call_method":
+        node.target = str(node.target)[:-1]
+    else:
+        node.target = _functional_twin(node.target)
+    if isinstance(written, fx.Node):
+        # Whoever read the overwritten value afterwards meant the new one.
+        earlier = _nodes_until(traced.graph, node)
+        written.replace_all_uses_with(node, delete_user_cb=lambda user: user not in earlier)
+
+
+def _nodes_until(graph: fx.Graph, last: fx.Node) -> set[fx.Node]:
+    nodes: set[fx.Node] = set()
+    for node in graph.nodes:
+        nodes.add(node)
+        if node is last:
+            break
+    return nodes
+
+
+def _functional_twin(function: Any) -> Any:
+    name = function.__name__[:-1]
+    for namespace in (torch.nn.functional, torch):
+        if hasattr(namespace, name):
+            return getattr(namespace, name)
+    raise ValueError(f"no out-of-place twin of {function.__name__}")
+
+
+class TensorValues(fx.Interpreter):
+    """Runs the graph once and notes which nodes hold a tensor: only tensors may cross a cut."""
+
+    def __init__(self, traced: Traced) -> None:
+        super().__init__(traced.module, graph=traced.graph)
+        self.tensors: set[fx.Node] = set()
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if isinstance(value, Tensor):
+            self.tensors.add(n)
+        return value
