@@ -41,8 +41,10 @@ class Parameter:
         Raises:
             MethodError: wrong type, out of range, not finite, or not one of the choices.
         """
-        checked = self._typed(value)
-        if self.minimum is not None and checked < self.minimum or self.maximum is not None and checked > self.maximum:
+        checked: bool | int | float | str = self._typed(value)
+        lowest = -math.inf if self.minimum is None else self.minimum
+        highest = math.inf if self.maximum is None else self.maximum
+        if not isinstance(checked, str) and not lowest <= checked <= highest:
             raise MethodError(f"{self.name}={value!r} is out of range ({self.minimum} to {self.maximum})")
         return checked
 

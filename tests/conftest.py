@@ -1,0 +1,62 @@
+"""What every test gets: one thread, fixed seeds, and a skip (or, in CI, a failure) where the machine lacks a part."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NO_BROWSER = f"no browser: none of {', '.join(BROWSERS)} is on PATH"
+SLOW_TIMEOUT = 1200  # seconds, where a slow test names no limit of its own
+
+torch.set_num_threads(1)
+
+
+def find_browser() -> str | None:
+    """The first Chromium or Chrome on PATH."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI", "").lower() == "true"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    no_gpu = pytest.mark.skip(reason="no CUDA device")
+    no_browser = pytest.mark.skip(reason=NO_BROWSER)
+    has_gpu, has_browser = torch.cuda.is_available(), find_browser() is not None
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
+        if item.get_closest_marker("gpu") and not has_gpu:
+            item.add_marker(no_gpu)
+        if item.get_closest_marker("browser") and not has_browser and not in_ci():
+            item.add_marker(no_browser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A missing browser in CI is a fault of the set-up, not a reason to leave the pages untested."""
+    if item.get_closest_marker("browser") and in_ci() and find_browser() is None:
+        pytest.fail(f"{NO_BROWSER}, and CI=true", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """For `playwright.chromium.launch(executable_path=…)`, in tests marked `browser`."""
+    path = find_browser()
+    assert path is not None, NO_BROWSER
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """No test depends on which tests ran before it in the same process."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)

