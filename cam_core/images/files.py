@@ -1,0 +1,153 @@
+"""Read an image file whatever it is, or say in one sentence why not."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from cam_core.types import ImageError
+
+MIN_SIDE: Final = 8
+MAX_PIXELS: Final = 50_000_000
+# Scaling the shorter side up lengthens the other with it: without a bound, 8 × 6,000,000 would become 50 gigapixels.
+MAX_ASPECT: Final = 50
+
+# Formats with decoders fit for strangers' files; Pillow knows others, some of which start foreign programs (EPS).
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM")
+EXTENSIONS: Final = ("jpg", "jpeg", "png", "webp", "avif", "gif", "tif", "tiff", "bmp", "ppm", "pgm")
+
+# EXIF orientation → what turns the stored pixels upright.
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def load_image(source: str | Path | bytes | BinaryIO) -> Image.Image:
+    """An image file as RGB, upright: EXIF rotation applied, first frame of an animation, transparency over white.
+
+    The size is checked before a pixel is decoded. Grey levels of 16 bits keep their full range (0–65535 → 0–255).
+
+    Args:
+        source: a path, the file's bytes, or an open binary file, which is read from its start and left open.
+    Raises:
+        ImageError: no such file, not an image, damaged or cut short, too small, too large, too narrow.
+    """
+    if isinstance(source, str | Path):
+        try:
+            with Path(source).open("rb") as stream:
+                return _decode(stream, Path(source).name)
+        except (OSError, ValueError) as error:
+            if isinstance(error, ImageError):
+                raise
+            raise ImageError(f"{source} cannot be opened: {getattr(error, 'strerror', None) or error}") from None
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _decode(io.BytesIO(source), "the image")
+    name = getattr(source, "name", None)
+    return _decode(source, Path(name).name if isinstance(name, str) else "the image")
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Any PIL image as RGB of 8 bits: transparency over white, 16-bit, 32-bit and float grey scaled, never clipped.
+
+    Raises:
+        ImageError: values that are not finite, or a colour space without a conversion to RGB.
+    """
+    try:
+        image.load()
+        return _to_rgb(image)
+    except ImageError:
+        raise
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"the image (mode {image.mode}) cannot be turned into RGB: {error}; save it as RGB") from error
+
+
+def check_size(size: tuple[int, int], name: str = "the image") -> None:
+    """Refuse what is too small to say anything about, or too large to hold.
+
+    Args:
+        size: (width, height) in pixels.
+    Raises:
+        ImageError: a side below 8 pixels, more than 50 megapixels, or one side over 50 times the other.
+    """
+    width, height = size
+    if min(size) < MIN_SIDE:
+        raise ImageError(f"{name} is {width} × {height} pixels; each side must have at least {MIN_SIDE}")
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{name} is {width} × {height} pixels; at most {MAX_PIXELS // 10**6} megapixels are read: scale it down"
+        )
+    if max(size) > MAX_ASPECT * min(size):
+        raise ImageError(f"{name} is {width} × {height} pixels: too narrow; crop it to at most 1 : {MAX_ASPECT}")
+
+
+def image_digest(image: Image.Image) -> str:
+    """SHA-256 over size and RGB pixels, in hexadecimal: two images that show the same have the same."""
+    rgb = as_rgb(image)
+    return hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode() + rgb.tobytes()).hexdigest()
+
+
+def _decode(stream: BinaryIO, name: str) -> Image.Image:
+    try:
+        with Image.open(stream, formats=_available_formats()) as image:
+            check_size(image.size, name)
+            image.load()
+            # Not ImageOps.exif_transpose: it writes the metadata back, and fails where a camera wrote them badly.
+            turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+            return as_rgb(image if turn is None else image.transpose(turn)).copy()
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        limit = f"at most {MAX_PIXELS // 10**6} megapixels are read: scale it down"
+        raise ImageError(f"{name} is too large; {limit} ({error})") from error
+    except UnidentifiedImageError:
+        raise ImageError(f"{name} is not an image that can be read; known formats: {', '.join(FORMATS)}") from None
+    except Exception as error:  # whatever a decoder raises on a damaged file: there is no common class
+        raise ImageError(f"{name} is damaged or cut short; save it again ({error})") from error
+
+
+@cache
+def _available_formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this build of Pillow can read."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    sixteen_bit = image.mode.startswith("I;16")
+    if sixteen_bit or image.mode in ("I", "F"):
+        return Image.fromarray(_to_8_bit(np.asarray(image), nominal=sixteen_bit)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_8_bit(values: np.ndarray[Any, np.dtype[Any]], nominal: bool) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Grey levels on a scale of their own → 0–255.
+
+    `nominal` 16-bit data use their type's range, so that a dark photo stays dark. Other integers and floats have no
+    range by type: the smallest usual one that holds them all (1, 255, 65535) is taken, or else their own extremes.
+    """
+    grey = values.astype(np.float64)
+    low, high = float(grey.min()), float(grey.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ImageError("the image holds values that are not finite (NaN or infinity); replace them")
+    if nominal:
+        low, high = 0.0, 65535.0
+    else:
+        usual = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
+        low, high = next(((0.0, top) for top in usual if low >= 0 and high <= top), (low, high))
+    return np.rint((grey - low) * (255.0 / (high - low))).astype(np.uint8)
