@@ -1,0 +1,126 @@
+"""Maps as pictures: colours, limits, overlays, colour bars. Plain images in and out, for pages, figures and the shell.
+
+    values = display_values(explanation.map, (448, 448), signed=True)
+    picture = overlay(photo, values, opacity=0.5, colour_map="RdBu_r", limits=limits([values], signed=True))
+
+All colour maps offered are perceptually uniform or, where diverging, symmetric in lightness about a neutral middle, and
+legible to colour-blind readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib import colormaps
+from matplotlib.colors import Colormap
+from PIL import Image
+
+from cam_core import maps
+from cam_core.types import CamError, FloatArray
+
+SEQUENTIAL = ("inferno", "magma", "plasma", "viridis", "cividis")
+"""Colour maps for values from 0 up; the first is the default."""
+
+DIVERGING = ("RdBu_r", "PuOr_r", "BrBG_r", "coolwarm")
+"""Colour maps for signed values, whose middle is 0; the first is the default."""
+
+Pixels = npt.NDArray[np.uint8]
+Limits = tuple[float, float]
+
+
+class ColourMapError(CamError, ValueError):
+    """The colour map is not one of those offered."""
+
+
+def display_values(raw: FloatArray, size: tuple[int, int], *, signed: bool = False) -> FloatArray:
+    """What of a raw map is drawn: ReLU unless signed, then bilinear (align_corners=False) to `size`.
+
+    Args:
+        raw: (h, w), signed.
+        size: (H, W) of the picture.
+    Returns:
+        (H, W) float32 in the map's own unit.
+    """
+    values = torch.from_numpy(np.ascontiguousarray(raw, dtype=np.float32))[None]
+    return maps.upsample(values if signed else values.relu(), size)[0].numpy()
+
+
+def limits(values: Sequence[FloatArray], *, signed: bool = False) -> Limits:
+    """The common range of one or several maps: (min, max), or (−m, m) with m = max |value| where signed.
+
+    One map gives its own scale, several a shared one. (0, 0) for no map at all.
+    """
+    if not values:
+        return 0.0, 0.0
+    low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
+    if not signed:
+        return low, high
+    largest = max(abs(low), abs(high))
+    return -largest, largest
+
+
+def colourise(values: FloatArray, colour_map: str = SEQUENTIAL[0], limits: Limits = (0.0, 1.0)) -> Pixels:
+    """(H, W) numbers → (H, W, 3) RGB, `limits` at the two ends of the colour map.
+
+    Values beyond the limits take the colour of the nearer end. Where the limits coincide, there is no scale: everything
+    takes the lowest colour of a sequential map and the neutral middle of a diverging one.
+
+    Raises:
+        ColourMapError: not one of `SEQUENTIAL` and `DIVERGING`.
+    """
+    table = _colour_map(colour_map)
+    low, high = limits
+    if high > low:
+        unit = (np.asarray(values, dtype=np.float64) - low) / (high - low)
+    else:
+        unit = np.full(np.shape(values), 0.5 if colour_map in DIVERGING else 0.0)
+    return np.asarray(table(unit.clip(0, 1), bytes=True)[..., :3], dtype=np.uint8)
+
+
+def overlay(
+    image: Image.Image,
+    values: FloatArray,
+    opacity: float = 0.5,
+    colour_map: str = SEQUENTIAL[0],
+    limits: Limits = (0.0, 1.0),
+) -> Image.Image:
+    """Blend a colourised map over a photo: (1 − opacity) · photo + opacity · colours.
+
+    Args:
+        image: any size; the map is stretched over all of it, so pass the frame that the network saw.
+        values: (h, w), such as `Explanation.saliency`, or `display_values` of `Explanation.map`.
+        opacity: 0 shows the photo alone, 1 the map alone.
+    Returns:
+        RGB, of the size of `image`.
+    Raises:
+        ColourMapError: not one of `SEQUENTIAL` and `DIVERGING`.
+        ValueError: opacity outside [0, 1].
+    """
+    if not 0 <= opacity <= 1:
+        raise ValueError(f"opacity {opacity} is out of range (0 to 1)")
+    size = (image.height, image.width)
+    if values.shape != size:
+        values = display_values(values, size, signed=True)
+    colours = Image.fromarray(colourise(values, colour_map, limits))
+    return Image.blend(image.convert("RGB"), colours, opacity)
+
+
+def colour_bar(colour_map: str, width: int = 256, height: int = 12) -> Image.Image:
+    """The colour map itself, lowest value at the left: (width × height) pixels, RGB."""
+    row = np.linspace(0, 1, width, dtype=np.float32)
+    return Image.fromarray(colourise(np.tile(row, (height, 1)), colour_map))
+
+
+def colour_stops(colour_map: str, count: int = 9) -> list[str]:
+    """`count` evenly spaced colours, lowest value first, as "#rrggbb": for a gradient drawn elsewhere."""
+    row = colourise(np.linspace(0, 1, count, dtype=np.float32)[None], colour_map)[0]
+    return ["#{:02x}{:02x}{:02x}".format(*colour) for colour in row]
+
+
+def _colour_map(name: str) -> Colormap:
+    if name not in SEQUENTIAL + DIVERGING:
+        raise ColourMapError(f"unknown colour map {name!r}; there are: {', '.join(SEQUENTIAL + DIVERGING)}")
+    return colormaps[name]

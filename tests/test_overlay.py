@@ -1,0 +1,118 @@
+"""Pictures of maps: colours, limits and blending, checked against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from matplotlib import colormaps
+from PIL import Image
+
+from cam_core import maps
+from cam_core.overlay import (
+    DIVERGING,
+    SEQUENTIAL,
+    ColourMapError,
+    colour_bar,
+    colour_stops,
+    colourise,
+    display_values,
+    limits,
+    overlay,
+)
+from cam_core.types import CamError
+
+SIGNED = np.array([[-2.0, 0.0], [1.0, 4.0]], dtype=np.float32)
+
+
+def rgb(name: str, position: float) -> list[int]:
+    return [int(channel) for channel in colormaps[name](position, bytes=True)[:3]]
+
+
+@pytest.mark.parametrize("name", SEQUENTIAL + DIVERGING)
+def test_colourise_puts_the_limits_at_the_ends(name: str) -> None:
+    pixels = colourise(np.array([[3.0, 7.0]], dtype=np.float32), name, limits=(3.0, 7.0))
+    assert pixels.dtype == np.uint8 and pixels.shape == (1, 2, 3)
+    assert pixels[0].tolist() == [rgb(name, 0.0), rgb(name, 1.0)]
+
+
+def test_colourise_takes_the_nearer_end_beyond_the_limits() -> None:
+    pixels = colourise(np.array([[-9.0, 9.0]], dtype=np.float32), "viridis", limits=(0.0, 1.0))
+    assert pixels[0].tolist() == [rgb("viridis", 0.0), rgb("viridis", 1.0)]
+
+
+def test_zero_is_neutral_in_a_diverging_map() -> None:
+    pixels = colourise(SIGNED, "RdBu_r", limits=limits([SIGNED], signed=True))
+    assert pixels[0, 1].tolist() == rgb("RdBu_r", 0.5)
+    assert pixels[0, 0].tolist() == rgb("RdBu_r", 0.25)
+
+
+def test_a_constant_map_has_no_scale() -> None:
+    zeros = np.zeros((2, 2), dtype=np.float32)
+    assert (colourise(zeros, "inferno", limits=(0.0, 0.0)) == rgb("inferno", 0.0)).all()
+    assert (colourise(zeros, "PuOr_r", limits=(0.0, 0.0)) == rgb("PuOr_r", 0.5)).all()
+
+
+def test_sequential_maps_grow_steadily_lighter() -> None:
+    for name in SEQUENTIAL:
+        light = colourise(np.linspace(0, 1, 64, dtype=np.float32)[None], name)[0] @ [0.2126, 0.7152, 0.0722]
+        assert (np.diff(light) > -0.5).all(), name
+
+
+def test_limits_own_and_shared() -> None:
+    small = np.array([[0.5, 1.0]], dtype=np.float32)
+    assert limits([small]) == (0.5, 1.0)
+    assert limits([small, SIGNED]) == (-2.0, 4.0)
+    assert limits([small, SIGNED], signed=True) == (-4.0, 4.0)
+    assert limits([]) == (0.0, 0.0)
+
+
+def test_display_values_are_what_the_saliency_is_made_of() -> None:
+    """Own scale, positive: the picture shows `Explanation.saliency` to the bit."""
+    raw = torch.randn(7, 7, generator=torch.Generator().manual_seed(1))
+    values = display_values(raw.numpy(), (64, 48))
+    low, high = limits([values])
+    np.testing.assert_allclose((values - low) / (high - low), maps.saliency(raw[None], (64, 48))[0], atol=1e-6)
+
+
+def test_display_values_keep_the_sign_where_asked() -> None:
+    assert display_values(SIGNED, (2, 2)).tolist() == [[0.0, 0.0], [1.0, 4.0]]
+    assert display_values(SIGNED, (2, 2), signed=True).tolist() == SIGNED.tolist()
+
+
+def test_overlay_blends() -> None:
+    photo = Image.new("RGB", (2, 2), (100, 100, 100))
+    ones = np.ones((2, 2), dtype=np.float32)
+    top = np.array(rgb("inferno", 1.0))
+    assert (np.asarray(overlay(photo, ones, opacity=0.0)) == 100).all()
+    assert (np.asarray(overlay(photo, ones, opacity=1.0)) == top).all()
+    half = np.asarray(overlay(photo, ones, opacity=0.5)).astype(float)
+    np.testing.assert_allclose(half, np.broadcast_to(0.5 * 100 + 0.5 * top, (2, 2, 3)), atol=1)
+
+
+def test_overlay_stretches_the_map_over_the_photo() -> None:
+    photo = Image.new("L", (40, 20), 0)
+    picture = overlay(photo, np.array([[0.0, 1.0]], dtype=np.float32), opacity=1.0, colour_map="viridis")
+    assert picture.size == (40, 20) and picture.mode == "RGB"
+    assert picture.getpixel((0, 10)) == tuple(rgb("viridis", 0.0))
+    assert picture.getpixel((39, 10)) == tuple(rgb("viridis", 1.0))
+
+
+def test_overlay_refuses_an_impossible_opacity() -> None:
+    with pytest.raises(ValueError, match=r"opacity 1\.5 is out of range"):
+        overlay(Image.new("RGB", (2, 2)), SIGNED, opacity=1.5)
+
+
+def test_unknown_colour_map_is_named_and_the_known_are_listed() -> None:
+    with pytest.raises(ColourMapError, match=r"unknown colour map 'jet'; there are: inferno") as caught:
+        colourise(SIGNED, "jet")
+    assert isinstance(caught.value, CamError)
+
+
+def test_colour_bar_and_stops_run_from_low_to_high() -> None:
+    bar = colour_bar("magma", width=100, height=5)
+    assert bar.size == (100, 5)
+    assert (bar.getpixel((0, 0)), bar.getpixel((99, 4))) == (tuple(rgb("magma", 0.0)), tuple(rgb("magma", 1.0)))
+    stops = colour_stops("magma", 5)
+    assert len(stops) == 5
+    assert stops[0] == "#{:02x}{:02x}{:02x}".format(*rgb("magma", 0.0))
