@@ -1,0 +1,91 @@
+"""The masked-input engine: score one image under many masks, in batches that fit, no mask twice.
+
+Shared by every method and metric that scores masked images. Memory is bounded by the batch, not by the number of masks:
+masks are built when their batch comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from cam_core import maps
+from cam_core.models.inference import batch_rows, in_batches
+from cam_core.models.split import SplitModel
+from cam_core.types import Images
+
+Score = Literal["logit", "probability"]
+MaskRows = Callable[[int, int], Tensor]
+"""`rows(start, stop)` → masks (stop − start, H, W) in [0, 1]."""
+
+# A network's widest tensor is some multiple of its input plane: ResNet-50's first stage holds 16 planes of it.
+_PLANES = 16
+
+
+def class_score(logits: Tensor, target: Tensor | int, score: str = "logit") -> Tensor:
+    """(B, C) → (B,): logit or softmax probability of the target class, one class or one a row."""
+    index = torch.as_tensor(target, device=logits.device).expand(len(logits))
+    values = logits.softmax(1) if score == "probability" else logits
+    return values.gather(1, index[:, None])[:, 0]
+
+
+def masked_scores(
+    net: SplitModel,
+    image: Images,
+    rows: MaskRows,
+    count: int,
+    target: Tensor | int,
+    *,
+    fill: Tensor | float = 0.0,
+    score: str = "logit",
+    advance: Callable[[int], None] = lambda done: None,
+) -> Tensor:
+    """Score `image` under each mask: f(fill + (image − fill) · mask).
+
+    Args:
+        image: (1, 3, H, W).
+        count: number of masks that `rows` can build.
+        fill: what a masked pixel becomes, broadcastable to the image; 0 is the mean colour of the normalised input.
+    Returns:
+        (count,) logits or probabilities of the target.
+    """
+    background = torch.as_tensor(fill, dtype=image.dtype, device=image.device)
+    difference = image - background
+
+    def evaluate(start: int, stop: int) -> Tensor:
+        masks = rows(start, stop)[:, None].to(image.dtype)
+        return class_score(net.model(background + difference * masks), target, score)
+
+    with torch.no_grad():
+        return in_batches(evaluate, count, image_rows(image), advance)
+
+
+def image_rows(image: Tensor) -> int:
+    """How many images of this size to push through the whole network at once."""
+    return batch_rows(_PLANES * image.shape[-2] * image.shape[-1], image.device)
+
+
+def tail_rows(acts: Tensor) -> int:
+    """How many activation tensors (·, K, h, w) of this size to push through the tail at once."""
+    return batch_rows(acts[0].numel(), acts.device)
+
+
+def distinct_channels(acts: Tensor) -> tuple[Tensor, Tensor]:
+    """Channels that yield different masks: constant channels all become one all-zero mask.
+
+    Args:
+        acts: (K, h, w).
+    Returns:
+        (D, h, w) distinct channels, and (K,) the index of each channel's representative among them.
+    """
+    canonical = torch.where(maps.is_constant(acts)[:, None, None], torch.zeros_like(acts), acts)
+    distinct, inverse = torch.unique(canonical.flatten(1), dim=0, return_inverse=True)
+    return distinct.view(-1, *acts.shape[1:]), inverse
+
+
+def channel_masks(channels: Tensor, size: tuple[int, int]) -> MaskRows:
+    """Masks n(up(A_k)) of Score-CAM and its family, built batch by batch from channels (D, h, w)."""
+    return lambda start, stop: maps.normalise(maps.upsample(channels[start:stop], size))

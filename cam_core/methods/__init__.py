@@ -1,0 +1,19 @@
+"""One file a method; importing it here registers it. The order is the order of every picker and table."""
+
+from cam_core.methods import (  # noqa: I001, F401  (the order is the registry's)
+    cam,
+    grad_cam,
+    grad_cam_plus_plus,
+    xgrad_cam,
+    hires_cam,
+    layer_cam,
+    score_cam,
+    ablation_cam,
+    eigen_cam,
+    lift_cam,
+    random_map,
+    fake_cam,
+)
+from cam_core.methods.registry import METHODS, Method, Parameter, Result, method
+
+__all__ = ["METHODS", "Method", "Parameter", "Result", "method"]

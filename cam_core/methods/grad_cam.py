@@ -1,0 +1,32 @@
+"""Grad-CAM: weight each channel by the mean gradient of the class score."""
+
+from __future__ import annotations
+
+from cam_core.methods.gradients import class_gradient
+from cam_core.methods.registry import method
+from cam_core.models.split import SplitModel
+from cam_core.run import Run
+from cam_core.types import Activations, ClassIndex, Coefficients, Images
+
+
+@method(
+    "grad-cam",
+    title="Grad-CAM",
+    paper="Selvaraju et al. 2017, arXiv:1610.02391, eq. 1",
+    formula="w_k = mean_ij g_k",
+    cost="one forward and backward pass of the tail",
+    fails="Averaging gradients over positions loses where they act; misleading at early layers.",
+    unit="logits per unit of activation",
+    claim="Generalises CAM to any differentiable tail.",
+)
+def grad_cam(net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run) -> Coefficients:
+    """w_k = mean over (i, j) of d y_c / d A_k(i, j).
+
+    Args:
+        net: its tail `f2` maps activations (B, K, h, w) to logits (B, C).
+        acts: (B, K, h, w), the layer's output.
+        target: (B,) int64, the explained class.
+    Returns:
+        (B, K), logits per unit of activation, signed.
+    """
+    return class_gradient(net, acts, target).mean(dim=(2, 3))

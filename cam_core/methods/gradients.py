@@ -1,0 +1,25 @@
+"""The gradient of the class score with respect to the activations, shared by the gradient methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from cam_core.masked import class_score
+from cam_core.models.split import SplitModel
+from cam_core.types import Activations, ClassIndex, Logits
+
+
+def class_gradient(net: SplitModel, acts: Activations, target: ClassIndex) -> Activations:
+    """g = d y_c / d A: (B, K, h, w), one forward and one backward pass of the tail."""
+    return score_gradient(net, acts, lambda logits: class_score(logits, target))
+
+
+def score_gradient(net: SplitModel, acts: Activations, score: Callable[[Logits], Tensor]) -> Activations:
+    """The gradient (B, K, h, w) of any per-sample score (B,) of the logits (B, C)."""
+    acts = acts.detach().requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(score(net.f2(acts)).sum(), acts)
+    return gradient

@@ -1,0 +1,218 @@
+"""Classifier: a network with what an explanation needs to know of it — labels, preprocessing, layers — never modified."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from cam_core.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from cam_core.models.devices import resolve_device
+from cam_core.models.layers import inspect_layers
+from cam_core.models.split import Halves, SplitModel, build_halves, check_layer_exists
+from cam_core.types import Images, LayerInfo, ModelError, TargetError
+
+# Each entry is a private copy of the network: enough to compare two layers or two precisions without rebuilding.
+_CACHED_SPLITS = 3
+
+
+class Prediction(NamedTuple):
+    """One class with the network's belief in it."""
+
+    index: int
+    label: str
+    logit: float
+    probability: float
+
+
+class Classifier:
+    """Any torch image classifier, ready to be explained.
+
+    The module is never modified, frozen, folded or moved: all work happens on private copies, made when a layer is
+    first explained and kept for the few layers used last.
+
+    Args:
+        module: maps images (B, 3, H, W) to logits (B, C).
+        name: how explanations refer to it.
+        labels: one name per class; "class 0" … where omitted.
+        preprocessing: overrides input_size, mean and std.
+        input_size: (H, W) after cropping.
+        mean, std: (3,), of the input normalisation, for pixels in [0, 1].
+        layers: curated (module name, plain-language label) pairs in order; found by inspection where omitted.
+        default_layer: the layer explained where none is named; the last convolutional one where omitted.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+    Raises:
+        ModelError: the network has no convolutional layer, or does not map images to logits.
+        LayerError: a named layer does not exist.
+        DeviceError: the device does not exist.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        labels: Sequence[str] | None = None,
+        input_size: tuple[int, int] = (224, 224),
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        *,
+        name: str = "custom",
+        preprocessing: Preprocessing | None = None,
+        layers: Sequence[tuple[str, str]] | None = None,
+        default_layer: str | None = None,
+        device: str | torch.device = "auto",
+    ) -> None:
+        self.module = module
+        self.name = name
+        self.preprocessing = preprocessing or Preprocessing(
+            input_size=input_size, resize=max(input_size) * 256 // 224, mean=tuple(mean), std=tuple(std)
+        )
+        self.device = resolve_device(str(device))
+        self._curated = None if layers is None else list(layers)
+        self._default_layer = default_layer
+        for layer in [layer for layer, _ in layers or ()] + ([default_layer] if default_layer else []):
+            check_layer_exists(module, layer)
+        self._labels = None if labels is None else list(labels)
+        self._layers: list[LayerInfo] | None = None
+        self._splits: OrderedDict[tuple[str, str, bool], Halves] = OrderedDict()
+        self._lock = threading.RLock()
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(H, W) that the network sees."""
+        return self.preprocessing.input_size
+
+    @property
+    def layers(self) -> list[LayerInfo]:
+        """The layers worth offering, from input to output, with their shapes; exactly one is the default."""
+        with self._lock:
+            if self._layers is None:
+                self._layers = self._inspect()
+            return self._layers
+
+    @property
+    def default_layer(self) -> str:
+        """The name of the layer explained where none is named."""
+        return self._default_layer or next(layer.name for layer in self.layers if layer.default)
+
+    @property
+    def labels(self) -> list[str]:
+        """One name per class."""
+        with self._lock:
+            if self._labels is None:
+                classes = self.logits(torch.zeros(1, 3, *self.input_size)).shape[1]
+                self._labels = [f"class {index}" for index in range(classes)]
+            return self._labels
+
+    def preprocess(self, image: Image.Image) -> Tensor:
+        """PIL image → (3, H, W) float32, resized, cropped, normalised."""
+        return self.preprocessing.tensor(image)
+
+    def logits(self, images: Images, precision: str = "float32") -> Tensor:
+        """(B, 3, H, W) → (B, C) on the classifier's device, without gradients."""
+        with torch.no_grad():
+            return self.split(self.default_layer, precision).model(images.to(self.device))
+
+    def predict(self, image: Image.Image | Tensor, top: int | None = 5) -> list[Prediction]:
+        """The `top` most probable classes of one image, most probable first; all of them for None."""
+        logits = self.logits(self.as_batch(image))[0].double().cpu()
+        probabilities = logits.softmax(0)
+        order = probabilities.argsort(descending=True)[:top].tolist()
+        return [Prediction(i, self.labels[i], float(logits[i]), float(probabilities[i])) for i in order]
+
+    def as_batch(self, image: Image.Image | Tensor) -> Images:
+        """A PIL image, or a normalised tensor (3, H, W) or (1, 3, H, W), as (1, 3, H, W) on the device.
+
+        Raises:
+            ValueError: a tensor of another shape, or with NaN or infinite values.
+        """
+        if isinstance(image, Image.Image):
+            return self.preprocess(image)[None].to(self.device)
+        batch = image[None] if image.ndim == 3 else image
+        if batch.ndim != 4 or batch.shape[:2] != (1, 3):
+            raise ValueError(f"an image tensor must be (3, H, W) or (1, 3, H, W), not {tuple(image.shape)}")
+        if not torch.isfinite(batch).all():
+            raise ValueError("the image tensor contains NaN or infinite values")
+        return batch.to(self.device)
+
+    def resolve_target(self, target: int | str | None, logits: Tensor) -> int:
+        """The class index meant by an index, a label, or None (the largest of `logits` (C,)).
+
+        Raises:
+            TargetError: out of range, or no label of that name (near ones are named).
+        """
+        if target is None:
+            return int(logits.argmax())
+        if isinstance(target, str):
+            return self._labelled(target)
+        if isinstance(target, bool) or not isinstance(target, int | np.integer):
+            raise TargetError(f"target {target!r} is neither a class index nor a label")
+        if not 0 <= target < len(logits):
+            raise TargetError(f"target {target} is out of range for {len(logits)} classes (0–{len(logits) - 1})")
+        return int(target)
+
+    def _labelled(self, label: str) -> int:
+        lowered = [entry.lower() for entry in self.labels]
+        if label in self.labels:
+            return self.labels.index(label)
+        if label.lower() in lowered:
+            return lowered.index(label.lower())
+        import difflib
+
+        near = difflib.get_close_matches(label.lower(), lowered, n=3, cutoff=0.5)
+        hint = f"; near: {', '.join(near)}" if near else ""
+        raise TargetError(f"no class is called {label!r}{hint}")
+
+    def split(self, layer: str | None = None, precision: str = "float32", *, force_hooks: bool = False) -> SplitModel:
+        """A fresh view of the network cut after `layer`. The halves behind it are cached and shared.
+
+        Args:
+            force_hooks: take the path for networks that cannot be traced.
+        Raises:
+            LayerError: see `cam_core.models.split.build_halves`.
+        """
+        key = (layer or self.default_layer, precision, force_hooks)
+        with self._lock:
+            if key not in self._splits:
+                self._splits[key] = self._build(*key)
+                while len(self._splits) > _CACHED_SPLITS:
+                    self._splits.popitem(last=False)
+            self._splits.move_to_end(key)
+            return SplitModel(self._splits[key], precision)
+
+    def _build(self, layer: str, precision: str, force_hooks: bool) -> Halves:
+        # Any image will do; noise, unlike zeros, tells apart two graphs that differ.
+        noise = torch.randn(1, 3, *self.input_size, generator=torch.Generator().manual_seed(0)).to(self.device)
+        return build_halves(self.module, layer, noise, precision=precision, force_hooks=force_hooks)
+
+    def _inspect(self) -> list[LayerInfo]:
+        names = None if self._curated is None else [name for name, _ in self._curated]
+        shapes = inspect_layers(self.module, self.input_size, names)
+        if not shapes:
+            raise ModelError(
+                f"{self.name} has no layer that yields a feature map (channels × height × width): "
+                "class-activation maps need a convolutional layer"
+            )
+        default = self._default_layer or _last_spatial(shapes)
+        if default not in [shape[0] for shape in shapes]:
+            shapes += inspect_layers(self.module, self.input_size, [default])
+        plain = dict(self._curated or ())
+        return [
+            LayerInfo(name, k, h, w, _describe(name, plain.get(name, ""), (k, h, w)), name == default)
+            for name, k, h, w in shapes
+        ]
+
+
+def _last_spatial(shapes: Sequence[tuple[str, int, int, int]]) -> str:
+    spatial = [name for name, _, height, width in shapes if height * width > 1]
+    return spatial[-1] if spatial else shapes[-1][0]
+
+
+def _describe(name: str, plain: str, shape: tuple[int, int, int]) -> str:
+    parts = [name, " × ".join(map(str, shape)), plain]
+    return " · ".join(part for part in parts if part)

@@ -1,0 +1,92 @@
+"""What kind of tail a cut network has: whether it is pooling and one linear layer, for which closed forms exist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+from cam_core.models.split import Halves, TracedHalves
+from cam_core.types import MethodError
+
+_POOLS = (functional.adaptive_avg_pool2d, torch.mean)
+_PASSIVE = (torch.flatten, functional.dropout, torch.squeeze)
+_PASSIVE_METHODS = ("flatten", "squeeze", "contiguous", "reshape")
+
+
+@dataclass(frozen=True)
+class PooledLinear:
+    """y = W · mean(A) + b."""
+
+    weight: Tensor  # (C, K)
+    bias: Tensor | None  # (C,)
+
+
+def pooled_linear(halves: Halves) -> PooledLinear:
+    """The weights of a tail that is global average pooling and one linear layer.
+
+    Raises:
+        MethodError: the tail is something else; the message names the first thing that stands in the way.
+    """
+    if not isinstance(halves, TracedHalves) or not isinstance(halves.second, fx.GraphModule):
+        raise MethodError("the network cannot be traced, so its tail cannot be shown to be pooling and a linear layer")
+    tail = halves.second
+    pooled, linear = False, None
+    for node in tail.graph.nodes:
+        if node.op in ("placeholder", "output", "get_attr"):
+            continue
+        kind = _kind(tail, node)
+        if kind == "pool" and not pooled and linear is None:
+            pooled = True
+        elif kind == "linear" and pooled and linear is None:
+            linear = tail.get_submodule(str(node.target))
+        elif kind != "passive":
+            raise MethodError(f"the tail is not pooling and one linear layer: {_name(tail, node)} stands in the way")
+    if not isinstance(linear, nn.Linear):
+        raise MethodError("the tail is not pooling and one linear layer: it has no linear layer after a pooling")
+    return PooledLinear(linear.weight, linear.bias)
+
+
+def is_pooled_linear(halves: Halves) -> bool:
+    """Whether `pooled_linear` would succeed."""
+    try:
+        pooled_linear(halves)
+    except MethodError:
+        return False
+    return True
+
+
+def _kind(tail: fx.GraphModule, node: fx.Node) -> str:
+    if node.op == "call_module":
+        return _module_kind(tail.get_submodule(str(node.target)))
+    if node.op == "call_function" and node.target in _POOLS or node.op == "call_method" and node.target == "mean":
+        return "pool" if _pools_everything(node) else "other"
+    if node.op == "call_function" and node.target in _PASSIVE:
+        return "passive"
+    return "passive" if node.op == "call_method" and node.target in _PASSIVE_METHODS else "other"
+
+
+def _module_kind(module: nn.Module) -> str:
+    if isinstance(module, nn.Linear):
+        return "linear"
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        return "pool" if module.output_size in (1, (1, 1)) else "other"
+    if type(module).__name__ == "SelectAdaptivePool2d":  # timm: pooling of a chosen kind, and a flatten
+        return "pool" if str(getattr(module, "pool_type", "")) in ("avg", "fast") else "other"
+    return "passive" if isinstance(module, nn.Dropout | nn.Identity | nn.Flatten) else "other"
+
+
+def _pools_everything(node: fx.Node) -> bool:
+    if node.target is functional.adaptive_avg_pool2d:
+        size = node.args[1] if len(node.args) > 1 else node.kwargs.get("output_size")
+        return size in (1, (1, 1), [1, 1])
+    dims = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
+    return isinstance(dims, list | tuple) and sorted(int(str(d)) % 4 for d in dims) == [2, 3]
+
+
+def _name(tail: fx.GraphModule, node: fx.Node) -> str:
+    if node.op == "call_module":
+        return f"{node.target} ({type(tail.get_submodule(str(node.target))).__name__})"
+    return getattr(node.target, "__name__", str(node.target))
