@@ -150,4 +150,5 @@ def _to_8_bit(values: np.ndarray[Any, np.dtype[Any]], nominal: bool) -> np.ndarr
     else:
         usual = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
         low, high = next(((0.0, top) for top in usual if low >= 0 and high <= top), (low, high))
-    return np.rint((grey - low) * (255.0 / (high - low))).astype(np.uint8)
+    span = (high - low) or 1.0  # a constant outside the usual ranges: black
+    return np.rint((grey - low) * (255.0 / span)).astype(np.uint8)

@@ -1,0 +1,343 @@
+"""Every kind of file that someone will upload: read right, or refused in one sentence."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from cam_core.images import SAMPLES, as_rgb, check_size, image_digest, load_image
+from cam_core.types import CamError, ImageError
+
+RAMP = np.linspace(0, 255, 32, dtype=np.uint8)[None].repeat(16, axis=0)  # (16, 32), dark left, bright right
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
+    """A PNG written by hand: depths and sizes that Pillow would not write."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def levels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image).astype(int)
+
+
+@pytest.fixture
+def photo() -> bytes:
+    return SAMPLES[0].path.read_bytes()
+
+
+# Sources
+
+
+def test_path_string_bytes_and_file_give_the_same_image(photo: bytes) -> None:
+    path = SAMPLES[0].path
+    with path.open("rb") as stream:
+        images = [load_image(path), load_image(str(path)), load_image(photo), load_image(stream)]
+        assert not stream.closed
+    assert len({image_digest(image) for image in images}) == 1
+    assert all(type(image) is Image.Image and image.mode == "RGB" for image in images)
+
+
+def test_file_is_read_from_its_start_wherever_it_stands(photo: bytes) -> None:
+    stream = io.BytesIO(photo)
+    stream.read()
+    assert load_image(stream).size == load_image(stream).size == (800, 600)
+
+
+def test_stream_that_cannot_seek(photo: bytes) -> None:
+    class Pipe(io.RawIOBase):
+        def __init__(self) -> None:
+            self.inner = io.BytesIO(photo)
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            return self.inner.readinto(buffer)
+
+    assert load_image(io.BufferedReader(Pipe())).size == (800, 600)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "words"), [("missing.jpg", "No such file"), (".", "directory"), ("a\0b", "null")])
+def test_path_that_cannot_be_opened(tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(ImageError, match=words):
+        load_image(tmp_path / name)
+
+
+# What is not an image
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"hello", b"%PDF-1.7\n", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\xff\xd8\xff", bytes(5000)],
+    ids=["empty", "text", "pdf", "svg", "jpeg start", "zeros"],
+)
+def test_not_an_image(data: bytes) -> None:
+    with pytest.raises(ImageError, match=r"not an image that can be read|damaged"):
+        load_image(data)
+
+
+def test_message_names_the_file_and_the_known_formats(tmp_path: Path) -> None:
+    path = tmp_path / "letter.jpg"
+    path.write_text("Dear reader")
+    with pytest.raises(ImageError, match=r"^letter\.jpg is not an image .* JPEG, PNG"):
+        load_image(path)
+
+
+def test_postscript_is_refused_unread() -> None:
+    """Pillow hands EPS to an external interpreter."""
+    with pytest.raises(ImageError, match="not an image that can be read"):
+        load_image(encoded(Image.new("RGB", (20, 20)), "EPS"))
+
+
+def test_truncated_jpeg(photo: bytes) -> None:
+    with pytest.raises(ImageError, match=r"damaged or cut short.*truncated"):
+        load_image(photo[: len(photo) // 2])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM"])
+def test_damage_anywhere_is_an_image_or_an_image_error(kind: str) -> None:
+    whole = encoded(Image.fromarray(RAMP), kind)
+    generator = np.random.default_rng(0)
+    outcomes = set()
+    for _ in range(150):
+        broken = bytearray(whole)
+        for position in generator.integers(len(broken), size=3):
+            broken[position] = generator.integers(256)
+        try:
+            outcomes.add(load_image(bytes(broken[: generator.integers(len(broken) // 2, len(broken) + 1)])).mode)
+        except ImageError as error:
+            outcomes.add(type(error).__name__)
+    assert "ImageError" in outcomes
+    assert outcomes <= {"RGB", "ImageError"}
+
+
+# Size
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 100), (100, 7)])
+def test_too_small(size: tuple[int, int]) -> None:
+    with pytest.raises(ImageError, match=f"{size[0]} × {size[1]} pixels; each side must have at least 8"):
+        load_image(encoded(Image.new("RGB", size), "PNG"))
+
+
+def test_eight_pixels_are_enough() -> None:
+    assert load_image(encoded(Image.new("RGB", (8, 8)), "PNG")).size == (8, 8)
+
+
+def test_bomb_is_refused_without_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = png(30_000, 30_000, 1, 0, bytes(30_000 * (1 + 30_000 // 8)))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _image: pytest.fail("decoded"))
+    assert len(bomb) < 200_000
+    with pytest.raises(ImageError, match="too large; at most 50 megapixels"):
+        load_image(bomb)
+
+
+@pytest.mark.parametrize("action", ["ignore", "error"])
+@pytest.mark.parametrize("size", [(8_000, 6_251), (12_000, 9_000)], ids=["below Pillow's limit", "above its warning"])
+def test_limit_is_ours_not_that_of_pillow(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], action: Literal["ignore", "error"]
+) -> None:
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _image: pytest.fail("decoded"))
+    with warnings.catch_warnings():
+        warnings.simplefilter(action, Image.DecompressionBombWarning)
+        with pytest.raises(ImageError, match="at most 50 megapixels"):
+            load_image(png(*size, 1, 0, b""))
+
+
+def test_size_at_the_limits() -> None:
+    check_size((8_000, 6_250))
+    check_size((400, 8))
+    with pytest.raises(ImageError, match="401 × 8 pixels: too narrow"):
+        check_size((401, 8))
+
+
+def test_errors_are_cam_errors_and_value_errors() -> None:
+    assert issubclass(ImageError, CamError)
+    assert issubclass(ImageError, ValueError)
+
+
+# Modes and depths
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP", "GIF"])
+def test_grey(kind: str) -> None:
+    image = load_image(encoded(Image.fromarray(RAMP), kind, **({"lossless": True} if kind == "WEBP" else {})))
+    assert (np.asarray(image) == RAMP[..., None]).all()
+
+
+def test_cmyk_jpeg_has_its_colours() -> None:
+    red = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
+    assert np.abs(levels(load_image(encoded(red, "JPEG", quality=95))) - [255, 0, 0]).max() <= 4
+
+
+@pytest.mark.parametrize("top", [65535, 4095])
+def test_16_bit_grey_keeps_the_full_range_and_clips_nothing(top: int) -> None:
+    values = np.linspace(0, top, 32).astype(">u2")[None].repeat(16, axis=0)
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    tiff = encoded(Image.fromarray(values.astype("<u2")), "TIFF")
+    for data in (png(32, 16, 16, 0, rows), tiff):
+        assert (levels(load_image(data)) == np.rint(values / 257)[..., None]).all()
+
+
+def test_16_bit_colour() -> None:
+    values = np.stack([np.linspace(0, 65535, 32), np.full(32, 65535), np.zeros(32)], axis=1).astype(">u2")
+    rows = (b"\0" + values.tobytes()) * 16
+    assert np.abs(levels(load_image(png(32, 16, 16, 2, rows)))[5] - values / 257).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("scale", "low"), [(1.0, 0.0), (255.0, 0.0), (65535.0, 0.0), (2e6, 0.0), (40.0, -20.0)], ids=str
+)
+def test_float_tiff_is_scaled_by_its_values(scale: float, low: float) -> None:
+    values = (RAMP / 255 * scale + low).astype(np.float32)
+    assert np.abs(levels(load_image(encoded(Image.fromarray(values), "TIFF"))) - RAMP[..., None]).max() <= 1
+
+
+@pytest.mark.parametrize("top", [255, 65535, 10**9])
+def test_32_bit_integers_are_scaled_by_their_values(top: int) -> None:
+    values = np.rint(RAMP / 255 * top).astype(np.int32)
+    assert np.abs(levels(load_image(encoded(Image.fromarray(values), "TIFF"))) - RAMP[..., None]).max() <= 1
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_float_tiff_with_values_that_are_not_finite(bad: float) -> None:
+    values = RAMP.astype(np.float32)
+    values[3, 4] = bad
+    with pytest.raises(ImageError, match="not finite"):
+        load_image(encoded(Image.fromarray(values), "TIFF"))
+
+
+def test_constant_images_stay_what_they_are() -> None:
+    assert (np.asarray(load_image(encoded(Image.new("RGB", (9, 9), (7, 8, 9)), "PNG"))) == [7, 8, 9]).all()
+    flat = Image.fromarray(np.full((9, 9), -3.0, np.float32))
+    assert len(np.unique(np.asarray(load_image(encoded(flat, "TIFF"))))) == 1
+
+
+def test_palette() -> None:
+    colours = Image.fromarray(np.stack([RAMP, 255 - RAMP, RAMP // 2], axis=2))
+    palette = colours.quantize(32)
+    assert np.asarray(load_image(encoded(palette, "PNG"))).tolist() == np.asarray(palette.convert("RGB")).tolist()
+
+
+def test_alpha_is_laid_over_white() -> None:
+    pixels = np.zeros((16, 16, 4), np.uint8)
+    pixels[:, :, 0], pixels[:, 8:, 3], pixels[:, :4, 3] = 200, 255, 128
+    seen = levels(load_image(encoded(Image.fromarray(pixels), "PNG")))
+    assert (seen[:, 8:] == [200, 0, 0]).all()
+    assert (seen[:, 4:8] == 255).all()
+    assert np.abs(seen[:, :4] - [227, 127, 127]).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["LA", "P", "RGB", "L"])
+def test_transparency_in_other_modes_is_white_too(mode: str) -> None:
+    if mode == "LA":
+        data = encoded(Image.merge("LA", [Image.new("L", (9, 9), 10), Image.new("L", (9, 9), 0)]), "PNG")
+    else:
+        data = encoded(Image.new(mode, (9, 9)), "PNG", transparency=(0, 0, 0) if mode == "RGB" else 0)
+    assert (np.asarray(load_image(data)) == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_animation_gives_its_first_frame(kind: str) -> None:
+    first, second = Image.new("RGB", (20, 20), "red"), Image.new("RGB", (20, 20), "blue")
+    data = encoded(first, kind, save_all=True, append_images=[second])
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.n_frames == 2  # type: ignore[attr-defined]
+    assert np.abs(levels(load_image(data)) - [255, 0, 0]).max() <= 4
+
+
+def test_mode_without_a_way_to_rgb_is_named() -> None:
+    with pytest.raises(ImageError, match=r"mode La.* save it as RGB"):
+        as_rgb(Image.new("LA", (20, 20)).convert("La"))
+
+
+def test_as_rgb_leaves_rgb_alone_and_speaks_of_damage(photo: bytes) -> None:
+    image = Image.new("RGB", (9, 9))
+    assert as_rgb(image) is image
+    with pytest.raises(ImageError, match="truncated"):
+        as_rgb(Image.open(io.BytesIO(photo[:20_000])))
+
+
+# Rotation
+
+CORNERS = {("top", "left"): 40, ("top", "right"): 90, ("bottom", "left"): 150, ("bottom", "right"): 220}
+OPPOSITE = {"top": "bottom", "bottom": "top", "left": "right", "right": "left"}
+# The EXIF standard's own words: where the stored row 0 and the stored column 0 belong on the picture.
+ORIENTATIONS = dict(
+    enumerate("top left,top right,bottom right,bottom left,left top,right top,right bottom,left bottom".split(","), 1)
+)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_exif_rotation(orientation: int, kind: str) -> None:
+    row_side, column_side = ORIENTATIONS[orientation].split()
+    turned = row_side in ("left", "right")
+    width, height = (48, 32) if not turned else (32, 48)  # of what is stored
+    stored = np.zeros((height, width), np.uint8)
+    for last_row in (False, True):
+        for last_column in (False, True):
+            sides = (
+                OPPOSITE[row_side] if last_row else row_side,
+                OPPOSITE[column_side] if last_column else column_side,
+            )
+            rows = slice(height // 2, None) if last_row else slice(height // 2)
+            columns = slice(width // 2, None) if last_column else slice(width // 2)
+            stored[rows, columns] = CORNERS[(sides[1], sides[0]) if turned else sides]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    seen = levels(load_image(encoded(Image.fromarray(stored), kind, exif=exif)))[..., 0]
+    assert seen.shape == (32, 48)
+    for (vertical, horizontal), level in CORNERS.items():
+        row, column = (4 if vertical == "top" else 28), (4 if horizontal == "left" else 44)
+        assert abs(seen[row, column] - level) <= 3
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_badly_written_metadata_do_not_spoil_a_good_photo() -> None:
+    """A tag of a type that it must not have: rewriting the metadata fails, reading the orientation does not."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A], exif[0x010F] = 6, 72.0, "maker"
+    data = encoded(Image.new("RGB", (40, 20)), "JPEG", exif=exif)
+    start = data.index(b"Exif\0\0") + 6
+    generator = np.random.default_rng(0)
+    for _ in range(300):
+        broken = bytearray(data)
+        broken[start + generator.integers(10, len(exif.tobytes()) - 6)] = generator.integers(256)
+        assert load_image(bytes(broken)).size in ((20, 40), (40, 20))
+
+
+# Digest
+
+
+def test_digest_depends_on_every_pixel_and_on_the_size() -> None:
+    image = Image.new("RGB", (32, 16))
+    other = image.copy()
+    other.putpixel((31, 15), (0, 0, 1))
+    digests = {image_digest(image), image_digest(other), image_digest(Image.new("RGB", (16, 32)))}
+    assert len(digests) == 3
+    assert all(len(digest) == 64 for digest in digests)
+
+
+def test_digest_is_of_what_is_seen() -> None:
+    assert image_digest(Image.fromarray(RAMP)) == image_digest(Image.fromarray(RAMP).convert("RGB"))
