@@ -9,15 +9,15 @@ one clear, slower path: the layer's output is replaced during a full forward pas
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, fx, nn
 
-from cam_core.models.inference import dtype_of, prepare
+from cam_core.models.inference import DTYPES, dtype_of, prepare
 from cam_core.models.tracing import TensorValues, Traced, make_safe, private_copy, trace
 from cam_core.types import Activations, CamError, Images, LayerError, Logits, ModelError, Passes
 
@@ -33,21 +33,30 @@ class Halves(Protocol):
 
     def tail(self, acts: Activations, context: Context) -> Logits: ...
 
+    def tail_in(self, dtype: torch.dtype) -> Halves:
+        """The same weights in another dtype, for what needs more digits; only its tail is run. Made once, and kept."""
+        ...
 
-@dataclass(frozen=True)
+
 class TracedHalves:
     """Two `torch.fx` graph modules; the context is every tensor that skips the layer."""
 
-    first: Callable[[Tensor], tuple[Tensor, Context]]
-    second: Callable[..., Tensor]
-    traced: bool = True
+    traced = True
+
+    def __init__(self, first: fx.GraphModule, second: fx.GraphModule) -> None:
+        self.first, self.second = first, second
+        self._in_dtype = _OncePerDtype(lambda dtype: TracedHalves(first, copy.deepcopy(second).to(dtype)))
 
     def head(self, images: Images) -> tuple[Activations, Context]:
         acts, context = self.first(images)
         return acts, tuple(context)
 
     def tail(self, acts: Activations, context: Context) -> Logits:
-        return self.second(acts, *context)
+        logits: Logits = self.second(acts, *context)
+        return logits
+
+    def tail_in(self, dtype: torch.dtype) -> Halves:
+        return self._in_dtype(dtype)
 
 
 class HookedHalves:
@@ -62,6 +71,10 @@ class HookedHalves:
         self._module = module
         self._layer = module.get_submodule(layer)
         self._lock = threading.RLock()
+        self._in_dtype = _OncePerDtype(lambda dtype: HookedHalves(private_copy(module).to(dtype), layer))
+
+    def tail_in(self, dtype: torch.dtype) -> Halves:
+        return self._in_dtype(dtype)
 
     def head(self, images: Images) -> tuple[Activations, Context]:
         outputs: list[Any] = []
@@ -99,6 +112,21 @@ class HookedHalves:
                 handle.remove()
         assert isinstance(logits, Tensor)
         return logits
+
+
+class _OncePerDtype:
+    """Builds halves per dtype at first use and keeps them."""
+
+    def __init__(self, build: Callable[[torch.dtype], Halves]) -> None:
+        self._build = build
+        self._built: dict[torch.dtype, Halves] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, dtype: torch.dtype) -> Halves:
+        with self._lock:
+            if dtype not in self._built:
+                self._built[dtype] = self._build(dtype)
+            return self._built[dtype]
 
 
 def build_halves(
@@ -280,6 +308,13 @@ class SplitModel:
         """A view whose context is that of image `index` alone: its tail takes any number of rows for that image."""
         view = self.fork()
         view.context = tuple(value[index : index + 1] for value in self.context)
+        return view
+
+    def tail_in(self, dtype: torch.dtype) -> SplitModel:
+        """This view with the tail, and the context, in another dtype: float64 where float32 loses too many digits."""
+        precision = next(name for name, kind in DTYPES.items() if kind == dtype)
+        view = SplitModel(self.halves.tail_in(dtype), precision, self._counter)
+        view.context = tuple(value.to(dtype) for value in self.context)
         return view
 
     def f1(self, images: Images) -> Activations:

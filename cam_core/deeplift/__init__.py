@@ -1,0 +1,112 @@
+"""DeepLIFT (Rescale) contributions of activations to a logit, through any tail.
+
+Shrikumar, Greenside & Kundaje 2017, arXiv:1704.02685. No module is touched: a `TorchFunctionMode` gives nonlinear
+functions their multipliers while the tail runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cam_core.deeplift.rules import RuleMode
+from cam_core.masked import class_score
+from cam_core.models.split import SplitModel
+from cam_core.types import Activations, ClassIndex
+
+# Float32 carries seven digits: where contributions cancel to a part in ten thousand, too few are left for the sum.
+_WORST_CANCELLATION = 1e4
+_WORST_GAP = 1e-4
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What each activation contributed to the change in logit from the reference to the input.
+
+    Attributes:
+        values: (B, K, h, w), logits, signed.
+        delta: (B,) y_c(A) − y_c(reference).
+        gap: (B,) Σ values − delta, the failure of summation-to-delta: rounding, where every rule is complete.
+        cancellation: (B,) Σ |values| / |delta|.
+        warnings: one sentence a sample, or "".
+    """
+
+    values: Activations
+    delta: Tensor
+    gap: Tensor
+    cancellation: Tensor
+    warnings: tuple[str, ...]
+
+
+def contributions(
+    net: SplitModel,
+    acts: Activations,
+    reference: Activations,
+    target: ClassIndex,
+    *,
+    captum_max_pool: bool = False,
+) -> Contributions:
+    """Rescale contributions of `acts` against `reference`, in float32, and again in float64 where digits run out.
+
+    Args:
+        net: only its tail is run, with the context of the images that `acts` (B, K, h, w) come from.
+        reference: (B, K, h, w).
+        target: (B,) int64.
+        captum_max_pool: Captum's rule for max-pooling instead of the complete one, for comparison.
+    Raises:
+        UnsupportedOperation: the tail holds an operation without a rule; it is named.
+    """
+    tail = net.tail_in(torch.float32) if net.precision == "bfloat16" else net
+    result = _contributions(tail, acts, reference, target, captum_max_pool)
+    poor = _lost_digits(result)
+    if not bool(poor.any()) or acts.dtype == torch.float64:
+        return result
+    return _merge(result, _contributions(net.tail_in(torch.float64), acts, reference, target, captum_max_pool), poor)
+
+
+def _contributions(
+    net: SplitModel, acts: Activations, reference: Activations, target: ClassIndex, captum_max_pool: bool
+) -> Contributions:
+    acts, reference = acts.detach().to(net.dtype), reference.detach().to(net.dtype)
+    with torch.no_grad(), RuleMode(captum_max_pool=captum_max_pool) as recorder:
+        before = class_score(net.f2(reference), target)
+    tape = recorder.tape
+    leaf = acts.clone().requires_grad_()
+    with torch.enable_grad():
+        with RuleMode(tape, captum_max_pool):
+            logits = net.f2(leaf)
+        after = class_score(logits, target)
+        (multipliers,) = torch.autograd.grad(after.sum(), leaf)
+    values = multipliers * (acts - reference)
+    delta = after.detach() - before
+    total = values.flatten(1).sum(1)
+    magnitude = values.flatten(1).abs().sum(1)
+    cancellation = magnitude / delta.abs().clamp_min(torch.finfo(delta.dtype).tiny)
+    return Contributions(values, delta, total - delta, cancellation, ("",) * len(acts))
+
+
+def _lost_digits(result: Contributions) -> Tensor:
+    relative = result.gap.abs() / result.delta.abs().clamp_min(torch.finfo(result.delta.dtype).tiny)
+    unfit = ~torch.isfinite(result.values).flatten(1).all(1)
+    return (result.cancellation > _WORST_CANCELLATION) | (relative > _WORST_GAP) | unfit
+
+
+def _merge(single: Contributions, double: Contributions, poor: Tensor) -> Contributions:
+    """Take the float64 result for the samples that need it alone, so that no sample depends on its neighbours."""
+
+    def choose(one: Tensor, two: Tensor) -> Tensor:
+        return torch.where(poor.view(-1, *[1] * (one.ndim - 1)), two.to(one.dtype), one)
+
+    warnings = tuple(
+        f"Contributions cancel to one part in {float(ratio):.0e} here, so they were computed in float64." if bad else ""
+        for bad, ratio in zip(poor.tolist(), double.cancellation, strict=True)
+    )
+    return Contributions(
+        choose(single.values, double.values),
+        choose(single.delta, double.delta),
+        choose(single.gap, double.gap),
+        choose(single.cancellation, double.cancellation),
+        warnings,
+    )

@@ -1,0 +1,218 @@
+"""Which rule each torch function gets: a mode that reads the reference's values first and swaps in multipliers next.
+
+Two passes over the same tail. The first, on the reference, writes every rule's inputs and outputs to a tape; the second,
+on the activations, reads them back in the same order and builds the graph whose gradients are DeepLIFT's multipliers.
+Nothing is attached to any module, so nothing is left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from cam_core.deeplift.functions import CaptumMaxPool, MaxPool, PoolWindow, Product, Rescale
+from cam_core.types import UnsupportedOperation
+
+ELEMENTWISE = frozenset(
+    "relu relu6 leaky_relu elu celu selu silu gelu sigmoid logsigmoid tanh hardtanh hardswish hardsigmoid hardshrink "
+    "softplus softsign softshrink mish prelu exp expm1 log log1p sqrt rsqrt reciprocal square abs pow clamp clip "
+    "clamp_min clamp_max tanhshrink threshold erf".split()
+)
+
+# Operations that are linear in whichever of their arguments varies, provided that only one does.
+LINEAR = frozenset(
+    "conv1d conv2d conv3d conv_transpose2d linear batch_norm add sub subtract radd rsub neg negative positive cat concat "
+    "concatenate stack flatten unflatten reshape view view_as permute transpose t movedim moveaxis swapaxes squeeze "
+    "unsqueeze expand expand_as repeat repeat_interleave contiguous clone to float double half bfloat16 type_as mean sum "
+    "avg_pool1d avg_pool2d adaptive_avg_pool1d adaptive_avg_pool2d dropout dropout2d feature_dropout alpha_dropout "
+    "stochastic_depth getitem select narrow chunk split tensor_split unbind interpolate upsample pad roll flip rot90 "
+    "pixel_shuffle pixel_unshuffle channel_shuffle unfold addmm matmul bmm mm einsum baddbmm detach_ get identity cumsum "
+    "index_select native_batch_norm".split()
+)
+
+MULTIPLY = frozenset("mul multiply rmul".split())
+DIVIDE = frozenset("div divide truediv true_divide rtruediv".split())
+MAX_POOL = frozenset(["max_pool2d", "max_pool2d_with_indices"])
+
+
+def plain_name(function: Callable[..., Any]) -> str:
+    """`torch.Tensor.__iadd__`, `add_` and `torch.add` are all "add"."""
+    name = getattr(function, "__name__", str(function)).strip("_")
+    inplace = {"iadd": "add", "isub": "sub", "imul": "mul", "idiv": "div", "itruediv": "div", "ipow": "pow"}
+    return inplace.get(name, name)
+
+
+class RuleMode(TorchFunctionMode):
+    """Runs the tail with rules in place of nonlinear functions; `tape` is None while it is being recorded.
+
+    Args:
+        tape: what an earlier pass on the reference recorded, or None to record one.
+        captum_max_pool: use Captum's max-pool rule, which is not complete.
+    """
+
+    def __init__(self, tape: list[tuple[Tensor, ...]] | None = None, captum_max_pool: bool = False) -> None:
+        super().__init__()
+        self._reading = tape is not None
+        self.tape: list[tuple[Tensor, ...]] = list(reversed(tape)) if tape is not None else []
+        self._max_pool = CaptumMaxPool if captum_max_pool else MaxPool
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        name = plain_name(func)
+        if name in ELEMENTWISE:
+            return self._elementwise(func, args, kwargs)
+        if name in MULTIPLY and _two_tensors(args):
+            return self._product(args[0], args[1])
+        if name in DIVIDE and len(args) > 1 and isinstance(args[1], Tensor):
+            return self._quotient(name, args[0], args[1])
+        if name in MAX_POOL:
+            return self._pool(args, kwargs)
+        composite = _COMPOSITES.get(name)
+        if composite is not None:
+            with self:
+                return composite(*args, **kwargs)
+        return self._pass_through(func, name, args, kwargs)
+
+    def _pass_through(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name not in LINEAR or _varying(args, kwargs) > 1 and name in _BILINEAR:
+            out = func(*args, **kwargs)
+            if _requires_grad(out):
+                raise UnsupportedOperation(
+                    f"DeepLIFT has no rule for the operation {name!r} in this tail: choose a later layer, or a method "
+                    "that needs no rule, such as grad-cam or shap-cam"
+                )
+            return out
+        return func(*args, **kwargs)
+
+    def _elementwise(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        value, rest = args[0], args[1:]
+        kwargs.pop("inplace", None)
+        function = _out_of_place(func)
+
+        def operation(x: Tensor) -> Tensor:
+            result = function(x, *rest, **kwargs)
+            assert isinstance(result, Tensor)
+            return result
+
+        if not self._reading:
+            out = operation(value)
+            self.tape.append((value, out))
+            return out
+        reference, reference_out = self.tape.pop()
+        if not value.requires_grad:
+            return operation(value)
+        result = Rescale.apply(value, operation, reference, reference_out)  # type: ignore[no-untyped-call]
+        assert isinstance(result, Tensor)
+        return result
+
+    def _product(self, a: Tensor, b: Tensor) -> Tensor:
+        if not self._reading:
+            self.tape.append((a, b))
+            return a * b
+        a_reference, b_reference = self.tape.pop()
+        if not (a.requires_grad and b.requires_grad):
+            return a * b
+        result = Product.apply(a, b, a_reference, b_reference)  # type: ignore[no-untyped-call]
+        assert isinstance(result, Tensor)
+        return result
+
+    def _quotient(self, name: str, a: Any, b: Tensor) -> Tensor:
+        """a / b as a · (1 / b): two operations that have rules."""
+        over, under = (b, a) if name == "rtruediv" else (a, b)
+        with self:
+            if not isinstance(under, Tensor):
+                return over * (1 / under)
+            return torch.reciprocal(under) * over
+
+    def _pool(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        value = given.pop("input")
+        if given.get("return_indices"):
+            raise UnsupportedOperation("DeepLIFT has no rule for max-pooling that returns indices")
+        window = PoolWindow(**given)
+        if not self._reading:
+            self.tape.append((value,))
+        else:
+            (reference,) = self.tape.pop()
+            if value.requires_grad:
+                result = self._max_pool.apply(value, reference.expand_as(value), window)  # type: ignore[no-untyped-call]
+                assert isinstance(result, Tensor)
+                return result
+        return torch.nn.functional.max_pool2d(value, **window.arguments)
+
+
+def _out_of_place(func: Callable[..., Any]) -> Callable[..., Any]:
+    name = getattr(func, "__name__", "")
+    if not name.endswith("_") or name.endswith("__"):
+        return func
+    for namespace in (torch.nn.functional, torch, Tensor):
+        if hasattr(namespace, name[:-1]):
+            twin: Callable[..., Any] = getattr(namespace, name[:-1])
+            return twin
+    raise UnsupportedOperation(f"DeepLIFT knows no out-of-place form of {name!r}")
+
+
+def _layer_norm(
+    value: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Mean, product with itself, 1/√ and product: each has a rule, so the whole is complete."""
+    dims = tuple(range(-len(tuple(normalized_shape)), 0))
+    centred = value - value.mean(dims, keepdim=True)
+    variance = (centred * centred).mean(dims, keepdim=True)
+    out = centred * torch.rsqrt(variance + eps)
+    out = out if weight is None else out * weight
+    return out if bias is None else out + bias
+
+
+def _group_norm(
+    value: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    grouped = value.reshape(len(value), num_groups, -1)
+    out = _layer_norm(grouped, grouped.shape[2:], eps=eps).reshape(value.shape)
+    shape = (1, -1) + (1,) * (value.ndim - 2)
+    out = out if weight is None else out * weight.view(shape)
+    return out if bias is None else out + bias.view(shape)
+
+
+def _softmax(value: Tensor, dim: int = -1, **_: Any) -> Tensor:
+    """exp and a quotient. No shift by the maximum: it would differ between input and reference and break the rules."""
+    exponential = torch.exp(value)
+    return exponential / exponential.sum(dim=dim, keepdim=True)
+
+
+def _adaptive_max_pool2d(value: Tensor, output_size: Any, return_indices: bool = False) -> Tensor:
+    height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
+    if return_indices or value.shape[2] % height or value.shape[3] % width:
+        raise UnsupportedOperation("DeepLIFT has a rule for adaptive max-pooling only where its windows are all alike")
+    return torch.nn.functional.max_pool2d(value, (value.shape[2] // height, value.shape[3] // width))
+
+
+_COMPOSITES: dict[str, Callable[..., Tensor]] = {
+    "layer_norm": _layer_norm,
+    "group_norm": _group_norm,
+    "softmax": _softmax,
+    "adaptive_max_pool2d": _adaptive_max_pool2d,
+}
+
+_BILINEAR = frozenset("matmul bmm mm einsum addmm baddbmm linear conv1d conv2d conv3d".split())
+
+
+def _two_tensors(args: tuple[Any, ...]) -> bool:
+    return len(args) > 1 and isinstance(args[0], Tensor) and isinstance(args[1], Tensor)
+
+
+def _varying(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    return sum(isinstance(a, Tensor) and a.requires_grad for a in (*args, *kwargs.values()))
+
+
+def _requires_grad(out: Any) -> bool:
+    if isinstance(out, Tensor):
+        return out.requires_grad
+    return isinstance(out, list | tuple) and any(_requires_grad(entry) for entry in out)
