@@ -1,0 +1,56 @@
+"""What is required, what was tested and what is explained are three files that must not drift apart."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+
+
+def requirements(name: str) -> dict[str, Requirement]:
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    found = [Requirement(line) for line in lines if line.strip() and not line.startswith(("#", "-"))]
+    return {canonicalize_name(entry.name): entry for entry in found}
+
+
+NEEDED = requirements("requirements.txt") | requirements("requirements-dev.txt")
+TESTED = requirements("constraints.txt")
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_every_requirement_has_a_lower_bound_and_a_tested_version_above_it(name: str) -> None:
+    assert [bound.operator for bound in NEEDED[name].specifier] == [">="]
+    (tested,) = TESTED[name].specifier
+    assert tested.operator == "=="
+    assert NEEDED[name].specifier.contains(tested.version)
+
+
+def test_constraints_fit_other_machines() -> None:
+    """No addresses, no local builds, and nothing of what torch itself pins per platform."""
+    for name, entry in TESTED.items():
+        assert entry.url is None
+        assert "+" not in str(entry.specifier)
+        assert not name.startswith(("nvidia-", "cuda-", "triton"))
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_every_requirement_has_its_reason(name: str) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.split("## Dependencies")[1].splitlines() if line.startswith("|")]
+    named = {canonicalize_name(word) for row in rows for word in re.split(r"[,\s]+", row.strip()) if word}
+    assert name in named
+
+
+def test_app_listens_on_this_machine_only_and_hides_tracebacks() -> None:
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert config["server"]["address"] == "127.0.0.1"
+    assert config["server"]["headless"] is True
+    assert config["server"]["enableXsrfProtection"] is config["server"]["enableCORS"] is True
+    assert config["client"]["showErrorDetails"] == "none"
+    assert config["browser"]["gatherUsageStats"] is False
