@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from matplotlib import colormaps
 from matplotlib.colors import Colormap
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from cam_core import maps
 from cam_core.types import CamError, FloatArray
@@ -29,6 +29,7 @@ DIVERGING = ("RdBu_r", "PuOr_r", "BrBG_r", "coolwarm")
 
 Pixels = npt.NDArray[np.uint8]
 Limits = tuple[float, float]
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
 class ColourMapError(CamError, ValueError):
@@ -106,6 +107,38 @@ def overlay(
         values = display_values(values, size, signed=True)
     colours = Image.fromarray(colourise(values, colour_map, limits))
     return Image.blend(image.convert("RGB"), colours, opacity)
+
+
+def close_up(image: Image.Image, box: Box, side: int) -> Image.Image:
+    """The frame that the network sees, cut from the original, so that it is shown sharper than the network has it.
+
+    Args:
+        box: `Preprocessing.box(image.size)`; beyond the image it is black.
+        side: length in pixels of the longer side of the picture.
+    """
+    left, top, right, bottom = (round(edge) for edge in box)
+    frame = image.convert("RGB").crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+    scale = side / max(frame.size)
+    size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+    return frame.resize(size, Image.Resampling.LANCZOS)
+
+
+def framed(image: Image.Image, box: Box, side: int) -> Image.Image:
+    """The whole photo with the frame that the network sees: a line around it, what is cut off darkened.
+
+    Args:
+        box: `Preprocessing.box(image.size)`, pixels of `image`.
+        side: length in pixels of the longer side of the picture.
+    """
+    scale = side / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    photo = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    left, top = (max(0, round(edge * scale)) for edge in box[:2])
+    right, bottom = (min(length, round(edge * scale)) for edge, length in zip(box[2:], size, strict=True))
+    picture = Image.blend(photo, Image.new("RGB", size), 0.6)
+    picture.paste(photo.crop((left, top, right, bottom)), (left, top))
+    ImageDraw.Draw(picture).rectangle((left, top, right - 1, bottom - 1), outline="white", width=2)
+    return picture
 
 
 def colour_bar(colour_map: str, width: int = 256, height: int = 12) -> Image.Image:

@@ -21,7 +21,7 @@ FLOORS = (
     ("run", "masked", "deeplift", "shapley"),
     ("methods",),
     ("explain",),
-    ("metrics", "training", "overlay", "figures", "charts"),
+    ("agreement", "metrics", "training", "figures", "charts"),
     ("cli",),
     ("__main__",),
 )

@@ -13,10 +13,12 @@ from cam_core.overlay import (
     DIVERGING,
     SEQUENTIAL,
     ColourMapError,
+    close_up,
     colour_bar,
     colour_stops,
     colourise,
     display_values,
+    framed,
     limits,
     overlay,
 )
@@ -116,3 +118,37 @@ def test_colour_bar_and_stops_run_from_low_to_high() -> None:
     stops = colour_stops("magma", 5)
     assert len(stops) == 5
     assert stops[0] == "#{:02x}{:02x}{:02x}".format(*rgb("magma", 0.0))
+
+
+def quarters() -> Image.Image:
+    """40 × 20: left half black, right half white."""
+    photo = Image.new("RGB", (40, 20))
+    photo.paste("white", (20, 0, 40, 20))
+    return photo
+
+
+def test_close_up_cuts_the_box_from_the_original() -> None:
+    picture = close_up(quarters(), (20.2, 0.0, 39.8, 20.0), side=100)
+    assert picture.size == (100, 100)
+    assert picture.getextrema() == ((255, 255),) * 3
+
+
+def test_close_up_is_black_beyond_the_image() -> None:
+    picture = close_up(quarters(), (30.0, -10.0, 50.0, 10.0), side=20)
+    assert picture.size == (20, 20)
+    assert picture.getpixel((2, 17)) == (255, 255, 255)
+    assert picture.getpixel((2, 2)) == picture.getpixel((17, 17)) == (0, 0, 0)
+
+
+def test_framed_darkens_what_the_network_does_not_see() -> None:
+    photo = Image.new("RGB", (40, 20), (200, 200, 200))
+    picture = framed(photo, (10.0, 0.0, 30.0, 20.0), side=80)
+    assert picture.size == (80, 40)
+    assert picture.getpixel((5, 20)) == pytest.approx((80, 80, 80), abs=1)
+    assert picture.getpixel((40, 20)) == (200, 200, 200)
+    assert picture.getpixel((20, 20)) == picture.getpixel((59, 20)) == (255, 255, 255)
+
+
+def test_framed_keeps_the_line_inside_where_the_frame_reaches_beyond_the_photo() -> None:
+    picture = framed(Image.new("RGB", (20, 20)), (-5.0, -5.0, 25.0, 25.0), side=20)
+    assert picture.getpixel((0, 0)) == picture.getpixel((19, 19)) == (255, 255, 255)

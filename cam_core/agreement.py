@@ -1,0 +1,34 @@
+"""How far several maps of one image agree: rank correlation, position by position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import rankdata
+
+from cam_core.overlay import display_values
+from cam_core.types import FloatArray
+
+
+def rank_agreement(raw_maps: Sequence[FloatArray]) -> FloatArray:
+    """Spearman's rank correlation between every two raw maps, signs kept.
+
+    Ranks do not ask for a common unit, so methods that measure different things can be compared. Maps of different
+    resolution are brought to the largest height and width among them first (bilinear).
+
+    Args:
+        raw_maps: n maps (h, w), each of its own size.
+    Returns:
+        (n, n) in [−1, 1], symmetric; NaN where one of the two maps is constant and so ranks nothing.
+    """
+    if not raw_maps:
+        return np.zeros((0, 0), dtype=np.float32)
+    size = (max(len(one) for one in raw_maps), max(one.shape[1] for one in raw_maps))
+    same = [one if one.shape == size else display_values(one, size, signed=True) for one in raw_maps]
+    ranks = np.stack([rankdata(one) for one in same])
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    length = np.sqrt((ranks**2).sum(axis=1))
+    with np.errstate(invalid="ignore"):
+        correlation = ranks @ ranks.T / np.outer(length, length)
+    return np.asarray(np.clip(correlation, -1, 1), dtype=np.float32)
