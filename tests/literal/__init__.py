@@ -7,7 +7,15 @@ Where a published package uses another constant than the paper, the literal func
 tests chain "product = paper's constants" and "peer = peer's constants".
 """
 
-from tests.literal.activation_cams import ablation_cam, eigen_cam, is_cam, score_cam, ss_cam
+from tests.literal.activation_cams import (
+    ablation_cam,
+    eigen_cam,
+    is_cam,
+    masks_after_upsampling,
+    masks_before_upsampling,
+    score_cam,
+    ss_cam,
+)
 from tests.literal.games import channel_game, permutation_values, position_game, shap_cam, shapley_values
 from tests.literal.gradient_cams import (
     cam,
@@ -41,6 +49,8 @@ __all__ = [
     "is_cam",
     "layer_cam",
     "lift_cam",
+    "masks_after_upsampling",
+    "masks_before_upsampling",
     "min_max",
     "opti_cam",
     "permutation_values",

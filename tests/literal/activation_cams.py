@@ -111,7 +111,8 @@ def is_cam(
 
     The paper's factors are i/n, i = 1..n. torchcam adds them up on the way (1/n, 3/n, 6/n, …), far beyond 1.
     """
-    return _softmax_cam(net, x, target, [partial(torch.mul, torch.tensor(f)) for f in factors], masks, blend, probability)
+    path = [partial(torch.mul, torch.tensor(factor, dtype=torch.float64)) for factor in factors]
+    return _softmax_cam(net, x, target, path, masks, blend, probability)
 
 
 def _softmax_cam(

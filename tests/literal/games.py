@@ -16,7 +16,7 @@ Value = Callable[[frozenset[int]], float]
 
 
 def shapley_values(value: Value, players: int) -> Tensor:
-    """phi_i = Σ over S ⊆ N∖{i} of |S|! (n − |S| − 1)! / n! · (v(S ∪ {i}) − v(S)) (Shapley 1953), shape (n,)."""
+    """phi_i = Σ over S without i of |S|! (n − |S| − 1)! / n! · (v(S and i) − v(S)) (Shapley 1953), shape (n,)."""
     worth = {s: value(s) for size in range(players + 1) for s in map(frozenset, combinations(range(players), size))}
     phi = torch.zeros(players, dtype=torch.float64)
     for i in range(players):
@@ -93,8 +93,6 @@ def shap_cam(
     """Shap-CAM (Zheng et al. 2022): map(i, j) = phi_ij of the position game; exact unless `orders` are given."""
     height, width = net.activations(x).shape[2:]
     game = position_game(net, x, target, baseline, probability)
-    if orders is None:
-        phi = shapley_values(game, height * width)
-    else:
-        phi = permutation_values(game, height * width, orders)
+    players = height * width
+    phi = shapley_values(game, players) if orders is None else permutation_values(game, players, orders)
     return LiteralMap(phi.reshape(height, width))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tests.literal.activation_cams import principal_projection
-from tests.literal.network import Hooked, LiteralMap, Score, logit, min_max, upsample, weighted
+from tests.literal.network import Hooked, LiteralMap, Score, min_max, upsample, weighted
 
 
 def cam(net: Hooked, x: Tensor, target: int, classifier: nn.Linear) -> LiteralMap:
@@ -106,18 +110,32 @@ def shapley_cam(net: Hooked, x: Tensor, score: Score) -> LiteralMap:
 
     A tail that is linear around A has a gradient that does not depend on A: autograd then offers none, and H A = 0.
     """
-    acts = net.activations(x).requires_grad_()
-    (gradient,) = torch.autograd.grad(score(net.logits_from(acts, x)), acts, create_graph=True)
-    curvature = torch.zeros_like(acts)
-    if gradient.requires_grad:
-        (found,) = torch.autograd.grad((gradient * acts.detach()).sum(), acts, allow_unused=True)
-        curvature = curvature if found is None else found
+    with twice_differentiable(net.module):
+        acts = net.activations(x).requires_grad_()
+        (gradient,) = torch.autograd.grad(score(net.logits_from(acts, x)), acts, create_graph=True)
+        curvature = torch.zeros_like(acts)
+        if gradient.requires_grad:
+            (found,) = torch.autograd.grad((gradient * acts.detach()).sum(), acts, allow_unused=True)
+            curvature = curvature if found is None else found
     weights = (gradient - curvature / 2).detach()[0]
     return weighted(torch.stack([w.sum() / w.numel() for w in weights]), acts.detach()[0])
 
 
+@contextmanager
+def twice_differentiable(module: nn.Module) -> Iterator[None]:
+    """torch knows no second derivative of hard-sigmoid: its modules are written as relu6(x + 3) / 6 meanwhile."""
+    gates = [m for m in module.modules() if isinstance(m, nn.Hardsigmoid)]
+    for gate in gates:
+        gate.forward = lambda x: functional.relu6(x + 3) / 6  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for gate in gates:
+            del gate.forward
+
+
 def finer_score(logits: Tensor, target: int, gamma: float, references: int) -> Score:
-    """y_c − gamma · mean_j y_{d_j}: d = the classes, other than c, whose logits are nearest to y_c of these `logits`."""
+    """y_c − gamma · mean_j y_{d_j}: d = the classes, other than c, whose `logits` are nearest to y_c."""
     others = [c for c in range(logits.shape[1]) if c != target]
     others.sort(key=lambda c: abs(float(logits[0, c] - logits[0, target])))
     nearest = others[:references]
@@ -130,19 +148,22 @@ def finer_cam(net: Hooked, x: Tensor, target: int, gamma: float = 0.6, reference
 
 
 def refine_cam(
-    nets: list[Hooked], x: Tensor, target: int, epsilon: float = 0.0, normalise_first: bool = False
+    maps: list[Tensor], size: tuple[int, int], normalise_first: bool = False, epsilon: float = 0.0
 ) -> LiteralMap:
-    """Refine-CAM (2605.14641): the product over layers of n(up(ReLU(Grad-CAM++ map))), at the largest layer's size.
+    """Refine-CAM (2605.14641): the product over layers of n(up(ReLU(base map))), base Grad-CAM++.
 
     Args:
-        epsilon: Grad-CAM++'s.
+        maps: the base method's raw map at each layer.
+        size: the common one: the largest layer's; PyPI grad-cam takes the image's.
         normalise_first: up(n(map)) in place of n(up(map)), as torchcam has it.
+        epsilon: added to the range of each map; 1e-8 in torchcam.
     """
-    maps = [grad_cam_plus_plus(net, x, logit(target), epsilon).map.clamp(min=0) for net in nets]
-    size = (max(m.shape[0] for m in maps), max(m.shape[1] for m in maps))
     product = torch.ones(size, dtype=torch.float64)
-    for one in maps:
-        product *= upsample(min_max(one), size) if normalise_first else min_max(upsample(one, size))
+    for positive in (raw.clamp(min=0) for raw in maps):
+        if normalise_first:
+            product *= upsample(min_max(positive, epsilon), size)
+        else:
+            product *= min_max(upsample(positive, size), epsilon)
     return LiteralMap(product)
 
 

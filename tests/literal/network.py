@@ -22,17 +22,17 @@ class LiteralMap(NamedTuple):
 
 
 class Hooked:
-    """The network in float64, eval mode, on a private copy; `layer` is the module name whose output is explained."""
+    """The network in float64, eval mode, frozen, on a private copy; `layer` is the module whose output is explained."""
 
     def __init__(self, module: nn.Module, layer: str) -> None:
-        self.module = copy.deepcopy(module).cpu().double().eval()
-        for parameter in self.module.parameters():
-            parameter.requires_grad_(False)
+        self.module = copy.deepcopy(module).cpu().double().eval().requires_grad_(False)
         self.layer = self.module.get_submodule(layer)
 
     def at(self, layer: str) -> Hooked:
-        """The same network read at another layer."""
-        return Hooked(self.module, layer)
+        """The same copy read at another layer."""
+        other = copy.copy(self)
+        other.layer = self.module.get_submodule(layer)
+        return other
 
     def logits(self, x: Tensor) -> Tensor:
         """(M, 3, H, W) → (M, C), without gradient."""
@@ -54,13 +54,13 @@ class Hooked:
         return self.run(x.expand(len(acts), *x.shape[1:]), lambda _: acts.clone())
 
     def gradient(self, x: Tensor, score: Score) -> tuple[Tensor, Tensor]:
-        """Activations and the gradient of the score with respect to them, both (K, h, w), for one image (1, 3, H, W)."""
+        """Activations of one image (1, 3, H, W) and the gradient of its score by them, both (K, h, w)."""
         acts = self.activations(x).requires_grad_()
         (gradient,) = torch.autograd.grad(score(self.logits_from(acts, x)), acts)
         return acts.detach()[0], gradient[0]
 
     def run(self, x: Tensor, rewrite: Callable[[Tensor], Tensor | None] | None = None) -> Tensor:
-        """A full forward pass, with gradients. `rewrite` sees the layer's output, and may return another in its place."""
+        """A full forward pass, with gradients. `rewrite` sees the layer's output and may return another instead."""
         if rewrite is None:
             return self.module(x.double())
 

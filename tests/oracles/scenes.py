@@ -1,0 +1,103 @@
+"""What the oracles look at: four real architectures with seeded, calibrated weights, one photo, one class each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cam_core import Classifier, Explanation, explain, load_model
+from cam_core.images import load_image, sample
+from tests import literal
+from tests.literal.network import logit
+
+NETWORKS = ("resnet18", "vgg11", "mobilenet_v3_large", "densenet121")
+
+# One late layer and one early layer of each. The late layer of DenseNet is overwritten by an in-place ReLU behind it,
+# and, like MobileNet's hard-swish, it has negative values.
+LATE = {
+    "resnet18": "layer4",
+    "vgg11": "features.19",
+    "mobilenet_v3_large": "features.16",
+    "densenet121": "features",
+}
+EARLY = {
+    "resnet18": "layer1",
+    "vgg11": "features.1",
+    "mobilenet_v3_large": "features.6",
+    "densenet121": "features.relu0",
+}
+PHOTO = "chelsea"
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image seen by one network at one layer.
+
+    Attributes:
+        x: (1, 3, H, W), normalised, float32.
+        net: the float64 copy, one for all scenes of a network; peers run on it too, so that formulas are compared and
+            not roundings.
+        target: the explained class, chosen so that maps are not zero.
+    """
+
+    clf: Classifier
+    layer: str
+    x: Tensor
+    net: literal.Hooked
+    target: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return (self.x.shape[-2], self.x.shape[-1])
+
+    def explain(self, method: str, precision: str = "float64", **params: object) -> Explanation:
+        """The product's answer."""
+        return explain(self.clf, self.x[0], method, layer=self.layer, target=self.target, precision=precision, **params)
+
+
+@cache
+def classifier(network: str) -> Classifier:
+    return load_model(network, weights="random", seed=SEED, device="cpu")
+
+
+@cache
+def photo(network: str, size: int) -> Tensor:
+    """(1, 3, size, size): the photo as the network sees it, reduced."""
+    clf = classifier(network)
+    full = clf.preprocess(load_image(sample(PHOTO).path))[None]
+    return functional.interpolate(full, (size, size), mode="bilinear", align_corners=False, antialias=True)
+
+
+@cache
+def double_copy(network: str) -> literal.Hooked:
+    return literal.Hooked(classifier(network).module, LATE[network])
+
+
+@cache
+def scene(network: str, layer: str, size: int) -> Scene:
+    x, net = photo(network, size), double_copy(network).at(layer)
+    return Scene(classifier(network), layer, x, net, telling_class(net, x))
+
+
+def telling_class(net: literal.Hooked, x: Tensor) -> int:
+    """The most probable class with a positive logit whose Grad-CAM and HiResCAM maps are not zero."""
+    logits = net.logits(x)[0]
+    for target in logits.argsort(descending=True).tolist():
+        maps = [method(net, x, logit(target)).map for method in (literal.grad_cam, literal.hires_cam)]
+        if logits[target] > 0 and all(m.max() > 0.2 * m.abs().max() for m in maps):
+            return int(target)
+    raise AssertionError("every map is zero: choose another photo or seed")
+
+
+def deviation(found: npt.ArrayLike | Tensor, expected: npt.ArrayLike | Tensor) -> float:
+    """The largest difference, relative to the largest expected value."""
+    ours, theirs = (np.asarray(torch.as_tensor(a).detach().cpu(), dtype=np.float64) for a in (found, expected))
+    assert ours.shape == theirs.shape
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
