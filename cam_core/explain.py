@@ -145,9 +145,7 @@ class _Job:
             result = self._call(nets, batch, acts, target, run)
             outcome = _Outcome(result, acts, tuple(batch.shape[-2:]), run)
         seconds = (time.perf_counter() - started) / len(batch)
-        return [
-            self._package(index, outcome, batch, logits, target, nets, seconds) for index in range(len(batch))
-        ]
+        return [self._package(index, outcome, batch, logits, target, nets, seconds) for index in range(len(batch))]
 
     def _call(self, nets: list[SplitModel], batch: Tensor, acts: list[Tensor], target: Tensor, run: Run) -> Result:
         many = self.method.multi_layer
@@ -224,7 +222,9 @@ class _Outcome:
         elif not bool((self.raw[index] > 0).any()):
             found.append("The map is nowhere positive: no position speaks for this class, and the heatmap is empty.")
         if probability < _IMPROBABLE and not control:
-            found.append(f"The network gives this class a probability of {probability:.1g}: the map explains very little.")
+            found.append(
+                f"The network gives this class a probability of {probability:.1g}: the map explains very little."
+            )
         if not traced:
             found.append("The network cannot be traced: every pass runs the whole of it, which is slower.")
         return found

@@ -7,6 +7,7 @@ functions their multipliers while the tail runs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -70,12 +71,13 @@ def _contributions(
     net: SplitModel, acts: Activations, reference: Activations, target: ClassIndex, captum_max_pool: bool
 ) -> Contributions:
     acts, reference = acts.detach().to(net.dtype), reference.detach().to(net.dtype)
-    with torch.no_grad(), RuleMode(captum_max_pool=captum_max_pool) as recorder:
+    mode = partial(RuleMode, captum_max_pool=captum_max_pool, write_back=not net.halves.traced)
+    with torch.no_grad(), mode() as recorder:
         before = class_score(net.f2(reference), target)
     tape = recorder.tape
     leaf = acts.clone().requires_grad_()
     with torch.enable_grad():
-        with RuleMode(tape, captum_max_pool):
+        with mode(tape):
             logits = net.f2(leaf)
         after = class_score(logits, target)
         (multipliers,) = torch.autograd.grad(after.sum(), leaf)

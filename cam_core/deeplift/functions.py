@@ -82,7 +82,7 @@ class MaxPool(torch.autograd.Function):
         elements, reference_elements = window.unfold(value), window.unfold(reference)
         ctx.save_for_backward(_share_of_line(reference_elements, elements))
         ctx.window, ctx.shape = window, value.shape
-        return functional.max_pool2d(value, **window.arguments)
+        return window.pool(value)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -175,6 +175,11 @@ class PoolWindow:
             "dilation": self.dilation,
             "ceil_mode": ceil_mode,
         }
+
+    def pool(self, value: Tensor) -> Tensor:
+        """(B, K, H, W) → (B, K, h, w)."""
+        pooled: Tensor = functional.max_pool2d(value, **self.arguments)
+        return pooled
 
     def unfold(self, value: Tensor) -> Tensor:
         """(B, K, H, W) → (B, K, n, L); padding is so low that it never is the largest."""

@@ -1,7 +1,7 @@
-"""Which rule each torch function gets: a mode that reads the reference's values first and swaps in multipliers next.
+"""Which rule each torch function gets: a mode that reads the reference's values, then swaps in multipliers.
 
-Two passes over the same tail. The first, on the reference, writes every rule's inputs and outputs to a tape; the second,
-on the activations, reads them back in the same order and builds the graph whose gradients are DeepLIFT's multipliers.
+Two passes over the same tail. The first, on the reference, writes every rule's inputs and outputs to a tape; the
+second, on the activations, reads them back in the same order and builds the graph whose gradients are the multipliers.
 Nothing is attached to any module, so nothing is left behind.
 """
 
@@ -18,22 +18,23 @@ from cam_core.deeplift.functions import CaptumMaxPool, MaxPool, PoolWindow, Prod
 from cam_core.types import UnsupportedOperation
 
 ELEMENTWISE = frozenset(
-    "relu relu6 leaky_relu elu celu selu silu gelu sigmoid logsigmoid tanh hardtanh hardswish hardsigmoid hardshrink "
-    "softplus softsign softshrink mish prelu exp expm1 log log1p sqrt rsqrt reciprocal square abs pow clamp clip "
+    "relu relu6 leaky_relu elu celu selu silu gelu sigmoid logsigmoid tanh hardtanh hardswish hardsigmoid softplus "
+    "hardshrink softshrink softsign mish prelu exp expm1 log log1p sqrt rsqrt reciprocal square abs pow clamp clip "
     "clamp_min clamp_max tanhshrink threshold erf".split()
 )
 
 # Operations that are linear in whichever of their arguments varies, provided that only one does.
 LINEAR = frozenset(
-    "conv1d conv2d conv3d conv_transpose2d linear batch_norm add sub subtract radd rsub neg negative positive cat concat "
-    "concatenate stack flatten unflatten reshape view view_as permute transpose t movedim moveaxis swapaxes squeeze "
-    "unsqueeze expand expand_as repeat repeat_interleave contiguous clone to float double half bfloat16 type_as mean sum "
-    "avg_pool1d avg_pool2d adaptive_avg_pool1d adaptive_avg_pool2d dropout dropout2d feature_dropout alpha_dropout "
-    "stochastic_depth getitem select narrow chunk split tensor_split unbind interpolate upsample pad roll flip rot90 "
-    "pixel_shuffle pixel_unshuffle channel_shuffle unfold addmm matmul bmm mm einsum baddbmm detach_ get identity cumsum "
-    "index_select native_batch_norm".split()
+    "conv1d conv2d conv3d conv_transpose2d linear batch_norm add sub subtract radd rsub neg negative positive mul "
+    "multiply rmul div divide truediv true_divide cat concat concatenate stack flatten unflatten reshape view view_as "
+    "permute transpose t movedim moveaxis swapaxes squeeze unsqueeze expand expand_as repeat repeat_interleave roll "
+    "flip rot90 contiguous clone to float double type_as mean sum cumsum avg_pool1d avg_pool2d adaptive_avg_pool1d "
+    "adaptive_avg_pool2d dropout dropout2d feature_dropout alpha_dropout stochastic_depth getitem select narrow chunk "
+    "split tensor_split unbind index_select interpolate upsample pad pixel_shuffle pixel_unshuffle channel_shuffle "
+    "unfold matmul rmatmul bmm mm addmm baddbmm einsum get".split()
 )
 
+_BILINEAR = frozenset("matmul rmatmul bmm mm einsum addmm baddbmm linear conv1d conv2d conv3d".split())
 MULTIPLY = frozenset("mul multiply rmul".split())
 DIVIDE = frozenset("div divide truediv true_divide rtruediv".split())
 MAX_POOL = frozenset(["max_pool2d", "max_pool2d_with_indices"])
@@ -52,12 +53,20 @@ class RuleMode(TorchFunctionMode):
     Args:
         tape: what an earlier pass on the reference recorded, or None to record one.
         captum_max_pool: use Captum's max-pool rule, which is not complete.
+        write_back: carry out in-place operations in place, for networks whose graph is not known.
     """
 
-    def __init__(self, tape: list[tuple[Tensor, ...]] | None = None, captum_max_pool: bool = False) -> None:
+    def __init__(
+        self,
+        tape: list[tuple[Tensor, ...]] | None = None,
+        *,
+        captum_max_pool: bool = False,
+        write_back: bool = False,
+    ) -> None:
         super().__init__()
         self._reading = tape is not None
         self.tape: list[tuple[Tensor, ...]] = list(reversed(tape)) if tape is not None else []
+        self._write_back = write_back
         self._max_pool = CaptumMaxPool if captum_max_pool else MaxPool
 
     def __torch_function__(
@@ -69,8 +78,11 @@ class RuleMode(TorchFunctionMode):
             return self._elementwise(func, args, kwargs)
         if name in MULTIPLY and _two_tensors(args):
             return self._product(args[0], args[1])
-        if name in DIVIDE and len(args) > 1 and isinstance(args[1], Tensor):
-            return self._quotient(name, args[0], args[1])
+        if name in DIVIDE:
+            over, under = (args[1], args[0]) if name == "rtruediv" else args[:2]
+            if isinstance(under, Tensor):
+                with self:  # over · (1 / under): two operations that have rules
+                    return torch.reciprocal(under) * over
         if name in MAX_POOL:
             return self._pool(args, kwargs)
         composite = _COMPOSITES.get(name)
@@ -80,35 +92,39 @@ class RuleMode(TorchFunctionMode):
         return self._pass_through(func, name, args, kwargs)
 
     def _pass_through(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if name not in LINEAR or _varying(args, kwargs) > 1 and name in _BILINEAR:
-            out = func(*args, **kwargs)
-            if _requires_grad(out):
-                raise UnsupportedOperation(
-                    f"DeepLIFT has no rule for the operation {name!r} in this tail: choose a later layer, or a method "
-                    "that needs no rule, such as grad-cam or shap-cam"
-                )
-            return out
-        return func(*args, **kwargs)
+        out = func(*args, **kwargs)
+        linear = name in LINEAR and not (name in _BILINEAR and _varying(args, kwargs) > 1)
+        if not linear and _requires_grad(out):
+            raise UnsupportedOperation(
+                f"DeepLIFT has no rule for the operation {name!r} in this tail: choose a later layer, or a method "
+                "that needs no rule, such as grad-cam or shap-cam"
+            )
+        return out
 
     def _elementwise(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         value, rest = args[0], args[1:]
-        kwargs.pop("inplace", None)
+        if _varying(rest, kwargs):
+            raise UnsupportedOperation(f"DeepLIFT has no rule for {plain_name(func)!r} of two varying tensors")
         function = _out_of_place(func)
+        written_to = kwargs.pop("inplace", False) or function is not func
 
         def operation(x: Tensor) -> Tensor:
-            result = function(x, *rest, **kwargs)
-            assert isinstance(result, Tensor)
+            result: Tensor = function(x, *rest, **kwargs)
             return result
 
+        out = self._ruled(value, operation)
+        # Where the network was not traced, someone may read the overwritten tensor instead of the result.
+        return value.copy_(out) if written_to and self._write_back else out
+
+    def _ruled(self, value: Tensor, operation: Callable[[Tensor], Tensor]) -> Tensor:
         if not self._reading:
             out = operation(value)
-            self.tape.append((value, out))
+            self.tape.append((value.clone() if self._write_back else value, out))
             return out
         reference, reference_out = self.tape.pop()
         if not value.requires_grad:
             return operation(value)
-        result = Rescale.apply(value, operation, reference, reference_out)  # type: ignore[no-untyped-call]
-        assert isinstance(result, Tensor)
+        result: Tensor = Rescale.apply(value, operation, reference, reference_out)
         return result
 
     def _product(self, a: Tensor, b: Tensor) -> Tensor:
@@ -118,17 +134,8 @@ class RuleMode(TorchFunctionMode):
         a_reference, b_reference = self.tape.pop()
         if not (a.requires_grad and b.requires_grad):
             return a * b
-        result = Product.apply(a, b, a_reference, b_reference)  # type: ignore[no-untyped-call]
-        assert isinstance(result, Tensor)
+        result: Tensor = Product.apply(a, b, a_reference, b_reference)
         return result
-
-    def _quotient(self, name: str, a: Any, b: Tensor) -> Tensor:
-        """a / b as a · (1 / b): two operations that have rules."""
-        over, under = (b, a) if name == "rtruediv" else (a, b)
-        with self:
-            if not isinstance(under, Tensor):
-                return over * (1 / under)
-            return torch.reciprocal(under) * over
 
     def _pool(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
@@ -142,10 +149,9 @@ class RuleMode(TorchFunctionMode):
         else:
             (reference,) = self.tape.pop()
             if value.requires_grad:
-                result = self._max_pool.apply(value, reference.expand_as(value), window)  # type: ignore[no-untyped-call]
-                assert isinstance(result, Tensor)
+                result: Tensor = self._max_pool.apply(value, reference, window)
                 return result
-        return torch.nn.functional.max_pool2d(value, **window.arguments)
+        return window.pool(value)
 
 
 def _out_of_place(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -200,8 +206,6 @@ _COMPOSITES: dict[str, Callable[..., Tensor]] = {
     "softmax": _softmax,
     "adaptive_max_pool2d": _adaptive_max_pool2d,
 }
-
-_BILINEAR = frozenset("matmul bmm mm einsum addmm baddbmm linear conv1d conv2d conv3d".split())
 
 
 def _two_tensors(args: tuple[Any, ...]) -> bool:

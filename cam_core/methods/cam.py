@@ -15,7 +15,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     paper="Zhou et al. 2016, arXiv:1512.04150, eq. 2",
     formula="w_k = W[c, k] of the linear layer",
     cost="no pass beyond the prediction",
-    fails="Only where the tail is global average pooling and one linear layer: the last layer of ResNets and their kin.",
+    fails="Only where the tail is global average pooling and one linear layer: the end of ResNets and kin.",
     unit="logits per unit of mean activation",
     claim="Pooled linear networks localise without being told where.",
 )

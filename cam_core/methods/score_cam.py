@@ -33,11 +33,18 @@ MASK_SPACE = Parameter(
     parameters=(SCORE, MASK_SPACE),
 )
 def score_cam(
-    net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, score: str, mask_space: str
+    net: SplitModel,
+    image: Images,
+    acts: Activations,
+    target: ClassIndex,
+    run: Run,
+    score: str,
+    mask_space: str,
 ) -> Coefficients:
     """w = softmax over k of s_k = score(x · u_k) − score(baseline), with u_k = n(up(A_k)).
 
-    The baseline's score is the same for all k, so the softmax takes it out again: it is not computed. A constant channel
+    The baseline's score is the same for all k, so the softmax takes it out again: it is not computed. A constant
+    channel
     masks everything and scores what the baseline scores.
 
     Returns:

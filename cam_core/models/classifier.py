@@ -1,11 +1,11 @@
-"""Classifier: a network with what an explanation needs to know of it — labels, preprocessing, layers — never modified."""
+"""Classifier: a network with what an explanation needs to know of it: labels, preprocessing, layers. Never modified."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,7 +22,8 @@ from cam_core.types import Images, LayerInfo, ModelError, TargetError
 _CACHED_SPLITS = 3
 
 
-class Prediction(NamedTuple):
+@dataclass(frozen=True)
+class Prediction:
     """One class with the network's belief in it."""
 
     index: int

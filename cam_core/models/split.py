@@ -152,8 +152,8 @@ def build_halves(
     """
     check_layer_exists(module, layer)
     with torch.no_grad():
-        halves = None if force_hooks else _traced_halves(module, layer, sample, precision, prepared)
-        halves = halves or _hooked_halves(module, layer, sample, precision, prepared)
+        traced = None if force_hooks else _traced_halves(module, layer, sample, precision, prepared)
+        halves: Halves = traced or _hooked_halves(module, layer, sample, precision, prepared)
         acts, context = halves.head(sample.to(dtype_of(precision)) if prepared else sample)
         if acts.ndim != 4:
             shape = " × ".join(map(str, acts.shape[1:]))
@@ -209,9 +209,7 @@ def _hooked_halves(module: nn.Module, layer: str, sample: Images, precision: str
     return HookedHalves(duplicate, layer)
 
 
-def _cut(
-    traced: Traced, node: fx.Node, tensors: set[fx.Node], layer: str
-) -> tuple[fx.GraphModule, fx.GraphModule]:
+def _cut(traced: Traced, node: fx.Node, tensors: set[fx.Node], layer: str) -> tuple[fx.GraphModule, fx.GraphModule]:
     graph = traced.graph
     after = _descendants(graph.nodes, {node})
     dependent = _descendants(graph.nodes, {n for n in graph.nodes if n.op == "placeholder"})

@@ -61,7 +61,7 @@ def is_pooled_linear(halves: Halves) -> bool:
 def _kind(tail: fx.GraphModule, node: fx.Node) -> str:
     if node.op == "call_module":
         return _module_kind(tail.get_submodule(str(node.target)))
-    if node.op == "call_function" and node.target in _POOLS or node.op == "call_method" and node.target == "mean":
+    if (node.op == "call_function" and node.target in _POOLS) or (node.op == "call_method" and node.target == "mean"):
         return "pool" if _pools_everything(node) else "other"
     if node.op == "call_function" and node.target in _PASSIVE:
         return "passive"

@@ -132,7 +132,7 @@ def _replace_inplace(node: fx.Node, traced: Traced) -> None:
     written = node.args[0]
     if node.op == "call_module":
         # The flag belongs to the module: a ReLU shared by several calls loses it everywhere.
-        traced.module.get_submodule(str(node.target)).inplace = False
+        traced.module.get_submodule(str(node.target)).__dict__["inplace"] = False
     elif node.target in _OUT_OF_PLACE:
         node.target = _OUT_OF_PLACE[node.target]
     elif node.kwargs.get("inplace"):
