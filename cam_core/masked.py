@@ -74,18 +74,19 @@ def tail_rows(acts: Tensor) -> int:
 
 
 def distinct_channels(acts: Tensor) -> tuple[Tensor, Tensor]:
-    """Channels that yield different masks: constant channels all become one all-zero mask.
+    """Channels that yield different masks: all constant channels, which mask everything, count as one.
 
     Args:
         acts: (K, h, w).
     Returns:
-        (D, h, w) distinct channels, and (K,) the index of each channel's representative among them.
+        (D,) the first channel of each kind, ascending, and (K,) the position of each channel's kind among them.
     """
-    canonical = torch.where(maps.is_constant(acts)[:, None, None], torch.zeros_like(acts), acts)
-    distinct, inverse = torch.unique(canonical.flatten(1), dim=0, return_inverse=True)
-    return distinct.view(-1, *acts.shape[1:]), inverse
-
-
-def channel_masks(channels: Tensor, size: tuple[int, int]) -> MaskRows:
-    """Masks n(up(A_k)) of Score-CAM and its family, built batch by batch from channels (D, h, w)."""
-    return lambda start, stop: maps.normalise(maps.upsample(channels[start:stop], size))
+    constant = maps.is_constant(acts)[:, None, None]
+    canonical = torch.where(constant, torch.zeros_like(acts), acts).flatten(1)
+    _, kind = torch.unique(canonical, dim=0, return_inverse=True)
+    # `unique` sorts by value; order by first appearance instead, which rounding cannot change.
+    count = int(kind.max()) + 1
+    indices = torch.arange(len(kind), device=acts.device)
+    first = torch.full((count,), len(kind), device=acts.device).scatter_reduce(0, kind, indices, "amin")
+    first, order = first.sort()
+    return first, order.argsort()[kind]

@@ -40,13 +40,15 @@ class Run:
         self._progress = progress or _silent
         self._done, self._total = 0, 0
 
-    def generator(self) -> torch.Generator:
-        """A fresh CPU generator seeded with the run's seed.
+    def generator(self, stream: int = 0) -> torch.Generator:
+        """A fresh CPU generator; the same seed and stream give the same numbers.
 
-        Take one for each sample: every sample then draws the same stream, so that a result depends neither on the batch
-        around it nor on the device.
+        Take one for each sample: every sample then draws the same numbers, so that a result depends neither on the
+        batch around it nor on the device. Draws that may be repeated or batched differently (after running out of
+        memory, say) take a stream each.
         """
-        return torch.Generator().manual_seed(self.seed)
+        # The odd constant of a Weyl sequence spreads streams over all seeds; stream 0 is the seed itself.
+        return torch.Generator().manual_seed((self.seed + 0x9E3779B97F4A7C15 * stream) % (1 << 63))
 
     def expect(self, total: int) -> None:
         """Announce `total` further units of work."""

@@ -1,0 +1,50 @@
+"""Finer-CAM: explain what tells the class apart from the classes nearest to it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cam_core.masked import class_score
+from cam_core.methods.gradients import score_gradient
+from cam_core.methods.registry import Parameter, method
+from cam_core.models.split import SplitModel
+from cam_core.run import Run
+from cam_core.types import Activations, ClassIndex, Coefficients, Images, Logits
+
+
+@method(
+    "finer-cam",
+    title="Finer-CAM",
+    paper="Zhang et al. 2025, arXiv:2501.11309, eq. 5",
+    formula="Grad-CAM of y_c − γ · mean_j y_{d_j}, d_j the classes whose logits are nearest to y_c",
+    cost="one forward and backward pass of the tail",
+    fails="Where the near classes look nothing alike, it subtracts what is irrelevant.",
+    unit="logits per unit of activation",
+    claim="Shows what discriminates look-alike classes.",
+    parameters=(
+        Parameter("gamma", 0.6, "how much of the other classes is subtracted", 0.0, 2.0),
+        Parameter("others", 3, "how many nearest classes to compare with", 1, 100),
+    ),
+)
+def finer_cam(
+    net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, gamma: float, others: int
+) -> Coefficients:
+    """w_k = mean_ij of the gradient of y_c − γ · mean_j y_{d_j}.
+
+    Returns:
+        (B, K), signed.
+    """
+
+    def contrast(logits: Logits) -> Tensor:
+        near = nearest_classes(logits.detach(), target, others)
+        return class_score(logits, target) - gamma * logits.gather(1, near).mean(1)
+
+    return score_gradient(net, acts, contrast).mean(dim=(2, 3))
+
+
+def nearest_classes(logits: Logits, target: ClassIndex, count: int) -> Tensor:
+    """The `count` classes, fewer where there are fewer, whose logits are nearest to the target's: (B, count)."""
+    distance = (logits - logits.gather(1, target[:, None])).abs()
+    distance = distance.scatter(1, target[:, None], torch.inf)
+    return distance.topk(min(count, logits.shape[1] - 1), dim=1, largest=False).indices

@@ -1,0 +1,49 @@
+"""IS-CAM: Score-CAM with each mask's score averaged along the path from nothing to the whole mask."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from cam_core.methods.channel_scores import MASK_SPACE, SCORE, channel_scores
+from cam_core.methods.registry import Parameter, method
+from cam_core.models.split import SplitModel
+from cam_core.run import Run
+from cam_core.types import Activations, ClassIndex, Coefficients, Images
+
+
+@method(
+    "is-cam",
+    title="IS-CAM",
+    paper="Naidu et al. 2020, arXiv:2010.03023, eq. 7",
+    formula="w = softmax_k(mean over i = 1 … n of score(x · (i/n) u_k))",
+    cost="n full passes per distinct channel",
+    fails="Very slow; the faint masks of the path score images the network never saw.",
+    unit="share (sums to 1)",
+    signed=False,
+    expensive=True,
+    claim="Integrating over the mask's strength sharpens Score-CAM.",
+    parameters=(Parameter("steps", 10, "points on the path", 1, 256), SCORE, MASK_SPACE),
+)
+def is_cam(
+    net: SplitModel,
+    image: Images,
+    acts: Activations,
+    target: ClassIndex,
+    run: Run,
+    steps: int,
+    score: str,
+    mask_space: str,
+) -> Coefficients:
+    """Score-CAM with s_k averaged over the masks (i/n) · u_k, i = 1 … n.
+
+    Returns:
+        (B, K), not negative, summing to 1.
+    """
+
+    def scaled(masks: Tensor, channels: Tensor, variants: Tensor) -> Tensor:
+        return masks * ((variants + 1) / steps).to(masks)[:, None, None]
+
+    scores = channel_scores(
+        net, image, acts, target, run, score=score, mask_space=mask_space, variants=steps, vary=scaled
+    )
+    return scores.softmax(1)

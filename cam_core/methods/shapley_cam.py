@@ -1,0 +1,53 @@
+"""ShapleyCAM: the gradient corrected by half a Hessian-vector product, a second-order utility's Shapley values."""
+
+from __future__ import annotations
+
+import torch
+
+from cam_core.masked import class_score
+from cam_core.methods.registry import Parameter, method
+from cam_core.models.split import SplitModel
+from cam_core.run import Run
+from cam_core.types import Activations, ClassIndex, Coefficients, Images
+
+
+@method(
+    "shapley-cam",
+    title="ShapleyCAM",
+    paper="Cai 2025, arXiv:2501.06261, eq. 13",
+    formula="w_k = mean_ij (g − ½ H A)_k, H A the Hessian-vector product of the score",
+    cost="one forward and two backward passes of the tail",
+    fails="On piecewise-linear tails H A = 0 and it is Grad-CAM; a quadratic is a poor model far from A.",
+    unit="logits per unit of activation",
+    claim="A second-order model of the score brings gradient weights closer to Shapley values.",
+    parameters=(
+        Parameter(
+            "score",
+            "logit",
+            "what is explained: the logit, or ReST, the sum of logit and log-probability",
+            choices=("logit", "rest"),
+        ),
+    ),
+)
+def shapley_cam(
+    net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, score: str
+) -> Coefficients:
+    """w_k = mean_ij (g_k − ½ (H A)_k), with g = ∂s/∂A and H A its derivative along A.
+
+    Returns:
+        (B, K), signed.
+    """
+    acts = acts.detach().requires_grad_()
+    with torch.enable_grad():
+        logits = net.f2(acts)
+        value = class_score(logits, target)
+        if score == "rest":
+            value = value + class_score(logits.log_softmax(1), target)
+        (gradient,) = torch.autograd.grad(value.sum(), acts, create_graph=True)
+        along = (gradient * acts.detach()).sum()
+        if along.requires_grad:
+            (curvature,) = torch.autograd.grad(along, acts, allow_unused=True)
+        else:
+            curvature = None
+    first = gradient.detach()
+    return (first if curvature is None else first - curvature / 2).mean(dim=(2, 3))

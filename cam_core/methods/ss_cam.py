@@ -1,0 +1,59 @@
+"""SS-CAM: Score-CAM with each mask's score averaged over noise on the mask."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cam_core.methods.channel_scores import MASK_SPACE, SCORE, channel_scores
+from cam_core.methods.registry import Parameter, method
+from cam_core.models.split import SplitModel
+from cam_core.run import Run
+from cam_core.types import Activations, ClassIndex, Coefficients, Images
+
+
+@method(
+    "ss-cam",
+    title="SS-CAM",
+    paper="Wang et al. 2020, arXiv:2006.14255, eq. 6",
+    formula="w = softmax_k(mean over n of score(x · (u_k + noise)))",
+    cost="n full passes per distinct channel",
+    fails="Very slow; at σ = 2 the noise is larger than the mask.",
+    unit="share (sums to 1)",
+    signed=False,
+    stochastic=True,
+    expensive=True,
+    claim="Smoothing makes Score-CAM's maps more stable.",
+    parameters=(
+        Parameter("samples", 35, "noisy copies of each mask", 1, 256),
+        Parameter("sigma", 2.0, "standard deviation of the noise on the mask", 0.0, 10.0),
+        SCORE,
+        MASK_SPACE,
+    ),
+)
+def ss_cam(
+    net: SplitModel,
+    image: Images,
+    acts: Activations,
+    target: ClassIndex,
+    run: Run,
+    samples: int,
+    sigma: float,
+    score: str,
+    mask_space: str,
+) -> Coefficients:
+    """Score-CAM with s_k averaged over `samples` masks u_k + N(0, σ²), noise drawn per pixel.
+
+    Returns:
+        (B, K), not negative, summing to 1.
+    """
+
+    def noisy(masks: Tensor, channels: Tensor, variants: Tensor) -> Tensor:
+        streams = (channels * samples + variants + 1).tolist()
+        draws = [torch.randn(masks.shape[1:], generator=run.generator(stream)) for stream in streams]
+        return masks + sigma * torch.stack(draws).to(masks)
+
+    scores = channel_scores(
+        net, image, acts, target, run, score=score, mask_space=mask_space, variants=samples, vary=noisy
+    )
+    return scores.softmax(1)
