@@ -53,6 +53,10 @@ class MethodError(CamError, ValueError):
     """The method is unknown, one of its parameters is wrong, or it does not apply to this model and layer."""
 
 
+class MetricError(CamError, ValueError):
+    """The metric is unknown, one of its parameters is wrong, or it lacks what it needs, such as a ground truth."""
+
+
 class DeviceError(CamError, RuntimeError):
     """The device does not exist or has run out of memory even for one image."""
 
