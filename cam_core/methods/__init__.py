@@ -18,6 +18,8 @@ from cam_core.methods import (  # noqa: I001, F401  (the order is the registry's
     finer_cam,
     refine_cam,
     lift_cam,
+    lrp_cam,
+    lime_cam,
     opti_cam,
     random_map,
     fake_cam,
