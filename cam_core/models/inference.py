@@ -32,6 +32,8 @@ def prepare(half: fx.GraphModule, device: torch.device, precision: str) -> fx.Gr
     Batch norms that found no convolution to fold into keep float32 parameters in bfloat16: their statistics lose too
     much otherwise.
     """
+    if precision == "float64":
+        half.double()  # first: folding rounds to the weights' own precision
     fold_batch_norms(half)
     half.to(device=device, dtype=dtype_of(precision))
     if precision == "bfloat16":
