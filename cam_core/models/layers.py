@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,11 @@ _POOLING = (
     nn.modules.pooling._AdaptiveMaxPoolNd,
     nn.modules.pooling._AdaptiveAvgPoolNd,
 )
+NO_FEATURE_MAP: Final = (
+    "the network has no layer that yields a feature map (channels × height × width): class-activation maps need a "
+    "convolutional layer"
+)
+
 # What sets the size of the maps that follow it. An output whose last two dimensions no such module has produced is no
 # feature map: it may hold tokens, attention weights, or channels in the last place.
 _SPATIAL = (nn.modules.conv._ConvNd, *_POOLING)
@@ -57,6 +62,30 @@ def inspect_layers(
     return [_layer_shape(name, shape) for name, shape in seen.shapes.items() if name in names]
 
 
+def select_layers(module: nn.Module, input_size: tuple[int, int], stages: Sequence[str]) -> list[LayerShape]:
+    """A short list for a network that nobody curated: its stages, and as the last one its last feature map.
+
+    Args:
+        stages: names of modules that end a stage; the last feature map at each resolution where there are none. Those
+            that yield no feature map are passed over.
+    Raises:
+        ModelError: as `inspect_layers`, or the network has no feature map at all.
+    """
+    seen = _watch(private_copy(module), input_size)
+    _refuse_tokens(module, seen)
+    maps = seen.feature_maps()
+    if not maps:
+        raise ModelError(NO_FEATURE_MAP)
+    last = maps[-1][0]
+    whole = stages and stages[-1] != last and stages[-1].rpartition(".")[0] == last
+    if whole and list(module.get_submodule(last).named_children())[-1][0] == stages[-1].rpartition(".")[2]:
+        last = stages[-1]  # the same output under the name that its authors use
+    per_resolution = {shape[2:]: shape[0] for shape in maps}
+    wanted = {*(stages or per_resolution.values()), last}
+    chosen = [_layer_shape(name, seen.shapes[name]) for name in seen.shapes if name in wanted and seen.is_map(name)]
+    return sorted(chosen, key=lambda shape: shape[0] == last)
+
+
 @dataclass
 class _Seen:
     """What one forward pass showed.
@@ -72,7 +101,7 @@ class _Seen:
     maps: dict[str, None] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)
     before: set[str] = field(default_factory=set)
-    _sizes: set[torch.Size] = field(default_factory=set)
+    _sizes: set[tuple[int, ...]] = field(default_factory=set)
     _convolved: bool = False
     _last: tuple[str, Tensor, int] | None = None
 
@@ -82,12 +111,10 @@ class _Seen:
             return
         self.shapes.pop(name, None)
         self.shapes[name] = output.shape
-        if output.ndim != 4:
-            return
         self._convolved |= isinstance(module, nn.modules.conv._ConvNd)
         if isinstance(module, _SPATIAL):
             self._sizes.add(output.shape[2:])
-        if self._convolved and output.shape[2:] in self._sizes and output.shape[2:].numel() > 1:
+        if self._convolved and self.is_map(name):
             self._note_map(name, module, output, passed_on=bool(inputs) and output is inputs[0])
 
     def _note_map(self, name: str, module: nn.Module, output: Tensor, passed_on: bool) -> None:
@@ -103,6 +130,10 @@ class _Seen:
         if not isinstance(module, _POOLING):
             self.maps[name] = None
         self._last = (name, output, output._version)
+
+    def is_map(self, name: str) -> bool:
+        shape = self.shapes[name]
+        return len(shape) == 4 and shape[2:] in self._sizes and max(shape[2:]) > 1
 
     def feature_maps(self) -> list[LayerShape]:
         return [_layer_shape(name, self.shapes[name]) for name in self.maps]

@@ -1,0 +1,41 @@
+"""What is needed to make a classifier of a named network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from cam_core.images import Preprocessing
+from cam_core.models.layers import LayerShape
+from cam_core.models.weights import StateDict
+from cam_core.types import Progress
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network by name, not yet built.
+
+    Attributes:
+        build: number of classes → a new module on the CPU; its weights are drawn from whatever randomness is in force.
+        classes: how many the official weights tell apart.
+        official: (a module as built, progress) → the official weights, fetched where they are missing.
+        layers, default_layer: as `Classifier` takes them.
+        auxiliary: beginnings of the names of weights that only training uses.
+    """
+
+    name: str
+    build: Callable[[int], nn.Module]
+    classes: int
+    official: Callable[[nn.Module, Progress | None], StateDict]
+    preprocessing: Preprocessing
+    layers: tuple[tuple[str, str], ...]
+    default_layer: str
+    auxiliary: tuple[str, ...] = ()
+
+
+def plain_labels(shapes: Sequence[LayerShape], input_size: tuple[int, int]) -> tuple[tuple[str, str], ...]:
+    """(module name, plain label) of layers that nobody described: "1/8 of the input", and "last" for the last."""
+    labels = [f"1/{round(input_size[0] / height)} of the input" for _, _, height, _ in shapes[:-1]]
+    return tuple(zip([shape[0] for shape in shapes], [*labels, "last"], strict=True))
