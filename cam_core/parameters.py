@@ -1,13 +1,15 @@
-"""Declared parameters: what a method or a metric can be told, as data that widgets and options are built from."""
+"""What methods and metrics declare alike: parameters as data, and the registry that lists whoever declares them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from cam_core.types import CamError, MethodError
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
@@ -82,3 +84,36 @@ def validate(
             offered = ", ".join(known) or "none"
             raise error(f"{owner} has no parameter {name!r}; it has: {offered}")
     return {name: p.validate(values.get(name, p.default), error) for name, p in known.items()}
+
+
+class Registry(Mapping[str, Entry], Generic[Entry]):
+    """Entries by key, in the order in which they were added.
+
+    Args:
+        kind: what an entry is called in messages: "method", "metric".
+        error: raised for an unknown key and for one that is taken.
+    """
+
+    def __init__(self, kind: str, error: type[CamError]) -> None:
+        self._kind, self._error = kind, error
+        self._entries: dict[str, Entry] = {}
+
+    def add(self, key: str, entry: Entry) -> None:
+        """Raises `error` where the key is taken."""
+        if key in self._entries:
+            raise self._error(f"the {self._kind} {key!r} is registered twice")
+        self._entries[key] = entry
+
+    def __getitem__(self, key: str) -> Entry:
+        if key not in self._entries:
+            raise self._error(f"unknown {self._kind} {key!r}; there are: {', '.join(self._entries)}")
+        return self._entries[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)

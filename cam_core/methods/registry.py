@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
 from cam_core.parameters import Parameter as Parameter
-from cam_core.parameters import validate
+from cam_core.parameters import Registry, validate
 from cam_core.types import Coefficients, FloatArray, MethodError, RawMap
 
 
@@ -63,33 +63,7 @@ class Method:
         return validate(self.key, self.parameters, params, MethodError)
 
 
-class Registry(Mapping[str, Method]):
-    """Methods by key, in the order in which `methods/__init__.py` imports them."""
-
-    def __init__(self) -> None:
-        self._methods: dict[str, Method] = {}
-
-    def add(self, method: Method) -> None:
-        if method.key in self._methods:
-            raise MethodError(f"the method {method.key!r} is registered twice")
-        self._methods[method.key] = method
-
-    def __getitem__(self, key: str) -> Method:
-        if key not in self._methods:
-            raise MethodError(f"unknown method {key!r}; there are: {', '.join(self._methods)}")
-        return self._methods[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._methods
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._methods)
-
-    def __len__(self) -> int:
-        return len(self._methods)
-
-
-METHODS = Registry()
+METHODS: Registry[Method] = Registry("method", MethodError)
 
 _SHARED_ARGUMENTS = ("net", "image", "acts", "target", "run")
 
@@ -125,6 +99,7 @@ def method(
         if own != declared:
             raise MethodError(f"{key} declares the parameters {declared} but takes {own}")
         METHODS.add(
+            key,
             Method(
                 key=key,
                 title=title,
@@ -143,7 +118,7 @@ def method(
                 claim=claim,
                 parameters=parameters,
                 function=function,
-            )
+            ),
         )
         return function
 
