@@ -1,0 +1,80 @@
+"""Choices that stand in the page's address under a stable name, so that a link reopens the view.
+
+Streamlit's own binding (`bind="query-params"`) writes what the reader sees into the address. Where that changes with
+the view (a class with its probability, a layer with its shape) `choice` is used instead: it writes the option itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+_NOTICES = "_link_notices"
+
+
+def choice(
+    name: str,
+    label: str,
+    options: Sequence[str],
+    *,
+    default: str,
+    scope: str = "",
+    shown: Callable[[str], str] = str,
+    **widget: Any,
+) -> str:
+    """A select box whose value stands in the address as `?name=option`, unless it is the default.
+
+    Args:
+        scope: what the options depend on (the model for a layer; model and photo for a class). Every scope remembers
+            its own choice; the address counts for the first one shown in a visit.
+        shown: option → what is read in the box.
+        widget: passed on to `st.selectbox`.
+    """
+    key = widget_key(name, scope)
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = _from_link(name, scope, options) or default
+    value: str = st.selectbox(
+        label, options, key=key, format_func=shown, filter_mode="contains", persist_state="session", **widget
+    )
+    _to_link(name, value, default)
+    return value
+
+
+def widget_key(name: str, scope: str = "") -> str:
+    """Where a `choice` lives in the session state: for callbacks that set it."""
+    return f"{name}|{scope}"
+
+
+def note_unknown(name: str, wanted: str, instead: str) -> None:
+    """Tell the visitor that the link asked for something that does not exist."""
+    st.session_state.setdefault(_NOTICES, []).append(
+        f"The link asks for the {name} “{wanted}”, which does not exist here. {instead}"
+    )
+
+
+def notices() -> list[str]:
+    """What is to be told about the link, once."""
+    found: list[str] = st.session_state.pop(_NOTICES, [])
+    return found
+
+
+def _from_link(name: str, scope: str, options: Sequence[str]) -> str | None:
+    first = st.session_state.setdefault(f"_linked_{name}", scope)
+    wanted = st.query_params.get(name)
+    if first != scope or wanted is None:
+        return None
+    if wanted not in options:
+        note_unknown(name, wanted, "The default is shown instead.")
+        return None
+    return wanted
+
+
+def _to_link(name: str, value: str, default: str) -> None:
+    written = st.query_params.get(name)
+    if value == default:
+        if written is not None:
+            del st.query_params[name]
+    elif written != value:
+        st.query_params[name] = value

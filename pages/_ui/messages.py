@@ -1,0 +1,68 @@
+"""What happened, why, and the next click. Nothing here ever shows a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from pages._ui.jobs import Job
+from pages._ui.style import duration
+
+Action = tuple[str, Callable[[], None]]
+"""A button's label and what it does before the page is drawn again."""
+
+POLL = 0.5
+"""Seconds between two looks at a running job."""
+
+
+def failure(what: str, why: str, *actions: Action, key: str) -> None:
+    """An error in the page: what happened, why, and buttons that lead on."""
+    with st.container(key=f"failure-{key}"):
+        st.error(f"**{what}**  \n{_plain(why)}", icon=":material/error:")
+        if actions:
+            with st.container(horizontal=True):
+                for number, (label, act) in enumerate(actions):
+                    st.button(label, key=f"{key}-action-{number}", on_click=act, type="secondary")
+
+
+def notice(text: str) -> None:
+    """Something to know that is no error."""
+    st.info(_plain(text), icon=":material/info:")
+
+
+def empty(text: str) -> None:
+    """Why there is nothing to see, and what to do."""
+    st.info(text, icon=":material/arrow_upward:")
+
+
+def progress(job: Job, what: str, *, leave: Action) -> None:
+    """A job under way: how far, how long still, and a button that leaves it. The page is drawn again when it ends."""
+    key = job.key
+
+    @st.fragment(run_every=POLL)
+    def poll() -> None:
+        if not job.active:
+            st.rerun()
+        st.progress(job.fraction, text=f"{what}{_pace(job)}")
+        label, act = leave
+        st.button(label, key=f"leave-{key}", on_click=act)
+
+    poll()
+
+
+def _pace(job: Job) -> str:
+    """ " · 34 % · 12 s left", as much of it as is known."""
+    if job.state == "waiting":
+        return " · waiting for its turn"
+    if not job.total:
+        return " …"
+    left = job.time_left
+    return f" · {100 * job.fraction:.0f} %" + ("" if left is None else f" · {duration(max(left, 1))} left")
+
+
+def _plain(text: str) -> str:
+    r"""Text from elsewhere, which may hold names such as `layer*` or `[0]`, as it is: nothing of it is Markdown."""
+    for mark in "\\`*_[]<>$:~":
+        text = text.replace(mark, f"\\{mark}")
+    return text

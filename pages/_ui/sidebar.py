@@ -1,0 +1,160 @@
+"""The sidebar: photo, model, layer, class, and how to compute. It makes the scene that every page starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from cam_core import CATALOG
+from cam_core.models.classifier import Prediction
+from cam_core.models.devices import available_devices
+from cam_core.types import CamError, ImageError
+from pages._ui import compute, links, messages, scene, style
+from pages._ui.compute import ModelSpec, Question
+from pages._ui.jobs import Job
+from pages._ui.photo import photo_picker
+from pages._ui.scene import Photo, Scene
+
+BUNDLED = next(key for key, entry in CATALOG.items() if entry.source == "bundled")
+"""The model whose weights come with the installation: what every way out of a failure leads back to."""
+
+_DEVICE_NAMES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
+
+
+def sidebar() -> None:
+    """Draw the sidebar and put the scene, or the reason why there is none."""
+    with st.sidebar:
+        photo_box, model_box, layer_box, class_box = (st.container() for _ in range(4))
+        with st.expander("Computation"):
+            device, weights_box, precision, seed = _computation()
+        with photo_box:
+            try:
+                photo = photo_picker()
+            except ImageError as error:
+                scene.put(_explained("There is no photo.", error))
+                return
+        with model_box:
+            name = _model()
+        with weights_box:
+            weights, weights_seed = _weights(name)
+        spec = ModelSpec(name, weights, weights_seed, device)
+        asked = compute.predictions(spec, photo.digest, photo.image)
+        if isinstance(asked, Job):
+            scene.put(_waiting(spec, asked))
+            return
+        with layer_box:
+            layer = _layer(spec)
+        with class_box:
+            target = _class(spec, photo, asked)
+        scene.put(Scene(photo, Question(photo.digest, spec, layer, target, precision, seed), asked))
+
+
+def _model() -> str:
+    name = links.choice("model", "Model", list(CATALOG), default=BUNDLED, shown=_model_line)
+    entry = CATALOG[name]
+    origin = "comes with the installation" if entry.source == "bundled" else "downloaded when first used"
+    st.html(style.quiet(f"{entry.family} family · weights {entry.megabytes:.0f} MB, {origin}"))
+    return name
+
+
+def _model_line(name: str) -> str:
+    return f"{CATALOG[name].title} · {CATALOG[name].parameters / 1e6:.1f} M weights"
+
+
+def _layer(spec: ModelSpec) -> str:
+    layers = compute.classifier(spec).layers
+    labels = {layer.name: layer.label for layer in layers}
+    return links.choice(
+        "layer",
+        "Layer",
+        list(labels),
+        default=next(layer.name for layer in layers if layer.default),
+        scope=spec.name,
+        shown=labels.__getitem__,
+        help="The feature map that is explained: channels × height × width. Late layers know what, early ones where.",
+    )
+
+
+def _class(spec: ModelSpec, photo: Photo, predictions: tuple[Prediction, ...]) -> int:
+    shown = {str(one.index): f"{one.label} · {style.percent(one.probability)}" for one in predictions}
+    chosen = links.choice(
+        "class",
+        "Class to explain",
+        list(shown),
+        default=str(predictions[0].index),
+        scope=compute.digest(spec, photo.digest),
+        shown=shown.__getitem__,
+        help="All classes, most probable first. Type to search.",
+    )
+    return int(chosen)
+
+
+def _computation() -> tuple[str, st.delta_generator.DeltaGenerator, str, int]:
+    """Device, a place for the weights, precision, seed."""
+    existing = ["auto", *dict.fromkeys(name.partition(":")[0] for name in available_devices())]
+    device = links.choice("device", "Device", existing, default="auto", shown=_DEVICE_NAMES.__getitem__)
+    weights_box = st.container()
+    precision = st.segmented_control(
+        "Precision",
+        ["float32", "bfloat16"],
+        default="float32",
+        required=True,
+        key="precision",
+        bind="query-params",
+        help="bfloat16 is faster on most hardware, and deviates: about two digits are right.",
+    )
+    seed = st.number_input(
+        "Seed", min_value=0, max_value=2**31 - 1, value=0, key="seed", bind="query-params", help="Of everything random."
+    )
+    return device, weights_box, precision, int(seed)
+
+
+def _weights(name: str) -> tuple[str, int]:
+    weights = links.choice(
+        "weights",
+        "Weights",
+        ["default", "random"],
+        default="default",
+        shown={"default": "Trained", "random": "Random (untrained)"}.__getitem__,
+        help="An untrained network is a control: a map that looks the same for it explains nothing.",
+    )
+    if weights == "default":
+        return weights, 0
+    return weights, int(
+        st.number_input("Seed of the weights", 0, 2**31 - 1, 0, key="weights-seed", bind="query-params")
+    )
+
+
+def _use_bundled() -> None:
+    st.session_state[links.widget_key("model")] = BUNDLED
+    st.session_state[links.widget_key("weights")] = "default"
+    st.session_state[links.widget_key("device")] = "auto"
+
+
+def _use_random_weights() -> None:
+    st.session_state[links.widget_key("weights")] = "random"
+
+
+def _explained(what: str, error: CamError) -> Callable[[], None]:
+    return lambda: messages.failure(what, str(error), key="scene")
+
+
+def _waiting(spec: ModelSpec, job: Job) -> Callable[[], None]:
+    """What pages show while the model is on its way, or if it cannot be had."""
+    title = CATALOG[spec.name].title
+
+    def draw() -> None:
+        if job.active:
+            messages.progress(job, f"Loading {title}", leave=("Use the bundled model instead", _use_bundled))
+            return
+        ways_out: list[messages.Action] = [("Try again", partial(compute.forget, job))]
+        if spec.weights == "default" and spec.name != BUNDLED:
+            ways_out.insert(0, ("Use random weights", _use_random_weights))
+        if spec != ModelSpec(BUNDLED):
+            ways_out.insert(0, ("Back to the bundled model", _use_bundled))
+        why = job.error or "It was cancelled."
+        messages.failure(f"{title} cannot be used.", why, *ways_out, key="scene")
+
+    return draw
