@@ -19,7 +19,8 @@ class Sample:
 
     Attributes:
         key: the file's name without its ending; stands in links.
-        predictions: what the bundled model says of it, (class name, probability), most probable first.
+        predictions: what the bundled model says of it by the credits file, (class name, probability), most probable
+            first; of a collage it says so of the whole, squeezed to a square and not cropped.
         collage: whether two photos were joined: two subjects, for class-against-class views.
     """
 

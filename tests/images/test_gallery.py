@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from cam_core import Classifier, load_model
 from cam_core.images import ASSETS, SAMPLES, gallery, load_image, read_samples, sample
 from cam_core.types import ImageError
 
@@ -34,6 +35,20 @@ def test_order_begins_with_one_clear_animal_and_ends_with_the_collages() -> None
 @pytest.mark.parametrize("entry", SAMPLES, ids=lambda entry: entry.key)
 def test_samples_open(entry: gallery.Sample) -> None:
     assert min(entry.open().size) >= 224
+
+
+@pytest.fixture(scope="module")
+def bundled() -> Classifier:
+    return load_model("efficientnet_lite0", device="cpu")
+
+
+@pytest.mark.parametrize("entry", [entry for entry in SAMPLES if not entry.collage], ids=lambda entry: entry.key)
+def test_bundled_model_names_what_the_credits_say(bundled: Classifier, entry: gallery.Sample) -> None:
+    """Wrong normalisation, channel order or framing would change some name, and every probability."""
+    seen = bundled.predict(entry.open(), top=1)[0]
+    name, probability = entry.predictions[0]
+    assert seen.label == name
+    assert seen.probability == pytest.approx(probability, abs=0.01)
 
 
 def test_credit_in_words() -> None:
