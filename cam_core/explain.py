@@ -17,7 +17,8 @@ from cam_core import maps
 from cam_core.methods import METHODS
 from cam_core.methods.registry import Method, Result
 from cam_core.models.classifier import Classifier
-from cam_core.models.split import SplitModel
+from cam_core.models.compilation import CompiledHalves
+from cam_core.models.split import Halves, SplitModel
 from cam_core.run import Run
 from cam_core.types import Explanation, FloatArray, MethodError, Passes, Progress
 
@@ -40,6 +41,7 @@ def explain(
     seed: int = 0,
     progress: Progress | None = None,
     precision: str = "float32",
+    compiled: bool = False,
     **params: Any,
 ) -> Explanation:
     """Explain one class of one image.
@@ -52,12 +54,13 @@ def explain(
         seed: of everything random; the same seed gives the same result.
         progress: called as `progress(done, total)`; may raise `Cancelled`.
         precision: "float32", "bfloat16" (explicit: it deviates) or "float64".
+        compiled: compile the network first, which takes up to a minute: pays where thousands of masked images follow.
         params: the method's declared parameters.
     Raises:
         CamError: a subclass that names what is wrong; see `cam_core.types`.
     """
     return explain_batch(
-        clf, [image], method, layer=layer, targets=[target], seed=seed, progress=progress, precision=precision, **params
+        clf, [image], method, layer, [target], seed, progress, precision=precision, compiled=compiled, **params
     )[0]
 
 
@@ -70,6 +73,7 @@ def explain_batch(
     seed: int = 0,
     progress: Progress | None = None,
     precision: str = "float32",
+    compiled: bool = False,
     **params: Any,
 ) -> list[Explanation]:
     """Explain many images, each as if alone: see `explain`. One target per image, or None for the most probable."""
@@ -83,7 +87,8 @@ def explain_batch(
     chunks = [slice(start, start + at_once) for start in range(0, len(images), at_once)]
     explanations: list[Explanation] = []
     for position, chunk in enumerate(chunks):
-        job = _Job(clf, chosen, layers, checked, seed, precision, _share(progress, position, len(chunks)))
+        shared = _share(progress, position, len(chunks))
+        job = _Job(clf, chosen, layers, checked, seed, precision, compiled, shared)
         explanations += job.explain(images[chunk], wanted[chunk])
     return explanations
 
@@ -122,12 +127,13 @@ class _Job:
     params: Mapping[str, Any]
     seed: int
     precision: str
+    compiled: bool
     progress: Progress | None
 
     def explain(self, images: Sequence[Image.Image | Tensor], targets: Sequence[Target]) -> list[Explanation]:
         started = time.perf_counter()
         batch = torch.cat([self.clf.as_batch(image) for image in images])
-        nets = [self.clf.split(layer, self.precision) for layer in self.layers]
+        nets = [self.clf.split(layer, self.precision, compiled=self.compiled) for layer in self.layers]
         batch = batch.to(nets[0].dtype)
         run = Run(
             batch=len(batch),
@@ -184,7 +190,7 @@ class _Job:
             image_sha256=_digest(batch[index]),
             seconds=seconds,
             evaluations=Passes(*passes),
-            warnings=tuple(outcome.warnings(index, probability, nets[0].halves.traced, self.method.control)),
+            warnings=tuple(outcome.warnings(index, probability, nets[0].halves, self.method.control)),
             **outcome.arrays(index),
         )
 
@@ -213,7 +219,7 @@ class _Outcome:
             "extras": {name: _array(values[index]) for name, values in result.extras.items()},
         }
 
-    def warnings(self, index: int, probability: float, traced: bool, control: bool) -> list[str]:
+    def warnings(self, index: int, probability: float, halves: Halves, control: bool) -> list[str]:
         found = list(self.run.warnings[index])
         if not self.finite[index]:
             found.append("Some values of the map were not finite and were set to 0: do not trust this map.")
@@ -225,8 +231,10 @@ class _Outcome:
             found.append(
                 f"The network gives this class a probability of {probability:.1g}: the map explains very little."
             )
-        if not traced:
+        if not halves.traced:
             found.append("The network cannot be traced: every pass runs the whole of it, which is slower.")
+        if isinstance(halves, CompiledHalves) and halves.problem:
+            found.append(f"The network could not be compiled and ran as it is: {halves.problem}")
         return found
 
 

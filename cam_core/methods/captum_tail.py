@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from cam_core.models.split import SplitModel, TracedHalves
+from cam_core.models.split import SplitModel
 from cam_core.types import MethodError, UnsupportedOperation
 
 # Functions that only rearrange values: relevance flows through them unchanged.
@@ -35,16 +35,16 @@ def owned_tail(net: SplitModel, method: str) -> nn.Module:
     Raises:
         UnsupportedOperation: skip connections cross the cut, or an operation is not a module; it is named.
     """
-    halves = net.halves
-    if not isinstance(halves, TracedHalves):
+    graph = net.halves.tail_graph
+    if graph is None:
         raise UnsupportedOperation(f"{method} needs a network that can be traced")
     if net.context:
         raise UnsupportedOperation(f"{method} cannot follow the skip connections that cross this cut")
-    for node in halves.second.graph.nodes:
+    for node in graph.graph.nodes:
         if not _is_module_or_rearranges(node):
             name = getattr(node.target, "__name__", str(node.target))
             raise UnsupportedOperation(f"{method} has no rule for the operation {name!r} in this tail")
-    tail = copy.deepcopy(halves.second).to(net.dtype)
+    tail = copy.deepcopy(graph).to(net.dtype)
     for module in tail.modules():
         if hasattr(module, "inplace"):
             module.__dict__["inplace"] = False

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cam_core.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from cam_core.models.compilation import CompiledHalves
 from cam_core.models.devices import resolve_device
 from cam_core.models.layers import inspect_layers
 from cam_core.models.split import Halves, SplitModel, build_halves, check_layer_exists
@@ -80,7 +81,7 @@ class Classifier:
             check_layer_exists(module, layer)
         self._labels = None if labels is None else list(labels)
         self._layers: list[LayerInfo] | None = None
-        self._splits: OrderedDict[tuple[str, str, bool], Halves] = OrderedDict()
+        self._splits: OrderedDict[tuple[str, str, bool, bool], Halves] = OrderedDict()
         self._lock = threading.RLock()
 
     @property
@@ -169,15 +170,23 @@ class Classifier:
         hint = f"; near: {', '.join(near)}" if near else ""
         raise TargetError(f"no class is called {label!r}{hint}")
 
-    def split(self, layer: str | None = None, precision: str = "float32", *, force_hooks: bool = False) -> SplitModel:
+    def split(
+        self,
+        layer: str | None = None,
+        precision: str = "float32",
+        *,
+        compiled: bool = False,
+        force_hooks: bool = False,
+    ) -> SplitModel:
         """A fresh view of the network cut after `layer`. The halves behind it are cached and shared.
 
         Args:
+            compiled: compile the whole network at its first pass without gradients: for long jobs only.
             force_hooks: take the path for networks that cannot be traced.
         Raises:
             LayerError: see `cam_core.models.split.build_halves`.
         """
-        key = (layer or self.default_layer, precision, force_hooks)
+        key = (layer or self.default_layer, precision, compiled, force_hooks)
         with self._lock:
             if key not in self._splits:
                 self._splits[key] = self._build(*key)
@@ -186,10 +195,11 @@ class Classifier:
             self._splits.move_to_end(key)
             return SplitModel(self._splits[key], precision)
 
-    def _build(self, layer: str, precision: str, force_hooks: bool) -> Halves:
+    def _build(self, layer: str, precision: str, compiled: bool, force_hooks: bool) -> Halves:
         # Any image will do; noise, unlike zeros, tells apart two graphs that differ.
         noise = torch.randn(1, 3, *self.input_size, generator=torch.Generator().manual_seed(0)).to(self.device)
-        return build_halves(self.module, layer, noise, precision=precision, force_hooks=force_hooks)
+        halves = build_halves(self.module, layer, noise, precision=precision, force_hooks=force_hooks)
+        return CompiledHalves(halves) if compiled else halves
 
     def _inspect(self) -> list[LayerInfo]:
         names = None if self._curated is None else [name for name, _ in self._curated]

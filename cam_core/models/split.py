@@ -25,13 +25,21 @@ Context = tuple[Tensor, ...]
 
 
 class Halves(Protocol):
-    """What can be run in two steps. Immutable and shared by all users of one (model, layer, precision)."""
+    """What can be run in two steps. Immutable and shared by all users of one (model, layer, precision).
+
+    `tail_graph` is the tail's graph, for who wants to know what it is made of; None where the network was not traced.
+    """
 
     traced: bool
+    tail_graph: fx.GraphModule | None
 
     def head(self, images: Images) -> tuple[Activations, Context]: ...
 
     def tail(self, acts: Activations, context: Context) -> Logits: ...
+
+    def whole(self, images: Images) -> Logits:
+        """Tail after head, for callers that want neither the activations nor their context."""
+        ...
 
     def tail_in(self, dtype: torch.dtype) -> Halves:
         """The same weights in another dtype, for what needs more digits; only its tail is run. Made once, and kept."""
@@ -45,6 +53,7 @@ class TracedHalves:
 
     def __init__(self, first: fx.GraphModule, second: fx.GraphModule) -> None:
         self.first, self.second = first, second
+        self.tail_graph: fx.GraphModule | None = second
         self._in_dtype = _OncePerDtype(lambda dtype: TracedHalves(first, copy.deepcopy(second).to(dtype)))
 
     def head(self, images: Images) -> tuple[Activations, Context]:
@@ -54,6 +63,9 @@ class TracedHalves:
     def tail(self, acts: Activations, context: Context) -> Logits:
         logits: Logits = self.second(acts, *context)
         return logits
+
+    def whole(self, images: Images) -> Logits:
+        return self.tail(*self.head(images))
 
     def tail_in(self, dtype: torch.dtype) -> Halves:
         return self._in_dtype(dtype)
@@ -66,6 +78,7 @@ class HookedHalves:
     """
 
     traced = False
+    tail_graph: fx.GraphModule | None = None
 
     def __init__(self, module: nn.Module, layer: str) -> None:
         self._module = module
@@ -102,6 +115,9 @@ class HookedHalves:
             return acts.clone() if remaining == 0 else None
 
         return self._forward(images, replace)
+
+    def whole(self, images: Images) -> Logits:
+        return self._forward(images, lambda _module, _inputs, _output: None)
 
     def _forward(self, images: Images, hook: Callable[..., Any]) -> Tensor:
         with self._lock:
@@ -326,13 +342,16 @@ class SplitModel:
 
     def model(self, images: Images) -> Logits:
         """Head and tail in one: (B, 3, H, W) → (B, C); leaves the remembered context alone."""
-        acts, context = self._head(images)
-        return self._tail(acts, context).to(self.dtype)
+        self._counter[0] += len(images)
+        self._counter[1] += len(images)
+        return self.halves.whole(self._laid_out(images)).to(self.dtype)
 
     def _head(self, images: Images) -> tuple[Activations, Context]:
         self._counter[0] += len(images)
-        layout = images.to(self._inner, memory_format=torch.channels_last)
-        return self.halves.head(layout)
+        return self.halves.head(self._laid_out(images))
+
+    def _laid_out(self, images: Images) -> Images:
+        return images.to(self._inner, memory_format=torch.channels_last)
 
     def _tail(self, acts: Activations, context: Context) -> Logits:
         self._counter[1] += len(acts)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from cam_core.models.split import Halves, TracedHalves
+from cam_core.models.split import Halves
 from cam_core.types import MethodError
 
 _POOLS = (functional.adaptive_avg_pool2d, torch.mean)
@@ -30,9 +30,9 @@ def pooled_linear(halves: Halves) -> PooledLinear:
     Raises:
         MethodError: the tail is something else; the message names the first thing that stands in the way.
     """
-    if not isinstance(halves, TracedHalves) or not isinstance(halves.second, fx.GraphModule):
+    tail = halves.tail_graph
+    if tail is None:
         raise MethodError("the network cannot be traced, so its tail cannot be shown to be pooling and a linear layer")
-    tail = halves.second
     pooled, linear = False, None
     for node in tail.graph.nodes:
         if node.op in ("placeholder", "output", "get_attr"):
