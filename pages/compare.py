@@ -10,7 +10,7 @@ import streamlit as st
 from cam_core import Explanation
 from cam_core.agreement import rank_agreement
 from cam_core.models.hardware import hardware
-from pages._ui import compute, links, messages, pickers, scene, style, tiles
+from pages._ui import compute, messages, pickers, scene, style, tiles
 from pages._ui.compute import Request
 from pages._ui.jobs import Job
 from pages._ui.scene import Scene
@@ -23,14 +23,15 @@ Outcome = Explanation | Job
 def page() -> None:
     seen = scene.current()
     st.title("Compare")
-    st.caption("Several methods explain the same decision. Where do they agree, and what does each of them cost?")
-    for text in links.notices():
-        messages.notice(text)
+    st.html(style.subtitle("What speaks for ", seen.prediction.label, ", says who, at what cost, and do they agree?"))
+    notices = st.container()
     with st.container(key="zones"):
         with st.container(key="seen"):
             what_the_network_sees(seen)
         with st.container(key="said"):
             what_the_methods_say(seen)
+    with notices:
+        messages.link_notices()
 
 
 def what_the_network_sees(seen: Scene) -> None:

@@ -49,15 +49,20 @@ def widget_key(name: str, scope: str = "") -> str:
 
 def note_unknown(name: str, wanted: str, instead: str) -> None:
     """Tell the visitor that the link asked for something that does not exist."""
-    st.session_state.setdefault(_NOTICES, []).append(
-        f"The link asks for the {name} “{wanted}”, which does not exist here. {instead}"
-    )
+    text = f"The link asks for the {name} “{wanted}”, which does not exist here. {instead}"
+    told = st.session_state.setdefault(_NOTICES, [])
+    if text not in told:
+        told.append(text)
 
 
 def notices() -> list[str]:
-    """What is to be told about the link, once."""
-    found: list[str] = st.session_state.pop(_NOTICES, [])
-    return found
+    """What is to be told about the link, until the visitor has dismissed it."""
+    return list(st.session_state.get(_NOTICES, []))
+
+
+def dismiss() -> None:
+    """The visitor has read it."""
+    st.session_state.pop(_NOTICES, None)
 
 
 def _from_link(name: str, scope: str, options: Sequence[str]) -> str | None:

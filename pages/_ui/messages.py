@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from pages._ui import links
 from pages._ui.jobs import Job
 from pages._ui.style import duration
 
@@ -26,9 +27,12 @@ def failure(what: str, why: str, *actions: Action, key: str) -> None:
                     st.button(label, key=f"{key}-action-{number}", on_click=act, type="secondary")
 
 
-def notice(text: str) -> None:
-    """Something to know that is no error."""
-    st.info(_plain(text), icon=":material/info:")
+def link_notices() -> None:
+    """What the link asked for in vain, until it is dismissed. Draw it last: pickers find out while they are drawn."""
+    if found := links.notices():
+        with st.container(horizontal=True, vertical_alignment="center", key="link-notices"):
+            st.info("  \n".join(map(_plain, found)), icon=":material/link_off:")
+            st.button("Dismiss", on_click=links.dismiss, key="dismiss-notices", type="tertiary")
 
 
 def empty(text: str) -> None:
@@ -63,6 +67,6 @@ def _pace(job: Job) -> str:
 
 def _plain(text: str) -> str:
     r"""Text from elsewhere, which may hold names such as `layer*` or `[0]`, as it is: nothing of it is Markdown."""
-    for mark in "\\`*_[]<>$:~":
+    for mark in "\\`*_[]<>$~":
         text = text.replace(mark, f"\\{mark}")
     return text

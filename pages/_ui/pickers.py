@@ -12,8 +12,9 @@ from typing import Any
 import streamlit as st
 
 from cam_core import METHODS
-from cam_core.methods.registry import Method, Parameter
+from cam_core.methods.registry import Method
 from cam_core.overlay import DIVERGING, SEQUENTIAL
+from cam_core.parameters import Parameter
 from pages._ui import links
 from pages._ui.compute import Request
 
@@ -104,7 +105,7 @@ def _step(default: float) -> float:
 
 def look() -> Look:
     """How heatmaps are to look, in one row."""
-    with st.container(horizontal=True, vertical_alignment="bottom", key="look"):
+    with st.container(horizontal=True, vertical_alignment="top", key="look"):
         opacity = st.slider(
             "Opacity", 0.0, 1.0, 0.5, 0.05, key="opacity", bind="query-params", persist_state="session", width=180
         )

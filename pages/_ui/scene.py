@@ -88,8 +88,20 @@ def put(scene: Scene | Callable[[], None]) -> None:
 
 def current() -> Scene:
     """The scene; where there is none yet, the reason is drawn and the page ends here."""
+    if _KEY not in st.session_state:
+        _run_the_app_instead()
     scene = st.session_state[_KEY]
     if isinstance(scene, Scene):
         return scene
     scene()
     st.stop()
+
+
+def _run_the_app_instead() -> None:
+    """A server's very first visitor who follows a link to a page gets that file run alone, without `app.py`.
+
+    Streamlit takes a folder called `pages` for an app without navigation of its own until it has seen a call of
+    `st.navigation`. This is one; from the next run on, `app.py` is run.
+    """
+    st.navigation([st.Page(lambda: None, title="CAMscope")])
+    st.rerun()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from math import isnan
+from math import floor, isnan, log10
 
 import streamlit as st
 
@@ -41,6 +41,7 @@ _SHEET = """
 .cam-bar { display: flex; align-items: center; gap: .45rem; font-size: .75rem; font-variant-numeric: tabular-nums; }
 .cam-bar i { flex: 1; height: 8px; border-radius: 2px; }
 .cam-bar span { opacity: .75; }
+.cam-subtitle { opacity: .8; } .cam-subtitle b { font-weight: 600; }
 .cam-notice {
   font-size: .8rem; line-height: 1.4; margin: .15rem 0 0; padding: .1rem 0 .1rem .6rem; border-left: 3px solid #d98c00;
 }
@@ -53,7 +54,13 @@ _SHEET = """
 .cam-top .chosen { font-weight: 600; }
 .cam-top .chosen + .share + .bar i { background: var(--cam-accent); }
 .cam-top .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.cam-top .share { font-variant-numeric: tabular-nums; opacity: .75; }
+.cam-top .share { font-variant-numeric: tabular-nums; opacity: .75; text-align: right; }
+
+[class*="st-key-tile-"] button { padding: .1rem .5rem; min-height: 1.9rem; }
+[class*="st-key-tile-"] button p { font-size: .8rem; }
+[class*="st-key-tile-"] [data-testid="stProgress"] p { font-size: .8rem; opacity: .8; }
+
+[data-testid="stSidebarHeader"]::before { content: "CAMscope"; font-weight: 650; font-size: 1.05rem; }
 
 .cam-scroll { overflow-x: auto; }
 .cam-matrix { border-collapse: separate; border-spacing: 2px; font-size: .8rem; font-variant-numeric: tabular-nums; }
@@ -88,6 +95,11 @@ def name_line(text: str) -> str:
     return f'<div class="cam-name">{escape(text)}</div>'
 
 
+def subtitle(before: str, stressed: str, after: str) -> str:
+    """The line under the page's title."""
+    return f'<div class="cam-subtitle">{escape(before)}<b>{escape(stressed)}</b>{escape(after)}</div>'
+
+
 def quiet(text: str) -> str:
     """Small print."""
     return f'<div class="cam-quiet">{escape(text)}</div>'
@@ -100,11 +112,11 @@ def notice_line(text: str) -> str:
 
 def colour_bar(colour_map: str, low: float, high: float) -> str:
     """The colour map between the values that its ends stand for."""
+    ends = [number(end, max(abs(low), abs(high))) for end in (low, high)]
     stops = ", ".join(colour_stops(colour_map, 17))
     return (
-        f'<div class="cam-bar" role="img" aria-label="Colour bar from {number(low)} to {number(high)}">'
-        f'<span>{number(low)}</span><i style="background: linear-gradient(to right, {stops})"></i>'
-        f"<span>{number(high)}</span></div>"
+        f'<div class="cam-bar" role="img" aria-label="Colour bar from {ends[0]} to {ends[1]}"><span>{ends[0]}</span>'
+        f'<i style="background: linear-gradient(to right, {stops})"></i><span>{ends[1]}</span></div>'
     )
 
 
@@ -140,9 +152,12 @@ def _cell(value: float) -> str:
     return f'<td style="background: color-mix(in srgb, var({tint}) {abs(value) * 55:.0f}%, transparent)">{text}</td>'
 
 
-def number(value: float) -> str:
-    """Three significant digits with a proper minus: "−0.0312"."""
-    return f"{value:.3g}".replace("-", "−")
+def number(value: float, largest: float) -> str:
+    """A value beside others up to `largest`, of which three significant digits are shown: "0.002" beside "0.738"."""
+    if largest == 0 or not 1e-3 <= largest < 1e5:
+        return f"{value:.2e}".replace("-", "−") if value else "0"
+    decimals = max(0, 2 - floor(log10(largest)))
+    return f"{value:.{decimals}f}".replace("-", "−")
 
 
 def percent(probability: float) -> str:
