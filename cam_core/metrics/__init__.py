@@ -1,1 +1,18 @@
-"""What maps and coefficients are worth: faithfulness, similarity to SHAP, and how sure a mean over images is."""
+"""What maps and coefficients are worth: faithfulness, similarity to SHAP, and how sure a mean over images is.
+
+One file a group of metrics; importing it here registers them. The order is the order of every picker and table.
+"""
+
+from cam_core.metrics import (  # noqa: I001, F401  (the order is the registry's)
+    confidence,
+    curves,
+    road,
+    composite,
+    localization,
+    sanity,
+    randomisation,
+)
+from cam_core.metrics.base import METRICS, Metric, MetricResult, Scores, metric
+from cam_core.metrics.judging import evaluate, evaluate_batch
+
+__all__ = ["METRICS", "Metric", "MetricResult", "Scores", "evaluate", "evaluate_batch", "metric"]

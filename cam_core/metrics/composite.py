@@ -1,0 +1,147 @@
+"""Coherency, complexity, and the two harmonic means that join them with a measure of faithfulness: ADCC and ARCC."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from cam_core.metrics.base import Scores, metric
+from cam_core.metrics.confidence import Masking, drop, probabilities
+from cam_core.metrics.road import NOISE, SPACING, road
+from cam_core.metrics.scoring import MASK_SPACE, SCORE
+from cam_core.metrics.similarity import pearson
+from cam_core.metrics.subjects import Subjects
+from cam_core.models.split import SplitModel
+from cam_core.parameters import Parameter
+from cam_core.run import Run
+
+_POPPI = "Poppi et al. 2021, arXiv:2104.10252"
+
+
+def coherencies(subjects: Subjects, run: Run, mask_space: str) -> Tensor:
+    """(B,) float64: (1 + r) / 2, with r the correlation of the map of x and the map of x under its map, same class."""
+    fill = run.fill(mask_space, subjects.images)[0]
+    run.expect(len(subjects))
+    found = []
+    for index, (image, saliency) in enumerate(zip(subjects.images, subjects.saliency, strict=True)):
+        masked = fill + (image - fill) * saliency.to(image)
+        correlation = pearson(saliency.numpy(), subjects.mapped_again(index, masked).numpy())
+        found.append(0.0 if math.isnan(correlation) else (1 + correlation) / 2)
+        run.advance()
+    return torch.tensor(found, dtype=torch.float64)
+
+
+def complexities(subjects: Subjects) -> Tensor:
+    """(B,) float64: the mean of the map."""
+    return subjects.saliency.mean(dim=(1, 2))
+
+
+def harmonic_mean(*parts: Tensor) -> Tensor:
+    """n / Σ 1/part, elementwise, for parts in [0, 1]; 0 where one of them is 0."""
+    stacked = torch.stack(parts)
+    zero = (stacked == 0).any(0)
+    mean = len(parts) / (1 / torch.where(stacked == 0, torch.ones_like(stacked), stacked)).sum(0)
+    return torch.where(zero, torch.zeros_like(mean), mean)
+
+
+@metric(
+    "coherency",
+    title="Coherency",
+    direction="higher",
+    range=(0, 1),
+    source=f"{_POPPI}, section 3",
+    formula="(1 + Pearson(S(x), S(x · S(x)))) / 2, the same class both times",
+    edge_cases="0 where one of the two maps is constant.",
+    cost="one explanation",
+    needs=("explain_again",),
+    parameters=(MASK_SPACE,),
+)
+def coherency(net: SplitModel, subjects: Subjects, run: Run, mask_space: str) -> Tensor:
+    """Whether the method finds the same again where its own map has hidden the rest."""
+    return coherencies(subjects, run, mask_space)
+
+
+@metric(
+    "complexity",
+    title="Complexity",
+    direction="lower",
+    range=(0, 1),
+    source=f"{_POPPI}, section 3",
+    formula="mean of S over the pixels",
+    edge_cases="0 for a map of zeros, which explains nothing.",
+    cost="none",
+    uses_network=False,
+)
+def complexity(net: SplitModel, subjects: Subjects, run: Run) -> Tensor:
+    """How much of the image the map covers, weighted by salience."""
+    return complexities(subjects)
+
+
+@metric(
+    "adcc",
+    title="ADCC",
+    direction="higher",
+    range=(0, 1),
+    source=f"{_POPPI}, eq. 4, per image as in the authors' code",
+    formula="3 / (1 / coherency + 1 / (1 − complexity) + 1 / (1 − average drop)), average drop as a fraction",
+    edge_cases="0 where a denominator is 0: no coherency, a map of ones, or all of the probability lost.",
+    cost="one pass and one explanation",
+    needs=("explain_again",),
+    parameters=(MASK_SPACE,),
+)
+def adcc(net: SplitModel, subjects: Subjects, run: Run, mask_space: str) -> Scores:
+    """The harmonic mean of coherency, 1 − complexity and 1 − average drop. Extras: the three of them."""
+    alike, covered = coherencies(subjects, run, mask_space), complexities(subjects)
+    lost = drop(subjects.score(), probabilities(net, subjects, run, Masking(mask_space=mask_space)))
+    parts = {"coherency": list(alike.numpy()), "complexity": list(covered.numpy()), "drop": list(lost.numpy())}
+    return Scores(harmonic_mean(alike, 1 - covered, 1 - lost), parts)
+
+
+ROAD_TERM = Parameter(
+    "road_term",
+    "clipped",
+    "how ROAD becomes a share: 2 · ROAD cut to [0, 1] (clipped) or (1 + ROAD) / 2 (shifted)",
+    choices=("clipped", "shifted"),
+)
+
+
+@metric(
+    "arcc",
+    title="ARCC",
+    direction="higher",
+    range=(0, 1),
+    source="arXiv:2605.14641, as its authors contributed it to PyPI grad-cam",
+    formula="3 / (1 / coherency + 1 / (1 − complexity) + 1 / R), R = 2 · ROAD combined cut to [0, 1]",
+    edge_cases="0 where a denominator is 0: no coherency, a map of ones, or ROAD not above 0.",
+    cost="an explanation, and two passes and two sparse linear systems a percentile",
+    stochastic=True,
+    needs=("explain_again",),
+    parameters=(
+        MASK_SPACE,
+        Parameter(SPACING.name, 20, SPACING.help, SPACING.minimum, SPACING.maximum),
+        NOISE,
+        SCORE,
+        ROAD_TERM,
+    ),
+)
+def arcc(
+    net: SplitModel,
+    subjects: Subjects,
+    run: Run,
+    mask_space: str,
+    spacing: int,
+    noise: float,
+    score: str,
+    road_term: str,
+) -> Scores:
+    """ADCC with ROAD in place of average drop; "shifted" is the form of an earlier notebook.
+
+    Extras: `coherency`, `complexity`, `road`.
+    """
+    alike, covered = coherencies(subjects, run, mask_space), complexities(subjects)
+    judged = road(net, subjects, run, spacing=spacing, noise=noise, score=score)
+    faithful = 2 * judged.values if road_term == "clipped" else (1 + judged.values) / 2
+    parts = {"coherency": list(alike.numpy()), "complexity": list(covered.numpy()), "road": list(judged.values.numpy())}
+    return Scores(harmonic_mean(alike, 1 - covered, faithful.clamp(0, 1)), parts)

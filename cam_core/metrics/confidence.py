@@ -1,0 +1,160 @@
+"""How the class's probability changes when the image is masked by its map: average drop, increase, gain, deletion.
+
+Y = p(class | x), O = p(class | x under the map), D = p(class | x under one minus the map), all softmax probabilities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cam_core.maps import divide
+from cam_core.masked import image_rows
+from cam_core.metrics.base import Scores, Values, metric
+from cam_core.metrics.scoring import MASK_SPACE, descending_order, picture_scores, ranks
+from cam_core.metrics.subjects import Subjects
+from cam_core.models.split import SplitModel
+from cam_core.parameters import Parameter
+from cam_core.run import Run
+
+KEEP_TOP = Parameter(
+    "keep_top", 1.0, "share of the pixels, the most salient ones, whose mask value counts; the rest is 0", 0.001, 1.0
+)
+MASK = Parameter(
+    "mask",
+    "soft",
+    "a kept pixel counts as much as it is salient (soft) or fully (binary)",
+    choices=("soft", "binary"),
+)
+CLIP = Parameter("clip", False, "count a rise of the probability as no drop, rather than as a negative one")
+
+_MASKING = (KEEP_TOP, MASK, MASK_SPACE)
+
+# 1 − Y below this is rounding, and so is any share of it.
+_CERTAIN = 1e-12
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How a map becomes a mask: see the parameters of the same names."""
+
+    keep_top: float = 1.0
+    mask: str = "soft"
+    mask_space: str = "normalized"
+
+
+def probabilities(net: SplitModel, subjects: Subjects, run: Run, masking: Masking, *, invert: bool = False) -> Tensor:
+    """(B,) float64: the class's probability on each image under its mask, or under one minus its mask."""
+    masks = _masks(subjects.saliency, masking)
+    masks = (1 - masks if invert else masks)[:, None].to(subjects.images)
+    fill = run.fill(masking.mask_space, subjects.images)
+    run.expect(len(subjects))
+
+    def pictures(start: int, stop: int) -> Tensor:
+        return fill + (subjects.images[start:stop] - fill) * masks[start:stop]
+
+    return picture_scores(net, pictures, subjects.target, image_rows(subjects.images), advance=run.advance)
+
+
+def _masks(saliency: Tensor, masking: Masking) -> Tensor:
+    """(B, H, W) → (B, H, W): the most salient pixels, exactly as many as asked for; ties by place."""
+    if masking.keep_top == 1 and masking.mask == "soft":
+        return saliency
+    pixels = saliency[0].numel()
+    places = ranks(descending_order(saliency)).view_as(saliency)
+    kept = places < max(1, round(masking.keep_top * pixels))
+    values = saliency if masking.mask == "soft" else torch.ones_like(saliency)
+    return torch.where(kept, values, torch.zeros_like(values))
+
+
+def drop(before: Tensor, after: Tensor) -> Tensor:
+    """max(0, Y − O) / Y, a fraction; 0 where Y = 0."""
+    return divide((before - after).clamp(min=0), before)
+
+
+def _both(before: Tensor, after: Tensor) -> dict[str, list[Values]]:
+    return {"before": list(before.numpy()), "after": list(after.numpy())}
+
+
+@metric(
+    "average-drop",
+    title="Average drop",
+    direction="lower",
+    range=(0, 100),
+    unit="%",
+    source="Chattopadhay et al. 2018 (Grad-CAM++), arXiv:1710.11063, section 5.1",
+    formula="100 · max(0, Y − O) / Y",
+    edge_cases="0 where Y = 0. A map of zeros masks everything.",
+    cost="one pass",
+    parameters=_MASKING,
+)
+def average_drop(net: SplitModel, subjects: Subjects, run: Run, keep_top: float, mask: str, mask_space: str) -> Scores:
+    """How much of the probability is lost when only what the map shows is left. Extras: `before` Y, `after` O."""
+    before, after = subjects.score(), probabilities(net, subjects, run, Masking(keep_top, mask, mask_space))
+    return Scores(100 * drop(before, after), _both(before, after))
+
+
+@metric(
+    "average-increase",
+    title="Average increase",
+    direction="higher",
+    range=(0, 100),
+    unit="%",
+    source="Chattopadhay et al. 2018 (Grad-CAM++), arXiv:1710.11063, section 5.1",
+    formula="100 · [O > Y]",
+    edge_cases="Strict: 0 where O = Y.",
+    cost="one pass",
+    parameters=_MASKING,
+)
+def average_increase(
+    net: SplitModel, subjects: Subjects, run: Run, keep_top: float, mask: str, mask_space: str
+) -> Scores:
+    """Whether the network is surer of the class when it sees only what the map shows: how often, not how much."""
+    before, after = subjects.score(), probabilities(net, subjects, run, Masking(keep_top, mask, mask_space))
+    return Scores(100.0 * (after > before).double(), _both(before, after))
+
+
+@metric(
+    "average-gain",
+    title="Average gain",
+    direction="higher",
+    range=(0, 100),
+    unit="%",
+    source="Zhang et al. 2023 (Opti-CAM), arXiv:2301.07002, eq. 15",
+    formula="100 · max(0, O − Y) / (1 − Y)",
+    edge_cases="0 where Y = 1 (1 − Y below 1e-12): nothing is left to gain.",
+    cost="one pass",
+    parameters=_MASKING,
+)
+def average_gain(net: SplitModel, subjects: Subjects, run: Run, keep_top: float, mask: str, mask_space: str) -> Scores:
+    """How much of the missing probability is gained when the network sees only what the map shows.
+
+    Average increase counts the tiniest rise; this weighs it, so that a map that hides nothing (Fake-CAM) gains nothing.
+    """
+    before, after = subjects.score(), probabilities(net, subjects, run, Masking(keep_top, mask, mask_space))
+    missing = torch.where(1 - before < _CERTAIN, torch.zeros_like(before), 1 - before)
+    return Scores(100 * divide((after - before).clamp(min=0), missing), _both(before, after))
+
+
+@metric(
+    "average-drop-in-deletion",
+    title="Average drop in deletion",
+    direction="higher",
+    range=(-float("inf"), 100),
+    unit="%",
+    source="Jung & Oh 2021 (LIFT-CAM), arXiv:2102.05228; unclipped as in its later evaluations",
+    formula="100 · (Y − D) / Y",
+    edge_cases="0 where Y = 0. Negative where removing what the map shows makes the network surer; 0 then with clip.",
+    cost="one pass",
+    parameters=(*_MASKING, CLIP),
+)
+def average_drop_in_deletion(
+    net: SplitModel, subjects: Subjects, run: Run, keep_top: float, mask: str, mask_space: str, clip: bool
+) -> Scores:
+    """How much of the probability is lost when what the map shows is taken away. Extras: `before` Y, `after` D."""
+    before = subjects.score()
+    after = probabilities(net, subjects, run, Masking(keep_top, mask, mask_space), invert=True)
+    lost = (before - after).clamp(min=0) if clip else before - after
+    return Scores(100 * divide(lost, before), _both(before, after))

@@ -1,0 +1,124 @@
+"""An image on its way to a baseline, or back, pixel by pixel in the order of a map: deletion and insertion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from cam_core.metrics.scoring import MASK_SPACE, SCORE, descending_order, ranks
+from cam_core.parameters import Parameter
+from cam_core.run import Run
+from cam_core.types import Images
+
+Kind = Literal["deletion", "insertion"]
+KINDS: tuple[Kind, ...] = ("deletion", "insertion")
+
+# The kernel of the published code is 11 pixels wide.
+_BLUR_RADIUS = 5
+
+STEPS = Parameter("steps", 224, "points after the first; 224 at 224 × 224 is one row of pixels each", 1, 1 << 20)
+BLUR_SIGMA = Parameter("blur_sigma", 5.0, "standard deviation in pixels of the 11 × 11 kernel of the blur", 0.1, 100.0)
+_BASELINES = ("zero", "mean", "blur", "noise")
+_BASELINE_HELP = "what a pixel becomes: the mask space's zero, the image's mean colour, the image blurred, or noise"
+
+
+def curve_parameters(kind: Kind) -> tuple[Parameter, ...]:
+    """The parameters of one kind of curve; deletion ends in zeros, insertion starts from blur."""
+    default = {"deletion": "zero", "insertion": "blur"}[kind]
+    return (STEPS, Parameter("baseline", default, _BASELINE_HELP, choices=_BASELINES), BLUR_SIGMA, MASK_SPACE, SCORE)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a curve is drawn: the values of `curve_parameters`."""
+
+    kind: Kind
+    steps: int
+    baseline: str
+    blur_sigma: float
+    mask_space: str
+    score: str
+
+    def counts(self, pixels: int) -> Tensor:
+        """How many pixels are changed at each point: 0, s, 2 s, …, all; s = ⌈pixels / steps⌉."""
+        step = -(-pixels // self.steps)
+        return torch.tensor([*range(0, pixels, step), pixels])
+
+
+class Perturbation:
+    """One image of which more and more pixels are deleted, or inserted, the most salient first.
+
+    Ties: of equally salient pixels the one further up goes first, then the one further left.
+
+    Args:
+        image: (3, H, W), normalised.
+        saliency: (H, W).
+        baseline: (3, H, W), what deletion ends in and insertion starts from.
+    """
+
+    def __init__(self, image: Tensor, saliency: Tensor, baseline: Tensor, settings: Settings) -> None:
+        start, end = (image, baseline) if settings.kind == "deletion" else (baseline, image)
+        # Channels last, as the network wants its pictures: no copy between here and the first convolution.
+        self._start, self._end = (p.permute(1, 2, 0).contiguous() for p in (start, end))
+        self._places = ranks(descending_order(saliency)).view(saliency.shape).to(image.device)
+        self.settings = settings
+        self.counts = settings.counts(saliency.numel())
+        self.pixels = saliency.numel()
+
+    @property
+    def fractions(self) -> Tensor:
+        """(n + 1,) float64: the share of pixels that is changed at each point, from 0 to 1."""
+        return self.counts.double() / self.pixels
+
+    def pictures(self, counts: Tensor) -> Images:
+        """(n,) numbers of changed pixels → (n, 3, H, W)."""
+        changed = self._places < counts.to(self._places.device)[:, None, None]
+        return torch.where(changed[..., None], self._end, self._start).permute(0, 3, 1, 2)
+
+    def picture(self, fraction: float) -> Tensor:
+        """(3, H, W): the image with this share of its pixels changed, rounded to whole pixels."""
+        return self.pictures(torch.tensor([round(fraction * self.pixels)]))[0]
+
+
+def baseline_image(image: Tensor, settings: Settings, run: Run) -> Tensor:
+    """What replaces the pixels of `image` (3, H, W), of the same shape.
+
+    - zero: 0 in the mask space, that is the mean colour of the training images (normalized) or black (pixel);
+    - mean: the mean colour of this image;
+    - blur: a Gaussian of 11 × 11 pixels, borders mirrored. The published code of RISE builds its kernel by filtering a
+      delta within the 11 × 11 window, which folds the tails back into it, and pads with zeros: a darker border;
+    - noise: independent normal draws with the mean and spread of the training images, the same for one seed.
+    """
+    return _BASELINE[settings.baseline](image, settings, run)
+
+
+def _zero(image: Tensor, settings: Settings, run: Run) -> Tensor:
+    return run.fill(settings.mask_space, image)[0].expand_as(image)
+
+
+def _mean(image: Tensor, settings: Settings, run: Run) -> Tensor:
+    return image.mean(dim=(1, 2), keepdim=True).expand_as(image)
+
+
+def _blur(image: Tensor, settings: Settings, run: Run) -> Tensor:
+    planes = image.double().cpu().numpy()
+    blurred = [gaussian_filter(plane, settings.blur_sigma, radius=_BLUR_RADIUS, mode="reflect") for plane in planes]
+    return torch.from_numpy(np.stack(blurred)).to(image)
+
+
+def _noise(image: Tensor, settings: Settings, run: Run) -> Tensor:
+    return torch.randn(image.shape, generator=run.generator(), dtype=torch.float64).to(image)
+
+
+_BASELINE: dict[str, Callable[[Tensor, Settings, Run], Tensor]] = {
+    "zero": _zero,
+    "mean": _mean,
+    "blur": _blur,
+    "noise": _noise,
+}

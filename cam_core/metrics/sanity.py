@@ -1,0 +1,138 @@
+"""Is the map sparse, is it stable, and does it predict what the network loses with a part of the image?"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cam_core.masked import image_rows
+from cam_core.metrics.base import Scores, Values, metric
+from cam_core.metrics.scoring import MASK_SPACE, SCORE, picture_scores
+from cam_core.metrics.subjects import Subjects
+from cam_core.models.split import SplitModel
+from cam_core.parameters import Parameter
+from cam_core.run import Run
+
+_YEH = "Yeh et al. 2019, arXiv:1901.09392"
+
+
+@metric(
+    "sparseness",
+    title="Sparseness (Gini)",
+    direction="higher",
+    range=(0, 1),
+    source="Chalasani et al. 2020, arXiv:1810.06583, section 3; Hurley & Rickard 2009",
+    formula="Σ_i (2i − n − 1) S_i / (n Σ S), S sorted ascending",
+    edge_cases="0 for a constant map, also one of zeros.",
+    cost="none",
+    uses_network=False,
+)
+def sparseness(net: SplitModel, subjects: Subjects, run: Run) -> Tensor:
+    """How unevenly the salience is spread over the pixels: 0 evenly, near 1 all on one."""
+    ordered = subjects.saliency.flatten(1).sort(dim=1).values
+    count = ordered.shape[1]
+    weights = 2 * torch.arange(1, count + 1, dtype=torch.float64) - count - 1
+    total = ordered.sum(1)
+    nothing = total == 0
+    gini = (ordered * weights).sum(1) / (count * torch.where(nothing, torch.ones_like(total), total))
+    return gini.clamp(min=0)
+
+
+@metric(
+    "max-sensitivity",
+    title="Max-sensitivity",
+    direction="lower",
+    range=(0, float("inf")),
+    source=f"{_YEH}, definition 2.2; relative to the map's norm, as in captum",
+    formula="max over ‖δ‖∞ ≤ radius of ‖S(x + δ) − S(x)‖ / ‖S(x)‖, from random δ",
+    edge_cases="Not divided where the map is zero.",
+    cost="one explanation a sample",
+    stochastic=True,
+    needs=("explain_again",),
+    parameters=(
+        Parameter("samples", 10, "noisy copies of the image that are explained", 1, 1000),
+        Parameter("radius", 0.02, "largest change of a value of the normalised input", 0.0, 10.0),
+    ),
+)
+def max_sensitivity(net: SplitModel, subjects: Subjects, run: Run, samples: int, radius: float) -> Scores:
+    """How far the map moves when the image hardly does. Extra: `changes`, one a sample."""
+    run.expect(len(subjects) * samples)
+    changes = []
+    for index, (image, saliency) in enumerate(zip(subjects.images, subjects.saliency, strict=True)):
+        generator = run.generator()
+        length = float(saliency.norm()) or 1.0
+        moved = []
+        for _ in range(samples):
+            noise = (2 * torch.rand(image.shape, generator=generator, dtype=torch.float64) - 1) * radius
+            again = subjects.mapped_again(index, image + noise.to(image))
+            moved.append(float((again - saliency).norm()) / length)
+            run.advance()
+        changes.append(np.array(moved))
+    return Scores(torch.tensor([one.max() for one in changes], dtype=torch.float64), {"changes": changes})
+
+
+@metric(
+    "infidelity",
+    title="Infidelity",
+    direction="lower",
+    range=(0, float("inf")),
+    source=f"{_YEH}, definition 2.1 with square removal, and the optimal scale of its section 2.2",
+    formula="mean over squares Q of (β Σ_Q S − (f(x) − f(x without Q)))², β = the best factor",
+    edge_cases="β = 0 for a map of zeros: what remains is the mean squared change of the score.",
+    cost="one pass a sample",
+    stochastic=True,
+    parameters=(
+        Parameter("samples", 100, "squares that are removed, one at a time", 1, 10000),
+        Parameter("side", 0.25, "side of a square as a share of the image's shorter side", 0.01, 1.0),
+        MASK_SPACE,
+        SCORE,
+    ),
+)
+def infidelity(
+    net: SplitModel, subjects: Subjects, run: Run, samples: int, side: float, mask_space: str, score: str
+) -> Scores:
+    """How badly the map's sum over a square predicts what the class loses when the square goes.
+
+    A saliency map has no unit, hence the best factor. Extras: `sums` Σ_Q S and `drops` of the score, one a square.
+    """
+    run.expect(len(subjects) * samples)
+    before = subjects.score(score)
+    squares = _squares(subjects.size, samples, side, run)
+    values: list[Tensor] = []
+    extras: dict[str, list[Values]] = {"sums": [], "drops": []}
+    for index, image in enumerate(subjects.images):
+        after = _without(net, image, squares, subjects.target[index], run, mask_space, score)
+        sums = (squares * subjects.saliency[index]).sum((1, 2))
+        drops = before[index] - after
+        energy = float(sums @ sums)
+        scale = float(sums @ drops) / energy if energy > 0 else 0.0
+        values.append(((scale * sums - drops) ** 2).mean())
+        extras["sums"].append(sums.numpy())
+        extras["drops"].append(drops.numpy())
+    return Scores(torch.stack(values), extras)
+
+
+def _squares(size: tuple[int, int], samples: int, side: float, run: Run) -> Tensor:
+    """(samples, H, W) float64: 1 on a square, evenly placed at random within the image."""
+    height, width = size
+    length = max(1, round(side * min(size)))
+    draws = torch.rand(samples, 2, generator=run.generator(), dtype=torch.float64)
+    top = (draws[:, 0] * (height - length + 1)).long()[:, None]
+    left = (draws[:, 1] * (width - length + 1)).long()[:, None]
+    down, across = torch.arange(height), torch.arange(width)
+    rows, columns = (top <= down) & (down < top + length), (left <= across) & (across < left + length)
+    return (rows[:, :, None] & columns[:, None, :]).double()
+
+
+def _without(
+    net: SplitModel, image: Tensor, squares: Tensor, target: Tensor, run: Run, mask_space: str, score: str
+) -> Tensor:
+    fill = run.fill(mask_space, image)
+
+    def pictures(start: int, stop: int) -> Tensor:
+        removed = squares[start:stop, None].to(image) > 0
+        return torch.where(removed, fill, image)
+
+    classes = target.expand(len(squares))
+    return picture_scores(net, pictures, classes, image_rows(image[None]), score=score, advance=run.advance)
