@@ -6,15 +6,17 @@ functions their multipliers while the tail runs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from cam_core.deeplift.rules import RuleMode
 from cam_core.masked import class_score
-from cam_core.models.split import SplitModel
+from cam_core.models.split import Halves, SplitModel
 from cam_core.types import Activations, ClassIndex
 
 # Float32 carries seven digits: where contributions cancel to a part in ten thousand, too few are left for the sum.
@@ -44,7 +46,7 @@ class Contributions:
 def contributions(
     net: SplitModel,
     acts: Activations,
-    reference: Activations,
+    reference: Activations | None,
     target: ClassIndex,
     *,
     captum_max_pool: bool = False,
@@ -53,7 +55,7 @@ def contributions(
 
     Args:
         net: only its tail is run, with the context of the images that `acts` (B, K, h, w) come from.
-        reference: (B, K, h, w).
+        reference: (B, K, h, w); None for zeros, whose pass is remembered where nothing else crosses the cut.
         target: (B,) int64.
         captum_max_pool: Captum's rule for max-pooling instead of the complete one, for comparison.
     Raises:
@@ -68,13 +70,17 @@ def contributions(
 
 
 def _contributions(
-    net: SplitModel, acts: Activations, reference: Activations, target: ClassIndex, captum_max_pool: bool
+    net: SplitModel, acts: Activations, reference: Activations | None, target: ClassIndex, captum_max_pool: bool
 ) -> Contributions:
-    acts, reference = acts.detach().to(net.dtype), reference.detach().to(net.dtype)
+    acts = acts.detach().to(net.dtype)
     mode = partial(RuleMode, captum_max_pool=captum_max_pool, write_back=not net.halves.traced)
-    with torch.no_grad(), mode() as recorder:
-        before = class_score(net.f2(reference), target)
-    tape = recorder.tape
+    if reference is None:
+        reference = torch.zeros_like(acts)
+        tape, reference_logits = _zero_pass(net, reference, mode)
+    else:
+        reference = reference.detach().to(net.dtype)
+        tape, reference_logits = _record(net, reference, mode)
+    before = class_score(reference_logits.expand(len(acts), -1), target)
     leaf = acts.clone().requires_grad_()
     with torch.enable_grad():
         with mode(tape):
@@ -87,6 +93,30 @@ def _contributions(
     magnitude = values.flatten(1).abs().sum(1)
     cancellation = magnitude / delta.abs().clamp_min(torch.finfo(delta.dtype).tiny)
     return Contributions(values, delta, total - delta, cancellation, ("",) * len(acts))
+
+
+Tape = list[tuple[Tensor, ...]]
+
+# The last zero pass of each tail. It depends on nothing but the weights where no skip connection crosses the cut, so
+# that repeated explanations of one layer pay for it once.
+_zero_passes: WeakKeyDictionary[Halves, tuple[torch.Size, Tape, Tensor]] = WeakKeyDictionary()
+
+
+def _zero_pass(net: SplitModel, zeros: Activations, mode: Callable[[], RuleMode]) -> tuple[Tape, Tensor]:
+    if net.context:
+        return _record(net, zeros, mode)
+    known = _zero_passes.get(net.halves)
+    if known is None or known[0] != zeros.shape[1:]:
+        tape, logits = _record(net, zeros[:1], mode)
+        known = _zero_passes[net.halves] = (zeros.shape[1:], tape, logits)
+    return known[1], known[2]
+
+
+def _record(net: SplitModel, reference: Activations, mode: Callable[[], RuleMode]) -> tuple[Tape, Tensor]:
+    """What the rules need of the reference's pass, and its logits."""
+    with torch.no_grad(), mode() as recorder:
+        logits = net.f2(reference)
+    return recorder.tape, logits
 
 
 def _lost_digits(result: Contributions) -> Tensor:

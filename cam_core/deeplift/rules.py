@@ -149,7 +149,7 @@ class RuleMode(TorchFunctionMode):
         else:
             (reference,) = self.tape.pop()
             if value.requires_grad:
-                result: Tensor = self._max_pool.apply(value, reference, window)
+                result: Tensor = self._max_pool.apply(value, reference.expand_as(value), window)
                 return result
         return window.pool(value)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from cam_core.deeplift import contributions
 from cam_core.methods.registry import method
 from cam_core.models.split import SplitModel
@@ -16,7 +14,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     title="LIFT-CAM",
     paper="Jung & Oh 2021, arXiv:2102.05228",
     formula="α_k = Σ_ij of the DeepLIFT (Rescale) contribution of A_k to y_c, reference 0",
-    cost="two forward passes and one backward pass of the tail",
+    cost="one forward and backward pass of the tail; one more forward pass the first time",
     fails="At tails far from linear, one pass along one path can be far from the Shapley value.",
     unit="logits",
     exact=False,
@@ -30,7 +28,7 @@ def lift_cam(net: SplitModel, image: Images, acts: Activations, target: ClassInd
     Raises:
         UnsupportedOperation: the tail contains an operation without a Rescale rule; it is named.
     """
-    result = contributions(net, acts, torch.zeros_like(acts), target)
+    result = contributions(net, acts, None, target)
     for index, warning in enumerate(result.warnings):
         if warning:
             run.warn(index, warning)

@@ -1,0 +1,100 @@
+"""What benchmarks share: timing side by side, the machine's description, and results as a table, JSON and Markdown."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+LONG = 10.0  # seconds; what takes longer is run once
+
+
+def machine(device: str) -> dict[str, str]:
+    """Hardware and versions, as every result states them."""
+    gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else ""
+    packages = ("torch", "torchvision", "timm", "grad-cam", "torchcam", "captum")
+    return {
+        "processor": _processor(),
+        "threads": str(torch.get_num_threads()),
+        "gpu": gpu,
+        "python": platform.python_version(),
+    } | {name: _version(name) for name in packages}
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except Exception:
+        return "not installed"
+
+
+def seconds(job: Callable[[], object], device: str = "cpu") -> float:
+    """Wall time of one run, with the GPU's work finished before and after."""
+    _finish(device)
+    started = time.perf_counter()
+    job()
+    _finish(device)
+    return time.perf_counter() - started
+
+
+def _finish(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def side_by_side(
+    jobs: Mapping[str, Callable[[], object]], runs: int, device: str = "cpu", warm: bool = True
+) -> dict[str, list[float]]:
+    """Run the jobs in turn, `runs` rounds of them, so that a drift of the machine's speed touches all alike.
+
+    A job that takes more than `LONG` seconds in its first counted round is not repeated.
+    """
+    if warm:
+        for job in jobs.values():
+            job()
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for round_ in range(runs):
+        for name, job in jobs.items():
+            if round_ == 0 or times[name][0] < LONG:
+                times[name].append(seconds(job, device))
+    return times
+
+
+def median(times: Sequence[float]) -> float:
+    """The figure that is quoted."""
+    return statistics.median(times)
+
+
+def publish(name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], record: Any) -> None:
+    """Print a table and write it as Markdown, with the whole record as JSON beside it."""
+    cells = [[_text(cell) for cell in row] for row in rows]
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column)
+    for row in cells:
+        table.add_row(*row)
+    Console(width=160).print(table)
+    RESULTS.mkdir(exist_ok=True)
+    lines = ["| " + " | ".join(row) + " |" for row in [list(columns), ["---"] * len(columns), *cells]]
+    (RESULTS / f"{name}.md").write_text("\n".join([f"# {title}", "", *lines, ""]))
+    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _text(cell: Any) -> str:
+    return f"{cell:.3g}" if isinstance(cell, float) else str(cell)
