@@ -4,6 +4,8 @@
 >>> explanation = explain(load_model("efficientnet_lite0"), image, method="lift-cam")
 """
 
+from typing import TYPE_CHECKING, Any
+
 from cam_core.explain import explain, explain_batch
 from cam_core.images import SAMPLES, load_image
 from cam_core.methods import METHODS
@@ -11,11 +13,15 @@ from cam_core.models.catalog import CATALOG, load_model
 from cam_core.models.classifier import Classifier
 from cam_core.types import CamError, Cancelled, Explanation, LayerInfo, Passes
 
+if TYPE_CHECKING:
+    from cam_core.metrics import METRICS, evaluate, evaluate_batch
+
 __version__ = "0.1.0"
 
 __all__ = [
     "CATALOG",
     "METHODS",
+    "METRICS",
     "SAMPLES",
     "CamError",
     "Cancelled",
@@ -23,8 +29,19 @@ __all__ = [
     "Explanation",
     "LayerInfo",
     "Passes",
+    "evaluate",
+    "evaluate_batch",
     "explain",
     "explain_batch",
     "load_image",
     "load_model",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The metrics are loaded when first asked for: whoever only explains does without scipy's solvers."""
+    if name in ("METRICS", "evaluate", "evaluate_batch"):
+        from cam_core import metrics
+
+        return getattr(metrics, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
