@@ -171,8 +171,18 @@ def tiny(key: str, seed: int = 0) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = TINY[key].build()
+        enliven(module)
         calibrate(module, torch.randn(32, 3, *SIZE))
     return module.eval()
+
+
+def enliven(module: nn.Module) -> None:
+    """Weights that keep the variance of what passes: with torch's own initialisation a small network hardly reacts."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(part.weight)
+            if part.bias is not None:
+                nn.init.normal_(part.bias, std=0.1)
 
 
 def calibrate(module: nn.Module, images: Tensor) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from cam_core.masked import class_score
 from cam_core.methods.registry import Parameter, method
@@ -38,7 +43,7 @@ def shapley_cam(
         (B, K), signed.
     """
     acts = acts.detach().requires_grad_()
-    with torch.enable_grad():
+    with torch.enable_grad(), _TwiceDifferentiable():
         logits = net.f2(acts)
         value = class_score(logits, target)
         if score == "rest":
@@ -51,3 +56,15 @@ def shapley_cam(
             curvature = None
     first = gradient.detach()
     return (first if curvature is None else first - curvature / 2).mean(dim=(2, 3))
+
+
+class _TwiceDifferentiable(TorchFunctionMode):
+    """Writes hard-sigmoid as relu6(x + 3) / 6: torch knows no second derivative of hard-sigmoid itself."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        options = kwargs or {}
+        if func is functional.hardsigmoid:
+            return functional.relu6((args[0] if args else options["input"]) + 3) / 6
+        return func(*args, **options)

@@ -13,6 +13,7 @@ from tests.literal.activation_cams import (
     is_cam,
     masks_after_upsampling,
     masks_before_upsampling,
+    principal_projection,
     score_cam,
     ss_cam,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "opti_cam",
     "permutation_values",
     "position_game",
+    "principal_projection",
     "refine_cam",
     "rescale_contributions",
     "saliency",

@@ -27,11 +27,12 @@ class Hooked:
     def __init__(self, module: nn.Module, layer: str) -> None:
         self.module = copy.deepcopy(module).cpu().double().eval().requires_grad_(False)
         self.layer = self.module.get_submodule(layer)
+        self._calls = 0  # of the layer in one forward pass; unknown as yet
 
     def at(self, layer: str) -> Hooked:
         """The same copy read at another layer."""
         other = copy.copy(self)
-        other.layer = self.module.get_submodule(layer)
+        other.layer, other._calls = self.module.get_submodule(layer), 0
         return other
 
     def logits(self, x: Tensor) -> Tensor:
@@ -60,13 +61,29 @@ class Hooked:
         return acts.detach()[0], gradient[0]
 
     def run(self, x: Tensor, rewrite: Callable[[Tensor], Tensor | None] | None = None) -> Tensor:
-        """A full forward pass, with gradients. `rewrite` sees the layer's output and may return another instead."""
+        """A full forward pass, with gradients. `rewrite` sees the layer's output and may return another instead.
+
+        Of a layer that is called several times, the last call counts.
+        """
         if rewrite is None:
             return self.module(x.double())
+        self._calls = self._calls or self._count_calls(x[:1])
+        remaining = self._calls
 
         def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor | None:
-            return rewrite(output)
+            nonlocal remaining
+            remaining -= 1
+            return rewrite(output) if remaining == 0 else None
 
+        return self._run_with(hook, x)
+
+    def _count_calls(self, x: Tensor) -> int:
+        outputs: list[Tensor] = []
+        with torch.no_grad():
+            self._run_with(lambda _module, _inputs, output: outputs.append(output), x)
+        return len(outputs)
+
+    def _run_with(self, hook: Callable[..., Tensor | None], x: Tensor) -> Tensor:
         handle = self.layer.register_forward_hook(hook)
         try:
             return self.module(x.double())

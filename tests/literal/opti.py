@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tests.literal.activation_cams import Blend, blend_pixels
+from tests.literal.activation_cams import Blend
 from tests.literal.network import Hooked, LiteralMap, upsample
 
 NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "max_min": lambda s: (s - s.min()) / (s.max() - s.min()),
+    "min-max": lambda s: (s - s.min()) / (s.max() - s.min()),
     "max": lambda s: s / s.max(),
     "sigmoid": torch.sigmoid,
 }
@@ -24,7 +24,7 @@ def opti_cam(
     blend: Blend,
     iterations: int = 100,
     rate: float = 0.1,
-    normalisation: str = "max_min",
+    normalisation: str = "min-max",
     difference: bool = False,
 ) -> tuple[LiteralMap, list[float]]:
     """Opti-CAM (2301.07002, eq. 8 to 11) and the objective F at each step.
@@ -34,7 +34,7 @@ def opti_cam(
     is the map before the last step, as in the authors' code. A constant map has no n: the climb stops there.
 
     Args:
-        blend: masks (M, H, W) and image (3, H, W) → masked images; `pixel_blend` is the authors'.
+        blend: masks (M, H, W) and image (3, H, W) → masked images.
     """
     acts = net.activations(x)[0].clamp(min=0)
     plain = net.logits(x)[0, target]
@@ -42,36 +42,31 @@ def opti_cam(
     first, second = torch.zeros_like(u), torch.zeros_like(u)
     trace: list[float] = []
     checked = -float("inf")
-    combined = _combine(u, acts)
+    judged = u
     for step in range(iterations):
-        u.requires_grad_()
-        combined = _combine(u, acts)
-        large = upsample(combined, (x.shape[-2], x.shape[-1]))
+        judged = u.clone().requires_grad_()
+        large = upsample(_combine(judged, acts), (x.shape[-2], x.shape[-1]))
         if large.max() == large.min():
             break
         mask = NORMALISATIONS[normalisation](large)
         worth = net.run(blend(mask[None], x[0].double()))[0, target]
         objective = -(plain - worth).abs() if difference else worth
-        (gradient,) = torch.autograd.grad(objective, u)
-        trace.append(float(objective))
+        trace.append(float(objective.detach()))
         if step % max(iterations // 10, 1) == 0:
             if trace[-1] < checked:
                 break
             checked = trace[-1]
-        u, first, second = _adam(u.detach(), -gradient, first, second, step + 1, rate)
-    return LiteralMap(combined.detach()), trace
-
-
-def pixel_blend(mean: Tensor, std: Tensor) -> Blend:
-    """The authors' masking: the [0, 1] image times the mask, normalised inside the model."""
-    return lambda masks, image: blend_pixels(masks, image, mean, std)
+        (gradient,) = torch.autograd.grad(objective, judged)
+        u, first, second = adam(u, -gradient, first, second, step + 1, rate)
+    judged = judged.detach()
+    return LiteralMap(_combine(judged, acts), judged.softmax(dim=0)), trace
 
 
 def _combine(u: Tensor, acts: Tensor) -> Tensor:
     return (u.softmax(dim=0)[:, None, None] * acts).sum(dim=0)
 
 
-def _adam(
+def adam(
     u: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int, rate: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One step of Adam (Kingma & Ba 2015, algorithm 1), betas 0.9 and 0.999, epsilon 1e-8."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -36,6 +38,18 @@ PHOTO = "chelsea"
 SEED = 0
 
 
+def large_ones_slow(*large: str) -> list[Any]:
+    """All four networks as parameters, those named marked slow."""
+    return [pytest.param(network, marks=[pytest.mark.slow] if network in large else []) for network in NETWORKS]
+
+
+def layers_of_all() -> list[Any]:
+    """(network, layer) of the late and the early layer of all four; the early ones of the large networks slow."""
+    late = [pytest.param(network, LATE[network]) for network in NETWORKS]
+    slow = {"vgg11": [pytest.mark.slow], "densenet121": [pytest.mark.slow]}
+    return late + [pytest.param(network, EARLY[network], marks=slow.get(network, [])) for network in NETWORKS]
+
+
 @dataclass(frozen=True)
 class Scene:
     """One image seen by one network at one layer.
@@ -62,28 +76,19 @@ class Scene:
         return explain(self.clf, self.x[0], method, layer=self.layer, target=self.target, precision=precision, **params)
 
 
-@cache
-def classifier(network: str) -> Classifier:
-    return load_model(network, weights="random", seed=SEED, device="cpu")
+@lru_cache(maxsize=1)  # VGG in float64 takes a gigabyte: one network at a time
+def network_of(name: str) -> tuple[Classifier, literal.Hooked]:
+    clf = load_model(name, weights="random", seed=SEED, device="cpu")
+    return clf, literal.Hooked(clf.module, LATE[name])
 
 
-@cache
-def photo(network: str, size: int) -> Tensor:
-    """(1, 3, size, size): the photo as the network sees it, reduced."""
-    clf = classifier(network)
+@lru_cache(maxsize=2)
+def scene(name: str, layer: str, size: int) -> Scene:
+    """The photo, reduced to `size` pixels a side, before one layer of one network."""
+    clf, net = network_of(name)
     full = clf.preprocess(load_image(sample(PHOTO).path))[None]
-    return functional.interpolate(full, (size, size), mode="bilinear", align_corners=False, antialias=True)
-
-
-@cache
-def double_copy(network: str) -> literal.Hooked:
-    return literal.Hooked(classifier(network).module, LATE[network])
-
-
-@cache
-def scene(network: str, layer: str, size: int) -> Scene:
-    x, net = photo(network, size), double_copy(network).at(layer)
-    return Scene(classifier(network), layer, x, net, telling_class(net, x))
+    x = functional.interpolate(full, (size, size), mode="bilinear", align_corners=False, antialias=True)
+    return Scene(clf, layer, x, net.at(layer), telling_class(net.at(layer), x))
 
 
 def telling_class(net: literal.Hooked, x: Tensor) -> int:

@@ -33,8 +33,9 @@ from tests import literal
 from tests.literal.gradient_cams import twice_differentiable
 from tests.literal.network import logit
 from tests.oracles.repair import repaired
-from tests.oracles.scenes import EARLY, LATE, NETWORKS, Scene, scene
+from tests.oracles.scenes import EARLY, LATE, NETWORKS, Scene, large_ones_slow, layers_of_all, scene
 
+SIZE, SMALL = 96, 48
 TOLERANCE = 1e-3  # after normalisation; it keeps scores in float32 and resizes with OpenCV
 ABLATION_BATCH = 32
 
@@ -74,26 +75,24 @@ GRADIENT_METHODS: dict[str, tuple[type[Any], Formula]] = {
 }
 
 
-@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("key", GRADIENT_METHODS)
-def test_gradient_methods(key: str, network: str) -> None:
+@pytest.mark.parametrize(("network", "layer"), layers_of_all())
+def test_gradient_methods(key: str, network: str, layer: str) -> None:
     method, formula = GRADIENT_METHODS[key]
-    for layers in (LATE, EARLY):
-        view = scene(network, layers[network], 112)
-        assert_same(view, peer_map(view, method), formula(view).map)
+    view = scene(network, layer, SIZE)
+    assert_same(view, peer_map(view, method), formula(view).map)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_shapley_cam(network: str) -> None:
-    for layers in (LATE, EARLY):
-        view = scene(network, layers[network], 112)
-        view.net.module.requires_grad_(True)
-        try:
-            with twice_differentiable(view.net.module):
-                found = peer_map(view, peer.ShapleyCAM)
-        finally:
-            view.net.module.requires_grad_(False)
-        assert_same(view, found, literal.shapley_cam(view.net, view.x.double(), logit(view.target)).map)
+@pytest.mark.parametrize(("network", "layer"), layers_of_all())
+def test_shapley_cam(network: str, layer: str) -> None:
+    view = scene(network, layer, SIZE)
+    view.net.module.requires_grad_(True)
+    try:
+        with twice_differentiable(view.net.module):
+            found = peer_map(view, peer.ShapleyCAM)
+    finally:
+        view.net.module.requires_grad_(False)
+    assert_same(view, found, literal.shapley_cam(view.net, view.x.double(), logit(view.target)).map)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -106,7 +105,7 @@ def test_shapley_cam(network: str) -> None:
     ids=["eigen-cam", "eigen-grad-cam"],
 )
 def test_eigen_methods_up_to_their_sign(method: type[Any], formula: Formula, network: str) -> None:
-    view = scene(network, LATE[network], 112)
+    view = scene(network, LATE[network], SIZE)
     found, raw = peer_map(view, method), formula(view).map
     sign = min((1, -1), key=lambda s: float(np.abs(found - literal.saliency(s * raw, view.size).numpy()).max()))
     assert_same(view, found, sign * raw)
@@ -131,27 +130,27 @@ MASKING_METHODS: dict[str, tuple[type[Any], Formula]] = {
 }
 
 
-@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("key", MASKING_METHODS)
+@pytest.mark.parametrize("network", large_ones_slow("vgg11", "densenet121"))
 def test_masking_methods_at_an_early_layer(key: str, network: str) -> None:
     method, formula = MASKING_METHODS[key]
-    view = scene(network, EARLY[network], 64)
+    view = scene(network, EARLY[network], SMALL)
     assert_same(view, peer_map(view, method), formula(view).map)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("key", MASKING_METHODS)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_masking_methods_at_a_late_layer(key: str, network: str) -> None:
     method, formula = MASKING_METHODS[key]
-    view = scene(network, LATE[network], 112)
+    view = scene(network, LATE[network], SIZE)
     assert_same(view, peer_map(view, method), formula(view).map)
 
 
 @pytest.mark.parametrize("network", ["resnet18", "densenet121"])
 def test_refine_cam(network: str) -> None:
     layers = [EARLY[network], LATE[network]]
-    view = scene(network, LATE[network], 112)
+    view = scene(network, LATE[network], SIZE)
     cam = peer.RefineCAM(view.net.module, [view.net.at(layer).layer for layer in layers])
     with repaired([view.net.at(layer).layer for layer in layers]):
         found = cam(view.x.double().requires_grad_(), [ClassifierOutputTarget(view.target)])[0]

@@ -27,8 +27,9 @@ from torchcam import methods as peer
 from tests import literal
 from tests.literal.network import logit, weighted
 from tests.oracles.repair import repaired
-from tests.oracles.scenes import EARLY, LATE, NETWORKS, Scene, scene
+from tests.oracles.scenes import EARLY, LATE, NETWORKS, Scene, large_ones_slow, layers_of_all, scene
 
+SIZE, SMALL = 96, 48
 TOLERANCE = 1e-3  # after normalisation
 NOISE_SEED = 3
 
@@ -68,17 +69,16 @@ GRADIENT_METHODS: dict[str, tuple[type[Any], Formula]] = {
 }
 
 
-@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("key", GRADIENT_METHODS)
-def test_gradient_methods(key: str, network: str) -> None:
+@pytest.mark.parametrize(("network", "layer"), layers_of_all())
+def test_gradient_methods(key: str, network: str, layer: str) -> None:
     method, formula = GRADIENT_METHODS[key]
-    for layers in (LATE, EARLY):
-        view = scene(network, layers[network], 112)
-        assert_same(peer_map(view, method), formula(view).map)
+    view = scene(network, layer, SIZE)
+    assert_same(peer_map(view, method), formula(view).map)
 
 
 def test_cam() -> None:
-    view = scene("resnet18", "layer4", 112)
+    view = scene("resnet18", "layer4", SIZE)
     with peer.CAM(view.net.module, "layer4", "fc") as extractor:
         view.net.logits(view.x)
         found = extractor(view.target, normalized=False)[0][0]
@@ -87,7 +87,7 @@ def test_cam() -> None:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_smooth_grad_cam_plus_plus(network: str) -> None:
-    view = scene(network, LATE[network], 112)
+    view = scene(network, LATE[network], SIZE)
     samples = [noise(1, *view.x.shape[1:], std=0.3)]
     samples += [torch.distributions.normal.Normal(0, 0.3).sample(view.x.shape).double() for _ in range(3)]
     coefficients = literal.smooth_grad_cam_plus_plus(
@@ -128,26 +128,26 @@ MASKING_METHODS: dict[str, tuple[type[Any], dict[str, int], Formula]] = {
 }
 
 
-@pytest.mark.parametrize("network", ["resnet18", "mobilenet_v3_large"])
 @pytest.mark.parametrize("key", MASKING_METHODS)
+@pytest.mark.parametrize("network", large_ones_slow("resnet18", "vgg11", "densenet121"))
 def test_masking_methods_at_an_early_layer(key: str, network: str) -> None:
     method, options, formula = MASKING_METHODS[key]
-    view = scene(network, EARLY[network], 48)
+    view = scene(network, EARLY[network], SMALL)
     assert_same(peer_map(view, method, **options), formula(view).map)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("key", MASKING_METHODS)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_masking_methods_at_a_late_layer(key: str, network: str) -> None:
     method, options, formula = MASKING_METHODS[key]
-    view = scene(network, LATE[network], 80)
+    view = scene(network, LATE[network], SIZE)
     assert_same(peer_map(view, method, **options), formula(view).map)
 
 
 @pytest.mark.parametrize("network", ["resnet18", "densenet121"])
 def test_refine_cam(network: str) -> None:
-    view = scene(network, LATE[network], 112)
+    view = scene(network, LATE[network], SIZE)
     nets = [view.net.at(layer[network]) for layer in (EARLY, LATE)]
     layers = [net.layer for net in nets]
     with peer.RefineCAM(view.net.module, layers) as extractor, repaired(layers):
