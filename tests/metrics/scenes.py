@@ -1,4 +1,4 @@
-"""What metric tests look at: a 4 × 4 network that can be computed by hand, and tiny convolutional ones with random maps."""
+"""What metric tests look at: a 4 × 4 network that can be computed by hand, and tiny ones with random maps."""
 
 from __future__ import annotations
 

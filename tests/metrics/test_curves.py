@@ -1,4 +1,4 @@
-"""Deletion and insertion: by hand, against a literal loop and torchcam, and what it means that points come one by one."""
+"""Deletion and insertion: by hand, against a literal loop and torchcam, and how points come one by one."""
 
 from __future__ import annotations
 
@@ -192,7 +192,12 @@ def test_the_untouched_image_comes_first_and_is_shared() -> None:
     named = {"one": maps[0], "other": maps[1]}
     points = curve_points(clf, images[0], named, ("deletion", "insertion"), targets[0], steps=8)
     first = [next(points) for _ in range(4)]
-    assert [(p.kind, p.fraction) for p in first] == [("deletion", 0), ("deletion", 0), ("insertion", 1), ("insertion", 1)]
+    assert [(p.kind, p.fraction) for p in first] == [
+        ("deletion", 0),
+        ("deletion", 0),
+        ("insertion", 1),
+        ("insertion", 1),
+    ]
     assert {p.value for p in first} == {clf.predict(images[0])[0].probability}
 
 

@@ -99,7 +99,9 @@ def test_most_and_least_relevant() -> None:
 
 def test_the_three_forms_belong_together() -> None:
     clf, images, maps, targets = scene(count=1)
-    both, morf, lerf = (evaluate(clf, images[0], maps[0], key, targets[0]) for key in ("road", "road-morf", "road-lerf"))
+    both, morf, lerf = (
+        evaluate(clf, images[0], maps[0], key, targets[0]) for key in ("road", "road-morf", "road-lerf")
+    )
     assert both.value == pytest.approx((lerf.value - morf.value) / 2, abs=1e-6)
     assert both.extras["morf"] == pytest.approx(morf.extras["changes"], abs=1e-6)
     assert both.extras["lerf"] == pytest.approx(lerf.extras["changes"], abs=1e-6)
@@ -135,7 +137,7 @@ def test_equals_pytorch_grad_cam_where_no_two_pixels_are_equal(key: str, remover
 
 
 def test_pytorch_grad_cam_removes_a_flat_region_as_a_whole() -> None:
-    """Its threshold at the 20th percentile of 60 zeros is 0, below which nothing lies: all pixels go, most salient first.
+    """Its threshold, the 20th percentile where 60 % are 0, is 0, below which nothing lies: all pixels go.
 
     Ours removes the 80 % that are asked for.
     """
@@ -148,5 +150,7 @@ def test_pytorch_grad_cam_removes_a_flat_region_as_a_whole() -> None:
 
 def test_the_seed_draws_the_noise() -> None:
     clf, images, maps, targets = scene(count=1)
-    one, same, other = (evaluate(clf, images[0], maps[0], "road", targets[0], seed=s, noise=0.5).value for s in (1, 1, 2))
+    one, same, other = (
+        evaluate(clf, images[0], maps[0], "road", targets[0], seed=s, noise=0.5).value for s in (1, 1, 2)
+    )
     assert one == same != other

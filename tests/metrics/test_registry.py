@@ -1,0 +1,213 @@
+"""What every registered metric keeps to, whatever it measures."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from cam_core import METRICS, Cancelled, Classifier, evaluate, evaluate_batch, explain, explain_batch
+from cam_core.metrics import MetricResult, Scores, metric
+from cam_core.types import MetricError
+from tests.metrics.scenes import random_maps, scene
+from tests.tiny import SIZE, tiny_classifier, tiny_images
+
+# Few samples: what is tested here does not depend on their number.
+QUICK: dict[str, dict[str, Any]] = {
+    "deletion-auc": {"steps": 12},
+    "insertion-auc": {"steps": 12},
+    "road": {"spacing": 25},
+    "road-morf": {"spacing": 25},
+    "road-lerf": {"spacing": 25},
+    "arcc": {"spacing": 25},
+    "max-box-acc": {"thresholds": 10},
+    "max-sensitivity": {"samples": 2},
+    "infidelity": {"samples": 10},
+    "parameter-randomisation": {"steps": 2},
+}
+NETWORKS = ("residual", "squeeze-excite", "untraceable")
+REGION, OTHER = [[2, 2, 9, 9]], [[10, 3, 15, 15]]
+
+
+def judge(clf: Classifier, images: Tensor, maps: Any, key: str, **arguments: Any) -> list[MetricResult]:
+    """Any metric, given all that any metric may need."""
+    count = len(images)
+    grey: list[Any] = [lambda image: image.mean(0).sigmoid()] * count
+    network: list[Any] = [lambda changed: changed.module.state_dict()["fc.weight"][0, 0].sigmoid() * torch.ones(SIZE)]
+    needs = {
+        "regions": [REGION] * count,
+        "other_regions": [OTHER] * count,
+        "explain_again": grey,
+        "explain_with": network * count,
+    }
+    return evaluate_batch(clf, list(images), list(maps), key, **needs | QUICK.get(key, {}) | arguments)
+
+
+@pytest.mark.parametrize("key", METRICS)
+def test_the_entry_says_what_it_is(key: str) -> None:
+    entry = METRICS[key]
+    assert entry.key == key
+    assert all((entry.title, entry.source, entry.formula, entry.edge_cases, entry.cost))
+    assert entry.direction in ("higher", "lower")
+    assert entry.range[0] < entry.range[1]
+    assert bool(entry.details) == (entry.pool is not None)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("key", METRICS)
+def test_values_are_in_range_and_do_not_depend_on_the_batch(key: str, network: str) -> None:
+    clf, images, maps, _ = scene(network, count=4)
+    together = judge(clf, images, maps, key)
+    alone = [judge(clf, images[i : i + 1], maps[i : i + 1], key)[0] for i in range(4)]
+    low, high = METRICS[key].range
+    for one, other in zip(together, alone, strict=True):
+        assert low <= one.value <= high
+        assert one.value == pytest.approx(other.value, rel=1e-4, abs=1e-5)
+        assert one.metric == key
+        for name, values in one.extras.items():
+            np.testing.assert_allclose(values, other.extras[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("key", METRICS)
+def test_same_seed_same_value(key: str) -> None:
+    clf, images, maps, _ = scene(count=1)
+    one, same, other = (judge(clf, images, maps, key, seed=s)[0].value for s in (3, 3, 4))
+    assert one == same
+    assert METRICS[key].stochastic or one == other
+
+
+@pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("key", METRICS)
+def test_a_constant_map_has_a_value(key: str, level: float) -> None:
+    clf, images, _, _ = scene(count=1)
+    result = judge(clf, images, torch.full((1, *SIZE), level), key)[0]
+    assert math.isfinite(result.value)
+    assert all(np.isfinite(values).all() for values in result.extras.values())
+
+
+@pytest.mark.parametrize("key", METRICS)
+def test_a_map_of_any_origin(key: str) -> None:
+    """NumPy or torch, float32 or float64, a list: the values are what counts."""
+    clf, images, maps, _ = scene(count=1)
+    forms = (maps[0], maps[0].double(), maps[0].numpy(), maps[0].tolist())
+    values = [judge(clf, images, [form], key)[0].value for form in forms]
+    assert values == [values[0]] * 4
+
+
+@pytest.mark.parametrize("key", [key for key, entry in METRICS.items() if entry.uses_network])
+def test_progress_ends_where_it_said_and_may_stop_the_work(key: str) -> None:
+    clf, images, maps, _ = scene(count=2)
+    seen: list[tuple[int, int]] = []
+    judge(clf, images, maps, key, progress=lambda done, total: seen.append((done, total)))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1][0] == seen[-1][1] > 0
+
+    def stop(done: int, total: int) -> None:
+        if done:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        judge(clf, images, maps, key, progress=stop)
+
+
+@pytest.mark.parametrize("key", [key for key, entry in METRICS.items() if entry.needs])
+def test_what_is_missing_is_named(key: str) -> None:
+    clf, images, maps, _ = scene(count=1)
+    with pytest.raises(MetricError, match=f"{key} needs .*pass {METRICS[key].needs[0]}="):
+        evaluate(clf, images[0], maps[0], key)
+
+
+@pytest.mark.parametrize(
+    ("saliency", "message"),
+    [
+        (torch.zeros(7, 7), "the map is 7 × 7 but the network sees 16 × 16"),
+        (torch.full(SIZE, 1.5), "ranges from 1.5 to 1.5"),
+        (torch.full(SIZE, -0.1), "must lie in"),
+        (torch.full(SIZE, math.nan), "NaN or infinite"),
+    ],
+)
+def test_what_is_no_map_is_refused(saliency: Tensor, message: str) -> None:
+    clf, images, _, _ = scene(count=1)
+    with pytest.raises(MetricError, match=message):
+        evaluate(clf, images[0], saliency, "complexity")
+
+
+def test_unknown_names_are_refused() -> None:
+    clf, images, maps, _ = scene(count=1)
+    with pytest.raises(MetricError, match="unknown metric 'drop'; there are: average-drop"):
+        evaluate(clf, images[0], maps[0], "drop")
+    with pytest.raises(MetricError, match="complexity has no parameter 'steps'; it has: none"):
+        evaluate(clf, images[0], maps[0], "complexity", steps=3)
+    with pytest.raises(MetricError, match=r"keep_top=2 is out of range"):
+        evaluate(clf, images[0], maps[0], "average-drop", keep_top=2)
+    with pytest.raises(MetricError, match="1 images but 2 targets"):
+        evaluate_batch(clf, list(images), list(maps), "complexity", [1, 2])
+
+
+def test_a_metric_declares_its_parameters_once() -> None:
+    texts = dict.fromkeys(("title", "source", "formula", "edge_cases", "cost"), "text")
+    declaration: dict[str, Any] = {"direction": "higher", "range": (0, 1), **texts}
+
+    def unlike(net: object, subjects: object, run: object, steps: int) -> Scores:
+        raise AssertionError("never called")
+
+    with pytest.raises(MetricError, match=r"new declares the parameters \[\] but takes \['steps'\]"):
+        metric("new", **declaration)(unlike)
+    with pytest.raises(MetricError, match="'complexity' is registered twice"):
+        metric("complexity", **declaration)(lambda net, subjects, run: Scores(torch.zeros(1)))
+
+
+def test_the_class_comes_from_the_target_the_explanation_or_the_network() -> None:
+    clf, images, maps, targets = scene(count=1)
+    least = int(clf.logits(images).argmin())
+    made = explain(clf, images[0], "grad-cam", target=least)
+    by_name = evaluate(clf, images[0], made.saliency, "average-drop", f"class {least}")
+    assert evaluate(clf, images[0], made, "average-drop").value == by_name.value
+    assert evaluate(clf, images[0], made, "average-drop", targets[0]).value != by_name.value
+    probable = evaluate(clf, images[0], maps[0], "average-drop")
+    assert probable.value == evaluate(clf, images[0], maps[0], "average-drop", targets[0]).value
+
+
+def test_bfloat16_is_near_float32() -> None:
+    clf, images, maps, _ = scene("plain", count=2)
+    exact, rough = (judge(clf, images, maps, "deletion-auc", precision=p) for p in ("float32", "bfloat16"))
+    for one, other in zip(exact, rough, strict=True):
+        assert one.value == pytest.approx(other.value, abs=2e-2)
+
+
+@pytest.mark.parametrize("network", ["max-pool", "squeeze-excite"])
+def test_fake_cam_wins_drop_and_increase_but_not_gain(network: str) -> None:
+    """All but one pixel: it hardly drops and often rises by a hair, but gains next to nothing: hence average gain."""
+    clf, images = tiny_classifier(network), list(tiny_images(24, seed=7))
+    made = {method: explain_batch(clf, images, method) for method in ("fake-cam", "grad-cam", "layer-cam", "random")}
+
+    def means(key: str) -> dict[str, float]:
+        return {m: float(np.mean([r.value for r in evaluate_batch(clf, images, e, key)])) for m, e in made.items()}
+
+    drop, increase, gain = (means(key) for key in ("average-drop", "average-increase", "average-gain"))
+    assert min(drop, key=drop.__getitem__) == "fake-cam"
+    assert drop["fake-cam"] < 0.2 * drop["grad-cam"]
+    assert max(increase, key=increase.__getitem__) == "fake-cam"
+    assert increase["fake-cam"] > 30
+    assert gain["fake-cam"] < min(1, gain["grad-cam"], gain["layer-cam"])
+
+
+def test_maps_are_not_written_to() -> None:
+    clf, images, maps, _ = scene(count=1)
+    before = random_maps(1)
+    for key in METRICS:
+        judge(clf, images, maps[:1], key)
+    assert torch.equal(maps[:1], before)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("key", METRICS)
+def test_the_gpu_agrees(key: str) -> None:
+    cpu, images, maps, _ = scene(count=2)
+    gpu = Classifier(cpu.module, input_size=cpu.input_size, default_layer=cpu.default_layer, device="cuda")
+    one, other = (judge(clf, images, maps, key)[0].value for clf in (cpu, gpu))
+    assert one == pytest.approx(other, rel=1e-2, abs=1e-3)
