@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 # Lowest first. A module may import from its own floor and from those below; its own floor without going in circles.
 FLOORS = (
-    ("types",),
+    ("types", "version"),
     ("images", "maps", "overlay", "parameters"),
     ("models",),
     ("run", "masked", "deeplift", "shapley"),
