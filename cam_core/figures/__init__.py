@@ -1,0 +1,24 @@
+"""Figures for print (matplotlib): photos and heatmaps side by side, at a column's width, with text that stays text.
+
+    figure = heatmap_figure([Row(frame, explanations)], Design(width=SINGLE_COLUMN))
+    save_figure(figure, "figure.pdf")
+
+Nothing here touches pyplot, and several threads may draw at once. The same figure gives the same bytes.
+"""
+
+from cam_core.figures.design import DOUBLE_COLUMN, FORMATS, SINGLE_COLUMN, Design, FigureError, Row
+from cam_core.figures.heatmaps import heatmap_figure
+from cam_core.figures.output import encode_figure, figure_format, save_figure
+
+__all__ = [
+    "DOUBLE_COLUMN",
+    "FORMATS",
+    "SINGLE_COLUMN",
+    "Design",
+    "FigureError",
+    "Row",
+    "encode_figure",
+    "figure_format",
+    "heatmap_figure",
+    "save_figure",
+]

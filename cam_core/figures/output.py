@@ -1,0 +1,75 @@
+"""Figures as files; what matplotlib keeps for the whole process is changed under a lock, and set back."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from cam_core.figures.design import FORMATS, FigureError
+from cam_core.figures.text import font_families
+
+_METADATA: Final = {
+    "pdf": {"Creator": "CAMscope", "CreationDate": None},
+    "svg": {"Creator": "CAMscope", "Date": None},
+    "png": {"Software": "CAMscope"},
+}
+_drawing = threading.RLock()
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Whatever draws or encodes does so in here, one thread at a time."""
+    settings: dict[Any, Any] = {
+        "font.family": list(font_families()),
+        "text.parse_math": False,  # a class or layer may have a dollar sign in its name
+        "axes.linewidth": 0.4,
+        "svg.fonttype": "none",  # text that can be searched and edited
+        "svg.hashsalt": "camscope",  # the same names in every file
+        "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
+    }
+    with _drawing, matplotlib.rc_context(settings):
+        yield
+
+
+def encode_figure(figure: Figure, form: str) -> bytes:
+    """The figure as a file's content; `form` is one of `FORMATS`.
+
+    Raises:
+        FigureError: no such format.
+    """
+    if form not in FORMATS:
+        raise FigureError(f"figures are written as {', '.join(FORMATS)}, not as {form!r}")
+    buffer = io.BytesIO()
+    with drawing():
+        figure.savefig(buffer, format=form, dpi="figure", metadata=_METADATA[form])
+    return buffer.getvalue()
+
+
+def figure_format(path: str | Path) -> str:
+    """The format that a file's name asks for.
+
+    Raises:
+        FigureError: its ending is none of `FORMATS`.
+    """
+    ending = Path(path).suffix.lower().removeprefix(".")
+    if ending not in FORMATS:
+        endings = ", ".join(f".{form}" for form in FORMATS)
+        raise FigureError(f"the ending of {str(path)!r} names no figure format; there are: {endings}")
+    return ending
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write the figure in the format that the file's name asks for.
+
+    Raises:
+        FigureError: unknown ending.
+        OSError: the file cannot be written.
+    """
+    Path(path).write_bytes(encode_figure(figure, figure_format(path)))

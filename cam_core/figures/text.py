@@ -1,0 +1,57 @@
+"""Text in millimetres: how wide it is, and how it is broken into lines."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from matplotlib.font_manager import FontProperties, fontManager
+from matplotlib.textpath import TextPath
+
+INCH: Final = 25.4
+"""Millimetres."""
+
+POINT: Final = INCH / 72
+"""Millimetres."""
+
+_FONTS: Final = ("Helvetica", "Arial", "Liberation Sans")  # what journals ask for; alike in shape and width
+_FALLBACK: Final = "DejaVu Sans"  # comes with matplotlib, and has nearly every letter
+
+
+@cache
+def font_families() -> tuple[str, ...]:
+    """Those of the fonts that this machine has, and the one that comes with matplotlib."""
+    installed = set(fontManager.get_font_names())
+    return (*(name for name in _FONTS if name in installed), _FALLBACK)
+
+
+def leading(size: float) -> float:
+    """From one line of text to the next: points → millimetres."""
+    return 1.2 * size * POINT
+
+
+def text_width(text: str, size: float) -> float:
+    """Millimetres that a line of text takes; `size` in points."""
+    if not text.strip():
+        return 0.0
+    font = FontProperties(family=list(font_families()))
+    return float(TextPath((0, 0), text, size=size, prop=font).get_extents().width) * POINT
+
+
+def wrapped(text: str, width: float, size: float) -> list[str]:
+    """The text in lines of at most `width` millimetres, broken at spaces; a word longer than that is cut short."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, size) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(_shortened(word, width, size))
+    return lines
+
+
+def _shortened(word: str, width: float, size: float) -> str:
+    if text_width(word, size) <= width:
+        return word
+    lengths = range(len(word) - 1, 0, -1)
+    return next((f"{word[:n]}…" for n in lengths if text_width(f"{word[:n]}…", size) <= width), "…")
