@@ -38,7 +38,8 @@ def find_architecture(name: str) -> Architecture:
         return timm_architecture(name.removeprefix(PREFIX))
     if name in torchvision.models.list_models(module=torchvision.models):
         return _torchvision(name)
-    near = difflib.get_close_matches(name.removeprefix(PREFIX), [*CATALOG, *timm.list_models()], n=3, cutoff=0.6)
+    names = dict.fromkeys([*CATALOG, *timm.list_models()])
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=3, cutoff=0.6)
     hint = f"did you mean {', '.join(near)}? " if near else ""
     raise ModelError(f"unknown model {name!r}; {hint}There are {', '.join(CATALOG)}, and those of timm by name")
 

@@ -16,9 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from cam_core.models.weights import classifier_name
+
 _IMAGES: Final = 8  # noise images to calibrate on
-_SCALES: Final = (1, 4, 16, 64)  # grids of noise, added up: like photos, smooth for the most part
 _RESIDUAL_GAIN: Final = 0.5
+# Deviation of convolutions over a single position. They make the gates of squeeze-and-excitation; at full size these
+# products of an image with itself let one image of the batch grow, block after block, until all others look the same.
+_GATE_DEVIATION: Final = 0.25
 
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 _FILLS: Final = frozenset(
@@ -35,7 +39,7 @@ class PrivateRandomness(TorchFunctionMode):
     alone.
 
     Args:
-        seed: None leaves tensors unfilled instead of filling them at random: for networks that get weights anyway.
+        seed: None fills with zeros instead, which is faster: for networks that get their weights from a file.
     """
 
     def __init__(self, seed: int | None) -> None:
@@ -50,7 +54,8 @@ class PrivateRandomness(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in _FILLS:
             if not self._fill:
-                return options["tensor"] if "tensor" in options else args[0]
+                with torch.no_grad():
+                    return (options["tensor"] if "tensor" in options else args[0]).zero_()
             options["generator"] = self._generator
         elif name in _DRAWS:
             options["generator"] = self._generator
@@ -80,19 +85,31 @@ def calibrate(module: nn.Module, input_size: tuple[int, int], seed: int) -> None
                 # Subclasses that standardise their weight at every call cannot be scaled, and need not be.
                 elif type(part) in (nn.Linear, nn.Conv2d) or type(part).__name__ == "Conv2dSame":
                     handles.append(part.register_forward_hook(_UnitVariance()))
-            module(seeded_noise(_IMAGES, input_size, generator))
+            logits = module(seeded_noise(_IMAGES, input_size, generator))
         finally:
             for handle in handles:
                 handle.remove()
+        _scale_logits(module, logits)
 
 
 def seeded_noise(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """(count, 3, H, W) of zero mean and unit variance per image: coarse and fine noise added up."""
-    noise = 0.3 * torch.randn(count, 3, *size, generator=generator)
-    for scale in _SCALES:
-        coarse = torch.randn(count, 3, scale, scale, generator=generator)
-        noise += functional.interpolate(coarse, size, mode="bicubic", align_corners=False)
-    return (noise - noise.mean((1, 2, 3), keepdim=True)) / noise.std((1, 2, 3), keepdim=True)
+    """(count, 3, H, W): noise with what photos have in common, and in which they differ.
+
+    The same energy in every octave, colours that go together, and from image to image another mixture of octaves,
+    another brightness and another contrast. On noise that is all of one kind a deep network learns nothing of how
+    different two images can be, and photos then drive its logits into the hundreds.
+    """
+    noise = torch.zeros(count, 3, *size)
+    scale = 1
+    while scale <= max(size):
+        grey, colour = (torch.randn(count, maps, scale, scale, generator=generator) for maps in (1, 3))
+        share = torch.empty(count, 1, 1, 1).uniform_(0.25, 1.75, generator=generator)
+        noise += share * functional.interpolate(grey + 0.3 * colour, size, mode="bicubic", align_corners=False)
+        scale *= 2
+    noise = (noise - noise.mean((1, 2, 3), keepdim=True)) / noise.std((1, 2, 3), keepdim=True)
+    contrast = torch.empty(count, 1, 1, 1).uniform_(0.5, 1.5, generator=generator)
+    brightness = 0.5 * torch.randn(count, 3, 1, 1, generator=generator)
+    return contrast * noise + brightness
 
 
 def _draw_affine(part: nn.Module, generator: torch.Generator) -> None:
@@ -121,6 +138,15 @@ def _take_statistics(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         norm.running_var.copy_(inputs[0].var(dims))
 
 
+def _scale_logits(module: nn.Module, logits: Tensor) -> None:
+    """Behind the last layer there may be a pooling, which averages most of its variance away."""
+    head = classifier_name(module, logits.shape[1])
+    spread = (logits - logits.mean(0)).square().mean().sqrt()
+    if head is not None and spread > 0:
+        for parameter in module.get_submodule(head).parameters(recurse=False):
+            parameter.div_(spread)
+
+
 class _UnitVariance:
     """Forward hook: at its first call, scales and centres a layer's weights so that its output has unit variance."""
 
@@ -137,6 +163,8 @@ class _UnitVariance:
         spread = (output - mean).square().mean().sqrt()
         if not spread > 0:
             return None
+        if output.ndim == 4 and max(output.shape[2:]) == 1:
+            spread = spread / _GATE_DEVIATION
         assert isinstance(layer.weight, Tensor)
         layer.weight /= spread
         if not isinstance(layer.bias, Tensor):
