@@ -36,7 +36,8 @@ LINEAR = frozenset(
 
 _BILINEAR = frozenset("matmul rmatmul bmm mm einsum addmm baddbmm linear conv1d conv2d conv3d".split())
 MULTIPLY = frozenset("mul multiply rmul".split())
-DIVIDE = frozenset("div divide truediv true_divide rtruediv".split())
+REVERSED_DIVIDE = frozenset(["rdiv", "rtruediv"])
+DIVIDE = frozenset("div divide truediv true_divide".split()) | REVERSED_DIVIDE
 MAX_POOL = frozenset(["max_pool2d", "max_pool2d_with_indices"])
 
 
@@ -79,7 +80,7 @@ class RuleMode(TorchFunctionMode):
         if name in MULTIPLY and _two_tensors(args):
             return self._product(args[0], args[1])
         if name in DIVIDE:
-            over, under = (args[1], args[0]) if name == "rtruediv" else args[:2]
+            over, under = (args[1], args[0]) if name in REVERSED_DIVIDE else args[:2]
             if isinstance(under, Tensor):
                 with self:  # over · (1 / under): two operations that have rules
                     return torch.reciprocal(under) * over

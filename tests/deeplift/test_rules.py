@@ -1,0 +1,243 @@
+"""Every rule is complete on its own, networks of them are, and what has no rule is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from captum.attr import DeepLift
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cam_core.deeplift import contributions
+from cam_core.deeplift.functions import MaxPool, PoolWindow
+from cam_core.models.split import SplitModel, build_halves
+from cam_core.types import UnsupportedOperation
+
+Operation = Callable[[Tensor], Tensor]
+
+ELEMENTWISE: dict[str, Operation] = {
+    "relu": functional.relu,
+    "relu in place": lambda x: functional.relu(x * 1.5, inplace=True),
+    "relu_": lambda x: (x * 1.5).relu_(),
+    "relu6": functional.relu6,
+    "leaky_relu": functional.leaky_relu,
+    "elu": functional.elu,
+    "silu": functional.silu,
+    "gelu": functional.gelu,
+    "gelu tanh": lambda x: functional.gelu(x, approximate="tanh"),
+    "sigmoid": torch.sigmoid,
+    "Tensor.sigmoid": lambda x: x.sigmoid(),
+    "tanh": torch.tanh,
+    "hardswish": functional.hardswish,
+    "hardsigmoid": functional.hardsigmoid,
+    "softplus": functional.softplus,
+    "hardtanh": functional.hardtanh,
+    "mish": functional.mish,
+    "exp": torch.exp,
+    "square": lambda x: x**2,
+    "clamp": lambda x: x.clamp(-0.3, 0.4),
+    "rsqrt": lambda x: torch.rsqrt(x.abs() + 1),
+}
+
+COMPOSITE: dict[str, Operation] = {
+    "product of two": lambda x: x * x.mean((2, 3), keepdim=True).sigmoid(),
+    "product in place": lambda x: (x + 0).mul_(x.mean((2, 3), keepdim=True)),
+    "quotient": lambda x: x / (1 + x.abs().mean((2, 3), keepdim=True)),
+    "quotient of a number": lambda x: 2 / (1 + x.sigmoid()),
+    "layer norm": lambda x: functional.layer_norm(x, x.shape[1:]),
+    "layer norm of channels": lambda x: functional.layer_norm(x.permute(0, 2, 3, 1), (4,)).permute(0, 3, 1, 2),
+    "group norm": lambda x: functional.group_norm(x, 2, torch.linspace(1, 2, 4).to(x), torch.linspace(-1, 1, 4).to(x)),
+    "softmax": lambda x: x.softmax(1),
+    "max-pool": lambda x: functional.max_pool2d(x, 2),
+    "max-pool, overlapping, padded": lambda x: functional.max_pool2d(x, 3, stride=2, padding=1),
+    "max-pool, ceiling": lambda x: functional.max_pool2d(x, 3, stride=2, ceil_mode=True),
+    "max-pool, dilated": lambda x: functional.max_pool2d(x, 2, stride=1, dilation=2),
+    "adaptive max-pool": lambda x: functional.adaptive_max_pool2d(x, 2),
+    "adaptive average": lambda x: functional.adaptive_avg_pool2d(x, 3),
+    "average": lambda x: functional.avg_pool2d(x, 2),
+    "concatenation": lambda x: torch.cat([x, x.relu()], 1),
+    "chunks": lambda x: torch.stack(x.chunk(2, 1)).sum(0),
+    "interpolation": lambda x: functional.interpolate(x, scale_factor=2, mode="bilinear"),
+}
+
+
+class Net(nn.Module):
+    """conv (the layer) → the operation → conv → ReLU → the operation's like → linear."""
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Conv2d(3, 4, 3, padding=1)
+        self.mix = nn.LazyConv2d(4, 1)
+        self.head = nn.LazyLinear(5)
+        self.operation = operation
+        with torch.no_grad():
+            self(torch.randn(1, 3, 6, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.operation(self.layer(x))
+        return self.head(self.mix(x).relu().flatten(1))
+
+
+def split(module: nn.Module, dtype: str = "float64", hooks: bool = False) -> tuple[SplitModel, Tensor]:
+    images = torch.randn(2, 3, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    halves = build_halves(module, "layer", images[:1].float(), precision=dtype, force_hooks=hooks)
+    net = SplitModel(halves, dtype)
+    with torch.no_grad():
+        return net, net.f1(images.to(net.dtype))
+
+
+@pytest.mark.parametrize("hooks", [False, True], ids=["traced", "not traced"])
+@pytest.mark.parametrize("name", [*ELEMENTWISE, *COMPOSITE])
+def test_complete(name: str, hooks: bool) -> None:
+    net, acts = split(Net((ELEMENTWISE | COMPOSITE)[name]), hooks=hooks)
+    target = torch.tensor([1, 3])
+    for reference in (
+        None,
+        0.5 * torch.randn(acts.shape, dtype=acts.dtype, generator=torch.Generator().manual_seed(2)),
+    ):
+        result = contributions(net, acts, reference, target)
+        zeros = torch.zeros_like(acts) if reference is None else reference
+        change = (net.f2(acts) - net.f2(zeros)).gather(1, target[:, None])[:, 0]
+        torch.testing.assert_close(result.delta, change)
+        torch.testing.assert_close(result.values.sum((1, 2, 3)), change, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "silu", "relu6"])
+def test_multiplier_of_one_unit_is_the_quotient(name: str) -> None:
+    """y = f(2a + 1) with a = 0.7 against 0: the contribution is f(2.4) − f(1)."""
+
+    class One(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Identity()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return ELEMENTWISE[name](2 * self.layer(x) + 1).sum((2, 3))
+
+    image = torch.tensor([0.7, 0.0, -3.0]).view(1, 3, 1, 1)
+    net = SplitModel(build_halves(One(), "layer", image))
+    values = contributions(net, net.f1(image), None, torch.tensor([0])).values
+    points = torch.tensor([2.4, 1.0])
+    f = ELEMENTWISE[name](points.clone())
+    torch.testing.assert_close(values.flatten(), torch.stack([f[0] - f[1], torch.tensor(0.0), torch.tensor(0.0)]))
+
+
+def test_max_pool_follows_the_line() -> None:
+    """Elements (1 − t)·1 + t·0 and t·2 cross at t = 1/3: shares 1/3 and 2/3, change 2 − 1 = −1·1/3 + 2·2/3."""
+    reference = torch.tensor([[[[1.0, 0.0]]]])
+    value = torch.tensor([[[[0.0, 2.0]]]]).requires_grad_()
+    MaxPool.apply(value, reference, PoolWindow((1, 2))).sum().backward()
+    torch.testing.assert_close(value.grad, torch.tensor([[[[1 / 3, 2 / 3]]]]))
+
+
+def test_max_pool_against_a_fine_integral() -> None:
+    """Where the largest element changes several times on the way, against the gradient averaged along the line."""
+    generator = torch.Generator().manual_seed(3)
+    value, reference = (torch.randn(1, 2, 7, 7, dtype=torch.float64, generator=generator) for _ in range(2))
+    window = PoolWindow(3, stride=2, padding=1)
+    leaf = value.clone().requires_grad_()
+    MaxPool.apply(leaf, reference, window).square().sum().backward()
+    weight = 2 * window.pool(value)
+    mean = torch.zeros_like(value)
+    steps = 4000
+    for step in range(steps):
+        point = reference.lerp(value, (step + 0.5) / steps).requires_grad_()
+        mean += torch.autograd.grad((window.pool(point) * weight).sum(), point)[0] / steps
+    torch.testing.assert_close(leaf.grad, mean, atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    {
+        "sort": lambda x: x.sort(1).values,
+        "sin": torch.sin,
+        "matmul": lambda x: x @ x,
+        "maximum": lambda x: torch.maximum(x, x.flip(1)),
+        "norm": lambda x: x / x.norm(dim=1, keepdim=True),
+    }.items(),
+)
+def test_operation_without_a_rule_is_named(name: str, operation: Operation) -> None:
+    net, acts = split(Net(operation))
+    with pytest.raises(UnsupportedOperation, match=name):
+        contributions(net, acts, None, torch.tensor([0, 0]))
+    torch.testing.assert_close(net.f2(acts), net.f2(acts))  # and the tail still runs
+
+
+def test_max_pool_like_captum_on_request() -> None:
+    """Captum's rule, by our option, on a network where input and reference have different largest elements.
+
+    Right behind a ReLU, where whole windows are 0, Captum departs from its own rule.
+    """
+
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(4)
+            self.layer = nn.Conv2d(3, 4, 3, padding=1)
+            self.mix, self.act, self.pool = nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)
+            self.flat, self.head = nn.Flatten(), nn.Linear(36, 5)
+
+        def tail(self, acts: Tensor) -> Tensor:
+            return self.head(self.flat(self.act(self.pool(self.mix(acts)))))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.tail(self.layer(x))
+
+    module = Pooled()
+    net, acts = split(module)
+    module.double()
+
+    class Tail(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.whole = module
+
+        def forward(self, acts: Tensor) -> Tensor:
+            return self.whole.tail(acts)
+
+    reference = torch.randn(acts.shape, dtype=acts.dtype, generator=torch.Generator().manual_seed(5))
+    # Captum mixes up samples where Δin is 0, so one at a time.
+    theirs = DeepLift(Tail()).attribute(acts[:1].contiguous(), reference[:1], target=1)
+    view = net.sample(0)
+    ours = contributions(view, acts[:1], reference[:1], torch.tensor([1]), captum_max_pool=True).values
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
+    complete = contributions(view, acts[:1], reference[:1], torch.tensor([1])).values
+    assert not torch.allclose(complete, theirs)
+
+
+def test_cancellation_is_computed_in_float64_and_said() -> None:
+    class Cancelling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Identity()
+
+        def forward(self, x: Tensor) -> Tensor:
+            a = self.layer(x)
+            return (1e6 * a[:, 0] - 1e6 * a[:, 1]).mean((1, 2))[:, None] + a.mean((2, 3))
+
+    image = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(6))
+    image[:, 1] = image[:, 0]
+    net = SplitModel(build_halves(Cancelling(), "layer", image))
+    result = contributions(net, net.f1(image), None, torch.tensor([2]))
+    assert "float64" in result.warnings[0]
+    assert float(result.gap.abs() / result.delta) < 1e-6
+
+
+def test_remembered_zero_pass_equals_a_fresh_one() -> None:
+    """At one size, at another, and at the first again."""
+    module = nn.Sequential()
+    torch.manual_seed(7)
+    module.add_module("layer", nn.Conv2d(3, 4, 3, padding=1))
+    module.add_module("rest", nn.Sequential(nn.SiLU(), nn.Conv2d(4, 4, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(1)))
+    module.add_module("head", nn.Sequential(nn.Flatten(), nn.Linear(4, 5)))
+    net, _ = split(module)
+    target = torch.tensor([1, 2])
+    for size in (6, 9, 6):
+        acts = net.f1(torch.randn(2, 3, size, size, dtype=torch.float64))
+        ours = contributions(net, acts, None, target)
+        fresh = contributions(net, acts, torch.zeros_like(acts), target)
+        torch.testing.assert_close(ours.values, fresh.values, rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(ours.delta, fresh.delta, rtol=1e-12, atol=1e-14)
