@@ -12,11 +12,10 @@ from cam_core.methods import METHODS
 from cam_core.models.catalog import CATALOG, load_model
 from cam_core.models.classifier import Classifier
 from cam_core.types import CamError, Cancelled, Explanation, LayerInfo, Passes
+from cam_core.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from cam_core.metrics import METRICS, evaluate, evaluate_batch
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CATALOG",

@@ -1,0 +1,137 @@
+"""`explain`: one class of one image, by one method or several; a figure, a record, a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from PIL import Image
+
+from cam_core.cli import options
+from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
+from cam_core.cli.outputs import as_json, check_outputs, write_output
+from cam_core.cli.progress import watching
+from cam_core.cli.requests import Request, read_requests
+from cam_core.cli.tables import print_table
+from cam_core.explain import explain as explain_image
+from cam_core.figures import DOUBLE_COLUMN, FORMATS, Design, Row, encode_figure, figure_format, heatmap_figure
+from cam_core.images import image_digest
+from cam_core.methods import METHODS
+from cam_core.models.classifier import Classifier
+from cam_core.models.downloads import sha256_of
+from cam_core.overlay import DIVERGING, SEQUENTIAL, close_up
+from cam_core.types import Explanation
+from cam_core.version import versions
+
+_DEFAULT_METHOD = "lift-cam"
+_COLUMNS = ("method", "class", "probability", "layer", "seconds", "head passes", "tail passes")
+_NUMERIC = ("probability", "seconds", "head passes", "tail passes")
+
+
+def explain(
+    image: options.Image,
+    method: options.Methods = None,
+    model: options.Model = options.DEFAULT_MODEL,
+    weights: options.Weights = "default",
+    weights_seed: options.WeightsSeed = 0,
+    layer: options.Layers = None,
+    class_: options.Class = None,
+    param: options.Parameters = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "float32",
+    seed: options.Seed = 0,
+    opacity: Annotated[float, typer.Option(help="Of the map over the photo, 0 to 1.")] = 0.5,
+    colormap: Annotated[
+        str, typer.Option(help=f"{', '.join(SEQUENTIAL)}; with --signed {', '.join(DIVERGING)}.", show_default=False)
+    ] = "",
+    signed: Annotated[bool, typer.Option("--signed", help="Draw what speaks against the class too.")] = False,
+    width: Annotated[float, typer.Option(help="Of the figure, mm: 85 is a journal's column, 174 its page.")] = (
+        DOUBLE_COLUMN
+    ),
+    out: Annotated[
+        list[Path] | None, typer.Option(help=f"Write a figure ({', '.join(FORMATS)}). Repeat for several formats.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write maps, coefficients and all settings.")] = None,
+) -> None:
+    """Explain why a network sees a class in an image: heatmaps side by side."""
+    requests = read_requests(method or [_DEFAULT_METHOD], param or (), layer or ())
+    design = Design(width=width, opacity=opacity, signed=signed, colour_map=colormap)
+    formats = {path: figure_format(path) for path in out or ()}
+    check_outputs([*(out or ()), *([json] if json else ())])
+    photo = open_photo(image)
+    clf = open_classifier(model, weights, weights_seed, device)
+    explanations = _explain_all(clf, photo, requests, resolve_class(clf, photo, class_), seed, precision)
+    files: dict[Path, bytes] = {}
+    if formats:
+        figure = heatmap_figure([Row(_frame(clf, photo), explanations)], design)
+        files |= {path: encode_figure(figure, form) for path, form in formats.items()}
+    if json:
+        files[json] = as_json(
+            {
+                "versions": versions(),
+                "image": {"source": image, "size": list(photo.size), "sha256": image_digest(photo)},
+                "model": _model_record(model, weights, weights_seed),
+                "explanations": [one.to_dict() for one in explanations],
+            }
+        )
+    for path, content in files.items():
+        write_output(path, content)
+    _report(explanations, list(files))
+
+
+def _explain_all(
+    clf: Classifier, photo: Image.Image, requests: Sequence[Request], target: int, seed: int, precision: str
+) -> list[Explanation]:
+    """In the order of the requests; computed cheap ones first, so that what is wrong with one shows soon."""
+    found: dict[str, Explanation] = {}
+    for request in sorted(requests, key=lambda one: one.method.expensive):
+        with watching(request.method.title) as progress:
+            found[request.method.key] = explain_image(
+                clf,
+                photo,
+                method=request.method.key,
+                layer=request.layers,
+                target=target,
+                seed=seed,
+                progress=progress,
+                precision=precision,
+                **request.params,
+            )
+    return [found[request.method.key] for request in requests]
+
+
+def _frame(clf: Classifier, photo: Image.Image) -> Image.Image:
+    """What the network sees, in the photo's own resolution."""
+    box = clf.preprocessing.box(photo.size)
+    return close_up(photo, box, max(1, round(max(box[2] - box[0], box[3] - box[1]))))
+
+
+def _model_record(model: str, weights: str, weights_seed: int) -> dict[str, Any]:
+    record: dict[str, Any] = {"name": model, "weights": weights}
+    if weights == "random":
+        return record | {"weights_seed": weights_seed}
+    return record if weights == "default" else record | {"weights_sha256": sha256_of(Path(weights).expanduser())}
+
+
+def _report(explanations: Sequence[Explanation], written: Sequence[Path]) -> None:
+    """The facts on stdout; what the reader should know before trusting a map, and what was written, on stderr."""
+    rows = [
+        (
+            METHODS[one.method].title,
+            one.label,
+            f"{one.probability:.4f}",
+            one.layer,
+            f"{one.seconds:.2f}",
+            one.evaluations.head,
+            one.evaluations.tail,
+        )
+        for one in explanations
+    ]
+    print_table(_COLUMNS, rows, numeric=_NUMERIC)
+    for one in explanations:
+        for warning in one.warnings:
+            typer.secho(f"{METHODS[one.method].title}: {warning}", fg="yellow", err=True)
+    for path in written:
+        typer.echo(f"wrote {path}", err=True)

@@ -1,0 +1,47 @@
+"""What commands are given, opened: the photo, the network, the class."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from PIL import Image
+
+from cam_core.cli.progress import watching
+from cam_core.images import SAMPLES, load_image, sample
+from cam_core.models.catalog import load_model
+from cam_core.models.classifier import Classifier
+from cam_core.types import ImageError
+
+
+def open_photo(source: str) -> Image.Image:
+    """An image file, or a sample by name where there is no such file.
+
+    Raises:
+        ImageError: neither of the two, or a file that cannot be used.
+    """
+    samples = [entry.key for entry in SAMPLES]
+    if not Path(source).exists():
+        if source in samples:
+            return sample(source).open()
+        if not Path(source).suffix and source == Path(source).name:
+            raise ImageError(f"there is no file {source!r}, and no sample of that name; samples: {', '.join(samples)}")
+    return load_image(source)
+
+
+def open_classifier(model: str, weights: str, weights_seed: int, device: str) -> Classifier:
+    """The network, ready; a download shows its progress."""
+    with watching(f"Loading {model}", in_bytes=True) as progress:
+        return load_model(model, weights=weights, seed=weights_seed, device=device, progress=progress)
+
+
+def resolve_class(clf: Classifier, photo: Image.Image, wanted: str | None) -> int:
+    """The index of the class that is meant, decided once, so that all methods explain the same one.
+
+    Args:
+        wanted: an index, a label, or None for the most probable class.
+    Raises:
+        TargetError: there is no such class.
+    """
+    index = wanted is not None and re.fullmatch(r"[+-]?[0-9]+", wanted.strip())
+    return clf.resolve_target(int(wanted) if wanted and index else wanted, clf.logits(clf.as_batch(photo))[0])

@@ -1,0 +1,51 @@
+"""`layers`: what of a network can be explained."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+import typer
+
+from cam_core.cli import options
+from cam_core.cli.tables import print_table
+from cam_core.models.architectures import find_architecture
+from cam_core.models.classifier import Classifier
+from cam_core.models.random_weights import PrivateRandomness
+from cam_core.types import LayerInfo
+
+_COLUMNS = ("layer", "channels", "height", "width", "place")
+_NOTE = "Every other module that yields channels × height × width can be named too: see --all."
+
+
+def layers(
+    model: options.Model = options.DEFAULT_MODEL,
+    every: Annotated[bool, typer.Option("--all", help="Every layer with a feature map, not the chosen few.")] = False,
+) -> None:
+    """List the layers of a network, from input to output, with their shapes."""
+    rows = [
+        (layer.name, layer.channels, layer.height, layer.width, _place(layer))
+        for layer in _outline(model, every).layers
+    ]
+    print_table(_COLUMNS, rows, numeric=_COLUMNS[1:4], whole=("layer",), note="" if every else _NOTE)
+
+
+def _outline(model: str, every: bool) -> Classifier:
+    """The network without weights, on the meta device: its layers are known without a download or arithmetic."""
+    architecture = find_architecture(model)
+    with torch.device("meta"), PrivateRandomness(seed=None):
+        module = architecture.build(architecture.classes)
+    return Classifier(
+        module.eval(),
+        name=architecture.name,
+        preprocessing=architecture.preprocessing,
+        layers=None if every else architecture.layers,
+        default_layer=architecture.default_layer,
+        device="cpu",
+    )
+
+
+def _place(layer: LayerInfo) -> str:
+    """The plain-language end of the label, and whether this is the layer explained where none is named."""
+    _, _, *place = layer.label.split(" · ")
+    return ", ".join([*place, *(["default"] if layer.default else [])])

@@ -1,0 +1,50 @@
+"""Arguments and options that several commands take, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from cam_core.images import SAMPLES
+
+DEFAULT_MODEL: Final = "efficientnet_lite0"
+
+_SAMPLES: Final = ", ".join(sample.key for sample in SAMPLES)
+
+Image = Annotated[
+    str, typer.Argument(metavar="IMAGE", help=f"An image file, or the name of a sample photo: {_SAMPLES}.")
+]
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="A network: see `models`; any convolutional one of timm as timm:NAME.")
+]
+Weights = Annotated[
+    str, typer.Option(help="default (the official ones), random, or a .safetensors or state-dict file.")
+]
+WeightsSeed = Annotated[int, typer.Option(help="Of random weights.")]
+Class = Annotated[
+    str | None, typer.Option("--class", "-c", help="Class index or label; the most probable one if omitted.")
+]
+Methods = Annotated[
+    list[str] | None, typer.Option("--method", "-M", help="A method: see `methods`. Repeat for several side by side.")
+]
+Layers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layer",
+        "-l",
+        help="A module's name: see `layers`. Repeat for a method over several layers; METHOD:NAME concerns one method.",
+    ),
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        "-p",
+        metavar="KEY=VALUE",
+        help="A method's parameter: see `methods KEY`. Repeat for several; METHOD:KEY=VALUE concerns one method.",
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Precision = Annotated[str, typer.Option(help="float32, bfloat16 or float64.")]
+Seed = Annotated[int, typer.Option(help="Of everything random in the methods.")]
