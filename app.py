@@ -2,15 +2,17 @@
 
 import streamlit as st
 
+from cam_core.images import ASSETS
 from pages._ui.sidebar import sidebar
 from pages._ui.style import apply_style
 
-st.set_page_config(page_title="CAMscope", page_icon=":material/center_focus_strong:", layout="wide")
+st.set_page_config(page_title="CAMscope", page_icon=str(ASSETS / "icon.png"), layout="wide")
 page = st.navigation(
     [
         st.Page("pages/compare.py", title="Compare", icon=":material/compare:", default=True),
     ]
 )
+st.logo(str(ASSETS / "icon.png"))
 apply_style()
 sidebar()
 page.run()

@@ -23,7 +23,7 @@ Outcome = Explanation | Job
 def page() -> None:
     seen = scene.current()
     st.title("Compare")
-    st.html(style.subtitle("What speaks for ", seen.prediction.label, ", says who, at what cost, and do they agree?"))
+    st.html(style.subtitle("What in this photo speaks for ", seen.prediction.label, "? Do the methods agree?"))
     notices = st.container()
     with st.container(key="zones"):
         with st.container(key="seen"):
@@ -80,7 +80,8 @@ def board(seen: Scene, requests: Sequence[Request], outcomes: Sequence[Outcome])
             if isinstance(outcome, Explanation):
                 tiles.heatmap(outcome, frame, look, next(spans))
             else:
-                tiles.unfinished(outcome, request.method, frame, partial(compute.forget, outcome))
+                retry, remove = partial(compute.forget, outcome), partial(pickers.remove_method, request.method)
+                tiles.unfinished(outcome, request.method, frame, retry, remove)
 
 
 def agreement(explanations: Sequence[Explanation]) -> None:

@@ -20,17 +20,24 @@ POLL = 0.5
 def failure(what: str, why: str, *actions: Action, key: str) -> None:
     """An error in the page: what happened, why, and buttons that lead on."""
     with st.container(key=f"failure-{key}"):
-        st.error(f"**{what}**  \n{_plain(why)}", icon=":material/error:")
+        st.error(f"**{what}**  \n{_plain(_sentence(why))}", icon=":material/error:")
         if actions:
             with st.container(horizontal=True):
-                for number, (label, act) in enumerate(actions):
-                    st.button(label, key=f"{key}-action-{number}", on_click=act, type="secondary")
+                for number, action in enumerate(actions):
+                    button(action, key=f"{key}-action-{number}")
+
+
+def button(action: Action, *, key: str) -> None:
+    """A button that acts and has the whole page drawn again, also where it stands in a fragment."""
+    label, act = action
+    if st.button(label, key=key, on_click=act):
+        st.rerun()
 
 
 def link_notices() -> None:
     """What the link asked for in vain, until it is dismissed. Draw it last: pickers find out while they are drawn."""
     if found := links.notices():
-        with st.container(horizontal=True, vertical_alignment="center", key="link-notices"):
+        with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="link-notices"):
             st.info("  \n".join(map(_plain, found)), icon=":material/link_off:")
             st.button("Dismiss", on_click=links.dismiss, key="dismiss-notices", type="tertiary")
 
@@ -49,8 +56,7 @@ def progress(job: Job, what: str, *, leave: Action) -> None:
         if not job.active:
             st.rerun()
         st.progress(job.fraction, text=f"{what}{_pace(job)}")
-        label, act = leave
-        st.button(label, key=f"leave-{key}", on_click=act)
+        button(leave, key=f"leave-{key}")
 
     poll()
 
@@ -63,6 +69,11 @@ def _pace(job: Job) -> str:
         return " …"
     left = job.time_left
     return f" · {100 * job.fraction:.0f} %" + ("" if left is None else f" · {duration(max(left, 1))} left")
+
+
+def _sentence(text: str) -> str:
+    """The core's messages begin small and end without a stop, as exceptions do."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ")")) else ".")
 
 
 def _plain(text: str) -> str:

@@ -56,6 +56,11 @@ def methods(default: Sequence[str], *, key: str = "methods") -> list[Method]:
     return [by_title[title] for title in chosen]
 
 
+def remove_method(method: str, key: str = "methods") -> None:
+    """Take a method out of what `methods` has; for a button's callback."""
+    st.session_state[key] = [title for title in st.session_state[key] if title != METHODS[method].title]
+
+
 def parameters(chosen: Sequence[Method]) -> list[Request]:
     """A request for every method, with widgets for the parameters that they declare."""
     adjustable = [method for method in chosen if method.parameters]

@@ -58,9 +58,13 @@ _SHEET = """
 
 [class*="st-key-tile-"] button { padding: .1rem .5rem; min-height: 1.9rem; }
 [class*="st-key-tile-"] button p { font-size: .8rem; }
+[class*="st-key-tile-"] [data-testid="stAlertContainer"] { padding: .55rem .7rem; }
+[class*="st-key-tile-"] [data-testid="stAlertContainer"] p { font-size: .8rem; line-height: 1.4; }
 [class*="st-key-tile-"] [data-testid="stProgress"] p { font-size: .8rem; opacity: .8; }
 
-[data-testid="stSidebarHeader"]::before { content: "CAMscope"; font-weight: 650; font-size: 1.05rem; }
+[data-testid="stSidebarLogo"] { border-radius: 5px; }
+[data-testid="stSidebarHeader"] > :first-child { display: flex; align-items: center; gap: .55rem; }
+[data-testid="stSidebarHeader"] > :first-child::after { content: "CAMscope"; font-weight: 650; font-size: 1.1rem; }
 
 .cam-scroll { overflow-x: auto; }
 .cam-matrix { border-collapse: separate; border-spacing: 2px; font-size: .8rem; font-variant-numeric: tabular-nums; }
@@ -156,8 +160,8 @@ def number(value: float, largest: float) -> str:
     """A value beside others up to `largest`, of which three significant digits are shown: "0.002" beside "0.738"."""
     if largest == 0 or not 1e-3 <= largest < 1e5:
         return f"{value:.2e}".replace("-", "−") if value else "0"
-    decimals = max(0, 2 - floor(log10(largest)))
-    return f"{value:.{decimals}f}".replace("-", "−")
+    text = f"{value:.{max(0, 2 - floor(log10(largest)))}f}"
+    return text.replace("-", "−") if float(text) else "0"
 
 
 def percent(probability: float) -> str:

@@ -61,7 +61,7 @@ def heatmap(explanation: Explanation, frame: Image.Image, look: Look, span: Limi
             alt=f"{method.title} heatmap for {explanation.label} over the photo",
         )
         st.html(style.colour_bar(colours, *span))
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             st.html(style.quiet(facts(explanation)))
             st.download_button(
                 "Save",
@@ -83,8 +83,15 @@ def heatmap(explanation: Explanation, frame: Image.Image, look: Look, span: Limi
                 )
 
 
-def unfinished(job: Job, method: str, frame: Image.Image, retry: Callable[[], None]) -> None:
-    """The tile of a map that is not there: being computed, failed, or cancelled."""
+def unfinished(
+    job: Job, method: str, frame: Image.Image, retry: Callable[[], None], remove: Callable[[], None]
+) -> None:
+    """The tile of a map that is not there: being computed, failed, or cancelled.
+
+    Args:
+        retry: begins the computation anew.
+        remove: takes the method out of the comparison.
+    """
     with st.container(key=f"tile-{method}"):
         _heading(method)
         with st.container(key=f"idle-{method}"):
@@ -92,10 +99,10 @@ def unfinished(job: Job, method: str, frame: Image.Image, retry: Callable[[], No
         if job.active:
             messages.progress(job, "Computing", leave=("Cancel", job.cancel))
         elif job.state == "failed":
-            messages.failure("No map.", job.error or "", ("Try again", retry), key=f"tile-{method}")
+            messages.failure("No map.", job.error or "", ("Try again", retry), ("Remove", remove), key=f"tile-{method}")
         else:
             st.html(style.quiet(f"Cancelled{_at(job)}."))
-            st.button("Run again", key=f"again-{method}", on_click=retry)
+            messages.button(("Run again", retry), key=f"again-{method}")
 
 
 def _heading(method: str) -> None:

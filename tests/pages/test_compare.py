@@ -82,8 +82,17 @@ def test_a_failing_tile_says_why_and_leaves_the_others(open_app: Open, register:
     at = open_app(methods=["broken", "Grad-CAM"])
     assert heatmaps(at) == ["Grad-CAM"]
     assert len(at.error) == 1
-    assert r"the \*tail\* has no \[0\] to divide by" in at.error[0].value, "nothing of the message is Markdown"
+    assert r"The \*tail\* has no \[0\] to divide by" in at.error[0].value, "nothing of the message is Markdown"
     assert at.button(key="tile-broken-action-0").label == "Try again"
+
+
+def test_a_failing_method_can_be_removed(open_app: Open, register: Register) -> None:
+    register("broken", broken)
+    at = open_app(methods=["broken", "Grad-CAM"])
+    at.button(key="tile-broken-action-1").click().run()
+    settle(at)
+    assert at.multiselect(key="methods").value == ["Grad-CAM"]
+    assert heatmaps(at) == ["Grad-CAM"] and not at.error
 
 
 def test_try_again_runs_the_method_again(open_app: Open, register: Register) -> None:

@@ -81,7 +81,7 @@ def test_a_thumbnail_chooses_its_photo(open_app: Open) -> None:
 def test_weights_that_cannot_be_had_say_what_to_do_and_one_click_leads_back(open_app: Open) -> None:
     at = open_app(model="resnet18")
     assert "ResNet-18 cannot be used" in at.error[0].value
-    assert r"resnet18.pth is not on this machine. Put the file into the folder \[checkpoints\]" in at.error[0].value
+    assert r"Resnet18.pth is not on this machine. Put the file into the folder \[checkpoints\]" in at.error[0].value
     assert heatmaps(at) == []
     at.button(key="scene-action-0").click().run()
     settle(at)

@@ -1,0 +1,156 @@
+"""Photograph the app: every page and state, light and dark, wide and narrow; and the picture in the README.
+
+    python -m scripts.screenshots [FOLDER] [--only NAME] [--readme]
+
+Without a folder only docs/compare.png is made anew. Needs Chromium or Chrome on PATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from scripts.serving import BROWSERS, ROOT, serving
+
+README_PICTURE = ROOT / "docs" / "compare.png"
+PATIENCE = 120_000  # milliseconds until a view must be there
+SCHEMES = ("light", "dark")
+WIDTHS = {1440: 900, 800: 1000}  # width → height, pixels
+
+
+def settled(page: Page) -> None:
+    """Nothing is being computed, and nothing is being drawn."""
+    page.wait_for_selector('img[alt*=" heatmap "]', timeout=PATIENCE)
+    busy = "[data-testid=stProgress], [data-testid=stStatusWidget]"
+    calm = 0
+    while calm < 4:  # between two looks of a polling tile there is a moment that seems calm
+        page.wait_for_function(f"!document.querySelector('{busy}')", timeout=PATIENCE)
+        page.wait_for_timeout(400)
+        calm = 0 if page.locator(busy).count() else calm + 1
+
+
+def running(page: Page) -> None:
+    """One tile is still being computed, and the others are there."""
+    page.wait_for_selector("[data-testid=stProgress]", timeout=PATIENCE)
+    page.wait_for_selector('img[alt*=" heatmap "]', timeout=PATIENCE)
+    page.wait_for_selector("text=/Computing · \\d+ %/", timeout=PATIENCE)
+    page.wait_for_timeout(1500)
+
+
+def cancelled(page: Page) -> None:
+    """A long computation was cancelled; the others stay."""
+    running(page)
+    page.get_by_role("button", name="Cancel").first.click()
+    page.wait_for_selector("text=/Cancelled/", timeout=PATIENCE)
+    settled(page)
+
+
+def bottom(page: Page) -> None:
+    """Scrolled down to the agreement of the methods."""
+    settled(page)
+    page.get_by_text("Spearman").scroll_into_view_if_needed()
+    page.wait_for_timeout(800)
+
+
+def bad_upload(page: Page) -> None:
+    """A file that is no image was uploaded."""
+    settled(page)
+    page.get_by_text("Upload", exact=True).first.click()
+    page.set_input_files(
+        "input[type=file]", {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": b"not an image"}
+    )
+    page.wait_for_selector("text=This file cannot be used", timeout=PATIENCE)
+    page.wait_for_timeout(1000)
+
+
+def parameters(page: Page) -> None:
+    """The methods' parameters and the settings of the computation are open."""
+    settled(page)
+    page.get_by_text("Parameters", exact=True).click()
+    page.get_by_text("Computation", exact=True).click()
+    page.wait_for_timeout(1200)
+
+
+@dataclass(frozen=True)
+class View:
+    """One state of one page: its address, and what to do and wait for before it is photographed."""
+
+    name: str
+    path: str
+    link: dict[str, str | list[str]]
+    prepare: Callable[[Page], None] = settled
+
+    def address(self, server: str) -> str:
+        return f"{server}{self.path}?{urlencode(self.link, doseq=True)}"
+
+
+MANY = ["Grad-CAM", "Grad-CAM++", "HiResCAM", "LayerCAM", "Eigen-CAM", "LIFT-CAM", "Ablation-CAM", "Random (control)"]
+
+VIEWS = (
+    View("compare", "/", {}),
+    View("compare-many", "/", {"methods": MANY, "sample": "pair_dog_chelsea"}),
+    View("compare-agreement", "/", {"methods": MANY, "sample": "pair_dog_chelsea"}, bottom),
+    View("compare-signed", "/", {"methods": MANY[:4], "values": "Signed", "sample": "red_panda", "layer": "blocks.5"}),
+    View("compare-running", "/", {"methods": ["Grad-CAM", "LIFT-CAM", "Score-CAM"], "sample": "panda"}, running),
+    View("compare-cancelled", "/", {"methods": ["Grad-CAM", "Score-CAM"], "sample": "koala"}, cancelled),
+    View("compare-failed", "/", {"methods": ["CAM", "Grad-CAM", "LIFT-CAM"], "layer": "blocks.4"}),
+    View("compare-improbable", "/", {"class": "1"}),
+    View("compare-unknown-link", "/", {"model": "resnet5000", "class": "4711"}),
+    View("compare-bad-upload", "/", {"sample": "crab"}, bad_upload),
+    View("compare-parameters", "/", {"methods": ["Grad-CAM", "Score-CAM"], "sample": "panda"}, parameters),
+)
+README_VIEW = View("readme", "/", {"methods": ["Grad-CAM", "LIFT-CAM", "LayerCAM"], "sample": "red_panda"})
+
+
+def photograph(browser: Browser, server: str, view: View, scheme: str, width: int, height: int, to: Path) -> None:
+    """One picture of the whole window."""
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
+    try:
+        page.goto(view.address(server))
+        view.prepare(page)
+        page.screenshot(path=to, animations="disabled")
+    finally:
+        page.close()
+
+
+def main() -> int:
+    """Parse the command line and photograph; the exit code."""
+    parser = argparse.ArgumentParser(description="Photograph the app.")
+    parser.add_argument("folder", nargs="?", type=Path, help="where pictures of all states go")
+    parser.add_argument("--only", help="only the views whose name contains this")
+    arguments = parser.parse_args()
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        print(f"no browser: none of {', '.join(BROWSERS)} is on PATH", file=sys.stderr)
+        return 2
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        serving(Path(scratch) / "server.log") as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        if arguments.folder is None:
+            README_PICTURE.parent.mkdir(exist_ok=True)
+            photograph(browser, server, README_VIEW, "light", 1280, 800, README_PICTURE)
+            print(f"{README_PICTURE.relative_to(ROOT)}: {README_PICTURE.stat().st_size / 1000:.0f} kB")
+            return 0
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+        for view in [view for view in VIEWS if (arguments.only or "") in view.name]:
+            for scheme in SCHEMES:
+                for width, height in WIDTHS.items():
+                    to = arguments.folder / f"{view.name}-{scheme}-{width}.png"
+                    photograph(browser, server, view, scheme, width, height, to)
+                    print(to)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The app on a free port for as long as a `with` block lasts: for screenshots and browser tests."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_PATIENCE = 60  # seconds
+
+
+@contextmanager
+def serving(log: Path) -> Iterator[str]:
+    """Yields the address of a fresh server of the app; it is stopped at the end of the block.
+
+    Args:
+        log: file that takes what the server prints.
+    Raises:
+        RuntimeError: the server ends, or does not answer within a minute; the message has the end of its log.
+    """
+    port = _free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        _await(server, f"{address}/_stcore/health", log)
+        yield address
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _await(server: subprocess.Popen[bytes], health: str, log: Path) -> None:
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            with urllib.request.urlopen(health, timeout=2) as answer:
+                if answer.read() == b"ok":
+                    return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.2)
+    raise RuntimeError(f"the app did not start; its log ends with:\n{log.read_text(errors='replace')[-2000:]}")

@@ -1,0 +1,81 @@
+"""A server of the app and a real browser, once a session; a fresh visitor for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from scripts.serving import serving
+
+PATIENCE = 90_000  # milliseconds: for a busy machine; what is slower is broken
+HEATMAP = 'img[alt*=" heatmap "]'
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("server") / "server.log") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser(browser_path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture
+def visit(browser: Browser, server: str) -> Iterator[Visit]:
+    """`visit(sample="panda", methods=["CAM"])`: a new visitor follows a link and waits until the first map is there."""
+    contexts = []
+
+    def visit(width: int = 1280, height: int = 900, scheme: str = "light", **link: str | list[str]) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{server}/?{urlencode(link, doseq=True)}")
+        page.wait_for_selector(HEATMAP)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+def tile(page: Page, method: str) -> str:
+    """The address of a method's picture, which names its content: Streamlit calls media files by their hash."""
+    picture = page.locator(f'img[alt^="{method} heatmap "]')
+    picture.wait_for()
+    return picture.get_attribute("src") or ""
+
+
+def wait_for_tiles(page: Page, count: int) -> None:
+    """Until so many heatmaps are there, loaded, and nothing is running."""
+    page.wait_for_function(
+        f"""() => {{
+            const pictures = [...document.querySelectorAll('{HEATMAP}')];
+            return pictures.length === {count} && pictures.every(p => p.complete && p.naturalWidth > 0)
+                && !document.querySelector('[data-testid=stProgress], [data-testid=stStatusWidget]');
+        }}"""
+    )
+
+
+def wait_for_link(page: Page, part: str) -> None:
+    """Until the page's address contains `part`."""
+    page.wait_for_function("part => decodeURIComponent(location.search).includes(part)", arg=part)
+
+
+def save(page: Page, folder: Path) -> Path:
+    """A picture of the page, for a failing test's message."""
+    path = folder / "page.png"
+    page.screenshot(path=path)
+    return path

@@ -1,0 +1,182 @@
+"""What a person sees and clicks on the Compare page, in a real browser."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from scripts.serving import serving
+from tests.browser.conftest import HEATMAP, PATIENCE, Visit, tile, wait_for_link, wait_for_tiles
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+def pixels(page: Page, method: str) -> np.ndarray:
+    shot = page.locator(f'img[alt^="{method} heatmap "]').screenshot()
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=float)
+
+
+def choose_method(page: Page, title: str) -> None:
+    box = page.get_by_role("combobox", name="Methods")
+    box.click()
+    box.press_sequentially(title)
+    page.get_by_role("option", name=title, exact=True).click()
+    page.keyboard.press("Escape")
+
+
+def test_first_sight_without_a_click(visit: Visit) -> None:
+    failed: list[str] = []
+    page = visit()
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    wait_for_tiles(page, 2)
+    expect(page.get_by_role("heading", name="Compare")).to_be_visible()
+    assert page.locator('img[alt^="Dog, with the frame"]').is_visible()
+    one, two = pixels(page, "Grad-CAM"), pixels(page, "LIFT-CAM")
+    assert one.std() > 20 and np.abs(one - two).mean() > 1, "two different heatmaps, not two blank pictures"
+    assert page.locator('[aria-label^="Colour bar"]').count() == 2
+    assert page.get_by_text("German shepherd").count() > 1
+    assert "Traceback" not in page.content()
+    page.reload()
+    wait_for_tiles(page, 2)
+    assert not failed, "nothing is fetched from elsewhere"
+
+
+def test_adding_a_method_adds_a_tile_and_the_link_says_so(visit: Visit) -> None:
+    page = visit()
+    wait_for_tiles(page, 2)
+    choose_method(page, "HiResCAM")
+    wait_for_tiles(page, 3)
+    wait_for_link(page, "methods=HiResCAM")
+
+
+def test_opacity_changes_the_pictures_at_once(visit: Visit) -> None:
+    page = visit()
+    wait_for_tiles(page, 2)
+    before = tile(page, "Grad-CAM")
+    photo = page.locator('img[alt^="Dog, with"]').get_attribute("src")
+    slider = page.get_by_role("slider", name="Opacity")
+    slider.focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    wait_for_link(page, "opacity=0.9")
+    page.wait_for_function(
+        "before => document.querySelector('img[alt^=\"Grad-CAM heatmap \"]').getAttribute('src') !== before", arg=before
+    )
+    assert page.locator('img[alt^="Dog, with"]').get_attribute("src") == photo
+
+
+def test_a_link_reopens_the_view(visit: Visit, browser: Browser) -> None:
+    link: dict[str, str | list[str]] = {
+        "sample": "panda", "layer": "blocks.5", "class": "388", "methods": ["LayerCAM", "Grad-CAM"], "opacity": "0.75",
+        "values": "Signed", "scale": "Shared",
+    }  # fmt: skip
+    first = visit(**link)
+    wait_for_tiles(first, 2)
+    again = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    again.goto(first.url)
+    again.set_default_timeout(PATIENCE)
+    wait_for_tiles(again, 2)
+    assert [tile(again, method) for method in ("LayerCAM", "Grad-CAM")] == [
+        tile(first, method) for method in ("LayerCAM", "Grad-CAM")
+    ]
+    assert again.url == first.url
+    again.context.close()
+
+
+def test_a_class_is_found_by_typing_its_name(visit: Visit) -> None:
+    page = visit(sample="pair_dog_chelsea")
+    wait_for_tiles(page, 2)
+    box = page.get_by_role("combobox", name="Class to explain")
+    box.click()
+    box.press_sequentially("tabby")
+    page.get_by_role("option", name="tabby").first.click()
+    page.wait_for_selector('img[alt*="heatmap for tabby"]')
+    wait_for_link(page, "class=281")
+
+
+def test_a_long_job_can_be_cancelled_and_leaves_the_others(visit: Visit) -> None:
+    page = visit(methods=["Score-CAM", "Grad-CAM"], sample="jaguar")
+    page.wait_for_selector("text=/Computing · \\d+ %/")
+    before = tile(page, "Grad-CAM")
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector("text=/^Cancelled/")
+    assert tile(page, "Grad-CAM") == before
+    assert page.locator(HEATMAP).count() == 1
+    page.get_by_role("button", name="Run again").click()
+    page.wait_for_selector("text=/Computing · \\d+ %/")
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector("text=/^Cancelled/")
+
+
+def test_a_bad_upload_is_answered_and_what_was_there_stays(visit: Visit) -> None:
+    page = visit(sample="crab")
+    wait_for_tiles(page, 2)
+    before = tile(page, "Grad-CAM")
+    page.get_by_text("Upload", exact=True).first.click()
+    page.set_input_files(
+        "input[type=file]", {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8 not a photo"}
+    )
+    page.wait_for_selector("text=This file cannot be used")
+    wait_for_tiles(page, 2)
+    assert tile(page, "Grad-CAM") == before
+    assert "Traceback" not in page.content()
+
+
+def test_an_upload_is_explained(visit: Visit) -> None:
+    page = visit(sample="crab")
+    wait_for_tiles(page, 2)
+    before = tile(page, "Grad-CAM")
+    page.get_by_text("Upload", exact=True).first.click()
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    page.set_input_files("input[type=file]", {"name": "mine.png", "mimeType": "image/png", "buffer": buffer.getvalue()})
+    page.wait_for_selector('img[alt^="mine.png, with the frame"]')
+    wait_for_tiles(page, 2)
+    assert tile(page, "Grad-CAM") != before
+
+
+def test_two_visitors_at_once_get_their_own_results(visit: Visit) -> None:
+    one, two, alike = visit(sample="panda"), visit(sample="koala"), visit(sample="panda")
+    for page in (one, two, alike):
+        wait_for_tiles(page, 2)
+    assert tile(one, "Grad-CAM") != tile(two, "Grad-CAM")
+    assert tile(one, "Grad-CAM") == tile(alike, "Grad-CAM")
+    assert one.locator('img[alt*="heatmap for giant panda"]').count() == 2
+    assert two.locator('img[alt*="heatmap for koala"]').count() == 2
+
+
+def test_a_short_job_of_one_visitor_gets_in_while_another_computes_for_long(visit: Visit) -> None:
+    busy = visit(methods=["Score-CAM", "Grad-CAM"], sample="bison")
+    busy.wait_for_selector("text=/Computing · \\d+ %/")
+    quick = visit(sample="lemur")
+    wait_for_tiles(quick, 2)
+    assert busy.locator("[data-testid=stProgress]").count() == 1, "the long job is still at it"
+    busy.get_by_role("button", name="Cancel").click()
+    busy.wait_for_selector("text=/^Cancelled/")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_narrow_windows_wrap_and_nothing_is_cut_off(visit: Visit, scheme: str) -> None:
+    page = visit(width=800, scheme=scheme, methods=["Grad-CAM", "LIFT-CAM", "LayerCAM"])
+    wait_for_tiles(page, 3)
+    tops = [box["y"] for box in (p.bounding_box() for p in page.locator(HEATMAP).all()) if box]
+    assert tops[0] == tops[1] < tops[2], "two tiles in the first row, one in the second"
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth <= window.innerWidth")
+    background = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    light = sum(map(int, background[4:-1].split(","))) > 3 * 128
+    assert light == (scheme == "light")
+
+
+def test_the_first_visitor_of_a_fresh_server_may_follow_a_link_to_a_page(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path / "server.log") as fresh:
+        page = browser.new_page()
+        page.goto(f"{fresh}/compare?sample=panda")
+        page.wait_for_selector(HEATMAP, timeout=PATIENCE)
+        assert page.get_by_role("combobox", name="Model").is_visible(), "the sidebar is there: app.py was run"
+        page.close()
