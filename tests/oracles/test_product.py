@@ -139,3 +139,12 @@ def test_opti_cam(options: dict[str, Any]) -> None:
     assert len(trace) == len(found.extras["trace"])
     assert deviation(found.extras["trace"], trace) <= EXACT
     assert_equal(found, expected, EXACT)
+
+
+def test_no_method_is_without_an_oracle() -> None:
+    """Every expected method is registered, and every registered method is compared with something written apart."""
+    elsewhere = {"cam", "refine-cam", "lift-cam", "opti-cam", "lrp-cam", "lime-cam", "shap-cam", "random", "fake-cam"}
+    covered = {*CHEAP, *COSTLY, *elsewhere}
+    expected = covered - {"shap-cam"}
+    assert expected <= set(METHODS)
+    assert set(METHODS) <= covered

@@ -1,0 +1,387 @@
+"""What every registered method promises, on tiny networks of every construction and on a real one.
+
+The tests read the registry: a new method is covered by being registered.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cam_core import METHODS, Cancelled, Classifier, Explanation, explain, explain_batch, load_model
+from cam_core.methods import Method, Parameter
+from cam_core.types import MethodError
+from tests.tiny import CLASSES, SIZE, TINY, tiny, tiny_classifier, tiny_images
+
+REAL = "resnet18"
+REAL_LAYER = "layer1"
+FEW = 3  # of whatever a method samples: the contract does not depend on how many
+
+# Parameters that say how much work a method does, by the names in use.
+COUNTS = ("samples", "steps", "permutations", "iterations", "budget", "orderings", "passes")
+
+KEYS = tuple(METHODS)
+CASES = [(key, layer) for key, network in TINY.items() for layer in network.layers]
+
+
+def quick(method: Method) -> dict[str, Any]:
+    """Parameters with which an expensive method is cheap."""
+    return {p.name: max(FEW, int(p.minimum or 0)) for p in method.parameters if p.name in COUNTS and p.kind == "int"}
+
+
+@lru_cache(maxsize=2)
+def classifier(network: str) -> Classifier:
+    if network == REAL:
+        return load_model(REAL, weights="random", seed=0, device="cpu")
+    return tiny_classifier(network)
+
+
+def images(network: str, count: int = 1) -> Tensor:
+    """(count, 3, H, W); the real network sees 32 × 32."""
+    small = tiny_images(count, seed=3)
+    return small if network != REAL else nn.functional.interpolate(small, (32, 32), mode="bilinear")
+
+
+def layers_for(key: str, network: str, layer: str) -> str | list[str] | None:
+    """Methods over several layers get all of a tiny network's, and choose for themselves on the real one."""
+    if not METHODS[key].multi_layer:
+        return layer
+    return None if network == REAL else list(TINY[network].layers)
+
+
+def ask(key: str, network: str, layer: str, seed: int = 0, target: int | None = 1, **options: Any) -> Explanation:
+    return explain(
+        classifier(network),
+        images(network)[0],
+        key,
+        layer=layers_for(key, network, layer),
+        target=target,
+        seed=seed,
+        **options,
+        **quick(METHODS[key]),
+    )
+
+
+def refuses(key: str, network: str, layer: str) -> bool:
+    """Which methods do not apply where: all others apply everywhere."""
+    if key == "cam":
+        return network == REAL or layer not in TINY[network].pooled_linear or not TINY[network].traceable
+    # Captum's LRP needs a tail made of modules that it has a rule for.
+    return key == "lrp-cam" and network != "plain"
+
+
+def nonlinear(key: str) -> tuple[str, str]:
+    """A network and layer with a tail that has no closed form, if the method applies to such."""
+    return ("plain", "features.3") if refuses(key, "max-pool", "features.3") else ("max-pool", "features.3")
+
+
+def same(one: Explanation, other: Explanation) -> bool:
+    """To the bit."""
+    arrays = [(getattr(one, name), getattr(other, name)) for name in ("map", "saliency", "coefficients", "stderr")] + [
+        (one.extras[name], other.extras[name]) for name in one.extras
+    ]
+    return all(a is b is None or np.array_equal(a, b) for a, b in arrays)
+
+
+def close(one: Explanation, other: Explanation, bound: float = 1e-5) -> bool:
+    """Within `bound` of the largest value."""
+    pairs = [(getattr(one, name), getattr(other, name)) for name in ("map", "saliency", "coefficients")]
+    return all(a is b is None or np.abs(a - b).max() <= bound * max(np.abs(b).max(), 1e-6) for a, b in pairs)
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(("network", "layer"), [*CASES, (REAL, REAL_LAYER)])
+def test_result_or_refusal(network: str, layer: str, key: str) -> None:
+    if refuses(key, network, layer):
+        with pytest.raises(MethodError) as refusal:
+            ask(key, network, layer)
+        assert names_what_stands_in_the_way(str(refusal.value), classifier(network).module)
+        return
+    found = ask(key, network, layer)
+    check_arrays(found, METHODS[key], network, layer)
+    check_record(found, METHODS[key], network)
+
+
+def names_what_stands_in_the_way(message: str, module: nn.Module) -> bool:
+    parts = {type(part).__name__ for part in module.modules()} - {type(module).__name__, "Sequential"}
+    phrases = {"be traced", "stands in the way", "skip connections", "the operation"}
+    return any(words in message for words in phrases | parts)
+
+
+def check_arrays(found: Explanation, method: Method, network: str, layer: str) -> None:
+    acts = classifier(network).split(layer).f1(images(network))[0]
+    channels, height, width = acts.shape
+    size = images(network).shape[-2:]
+    if not method.multi_layer:
+        assert found.map.shape == (height, width) or (method.control and found.map.shape == size)
+    assert found.saliency.shape == size
+    assert found.saliency.min() >= 0 and found.saliency.max() <= 1
+    assert found.saliency.max() == pytest.approx(1) or not found.saliency.any()
+    assert found.coefficients is None or found.coefficients.shape == (channels,)
+    assert (found.coefficients is not None) == (method.unit != "")
+    if found.stderr is not None:
+        assert found.stderr.shape == (found.map.shape if found.coefficients is None else found.coefficients.shape)
+        assert (found.stderr >= 0).all()
+    for array in (found.map, found.saliency, found.coefficients, found.stderr, *found.extras.values()):
+        assert array is None or (array.dtype == np.float32 and np.isfinite(array).all())
+    if not method.signed and acts.min() >= 0:
+        assert found.map.min() >= -1e-6 * np.abs(found.map).max()
+
+
+def check_record(found: Explanation, method: Method, network: str) -> None:
+    clf = classifier(network)
+    logits = clf.logits(images(network))[0]
+    assert (found.method, found.model, found.target, found.label) == (method.key, clf.name, 1, clf.labels[1])
+    assert found.score == pytest.approx(float(logits[1]), rel=1e-3, abs=1e-4)
+    assert found.probability == pytest.approx(float(logits.softmax(0)[1]), rel=1e-2)
+    assert dict(found.params) == method.validate(quick(method))
+    assert found.evaluations.head >= 1 and found.seconds > 0
+    assert found.warnings or found.saliency.any()
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(("network", "layer"), CASES)
+def test_same_seed_same_result(network: str, layer: str, key: str) -> None:
+    if refuses(key, network, layer):
+        return
+    first = ask(key, network, layer)
+    torch.manual_seed(99)
+    np.random.seed(99)
+    state = torch.get_rng_state()
+    assert same(ask(key, network, layer), first)
+    # LIME goes through a data loader of torch, which draws a seed for workers that it does not have.
+    assert torch.equal(torch.get_rng_state(), state) or key == "lime-cam", "drawn from the global generator"
+    if not METHODS[key].stochastic:
+        assert same(ask(key, network, layer, seed=1), first)
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if METHODS[key].stochastic])
+def test_another_seed_another_result(key: str) -> None:
+    assert not same(ask(key, "max-pool", "features.3", seed=1), ask(key, "max-pool", "features.3"))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_map_depends_on_the_class_where_it_says_so(key: str) -> None:
+    one, other = (ask(key, "plain", "features.3", target=target).map for target in (1, 2))
+    assert np.array_equal(one, other) != METHODS[key].class_specific
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(("network", "layer"), CASES)
+def test_a_batch_is_explained_as_if_each_image_were_alone(network: str, layer: str, key: str) -> None:
+    if refuses(key, network, layer):
+        return
+    clf, batch, targets = classifier(network), images(network, 4), [0, 1, 2, 1]
+    options = {"layer": layers_for(key, network, layer), **quick(METHODS[key])}
+    together = explain_batch(clf, list(batch), key, targets=targets, **options)
+    alone = [explain(clf, image, key, target=target, **options) for image, target in zip(batch, targets, strict=True)]
+    assert all(close(a, b) for a, b in zip(together, alone, strict=True))
+    assert [a.evaluations for a in together] == [b.evaluations for b in alone]
+
+
+def test_more_images_than_fit_in_one_pass() -> None:
+    clf, batch = classifier("plain"), images("plain", 35)
+    together = explain_batch(clf, list(batch), "grad-cam", layer="features.1")
+    alone = [explain(clf, image, "grad-cam", layer="features.1") for image in batch]
+    assert len(together) == 35
+    assert all(close(a, b) for a, b in zip(together, alone, strict=True))
+
+
+class Stop:
+    """A progress callback that gives up at its n-th call."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.calls = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        self.calls += 1
+        if self.calls == self.at:
+            raise Cancelled("stopped by the test")
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("network", [*TINY, REAL])
+def test_cancelling_leaves_no_trace(network: str, key: str) -> None:
+    layer = REAL_LAYER if network == REAL else TINY[network].layers[-1]
+    if refuses(key, network, layer):
+        return
+    before, state = ask(key, network, layer), fingerprint(classifier(network).module)
+    for at in (1, 2):
+        stop = Stop(at)
+        try:
+            ask(key, network, layer, progress=stop)
+        except Cancelled:
+            assert stop.calls == at
+        else:
+            assert stop.calls < at, "the method went on after Cancelled"
+        assert fingerprint(classifier(network).module) == state
+        assert same(ask(key, network, layer), before)
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if METHODS[key].expensive])
+def test_expensive_methods_can_be_cancelled(key: str) -> None:
+    with pytest.raises(Cancelled):
+        ask(key, *nonlinear(key), progress=Stop(1))
+
+
+def fingerprint(module: nn.Module) -> tuple[Any, ...]:
+    """Everything that a method might leave behind on the user's module."""
+    values = {name: value.double().sum().item() for name, value in module.state_dict().items()}
+    flags = [(p.requires_grad, p.grad is None, p.dtype, p.device) for p in module.parameters()]
+    hooks = [
+        (len(part._forward_hooks), len(part._forward_pre_hooks), len(part._backward_hooks), part.training)
+        for part in module.modules()
+    ]
+    return values, flags, hooks, sorted(vars(module))
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("network", list(TINY))
+def test_module_is_left_as_it_was(network: str, key: str) -> None:
+    """In training mode, with gradients and a hook of the user's own: none of our business."""
+    module = tiny(network).train()
+    module.get_submodule(TINY[network].layers[0]).register_forward_hook(lambda _module, _inputs, _output: None)
+    module(images(network)).sum().backward()
+    state = fingerprint(module)
+    clf = Classifier(module, input_size=SIZE, default_layer=TINY[network].layers[-1], device="cpu")
+    try:
+        layer = layers_for(key, network, TINY[network].layers[-1])
+        explain(clf, images(network)[0], key, layer=layer, **quick(METHODS[key]))
+    except MethodError:
+        assert refuses(key, network, TINY[network].layers[-1])
+    assert fingerprint(module) == state
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_progress_counts_up_to_its_total(key: str) -> None:
+    heard: list[tuple[int, int]] = []
+    ask(key, *nonlinear(key), progress=lambda done, total: heard.append((done, total)))
+    assert all(0 <= done <= total for done, total in heard)
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+    assert not heard or heard[-1][0] == heard[-1][1]
+    assert heard or not METHODS[key].expensive
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_record_survives_json(key: str) -> None:
+    found = ask(key, "plain", "features.3")
+    again = Explanation.from_dict(json.loads(json.dumps(found.to_dict())))
+    assert same(again, found)
+    assert again.to_dict() == found.to_dict()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_record_says_how_to_repeat_it(key: str) -> None:
+    network, layer = nonlinear(key)
+    found = ask(key, network, layer, seed=5)
+    again = explain(
+        classifier(network),
+        images(network)[0],
+        found.method,
+        layer=found.layer.split(" + ") if METHODS[key].multi_layer else found.layer,
+        target=found.label,
+        seed=found.seed,
+        precision=found.precision,
+        **found.params,
+    )
+    assert same(again, found)
+
+
+def wrong_values(parameter: Parameter) -> list[Any]:
+    if parameter.kind == "choice":
+        return ["no such choice", 1, None]
+    if parameter.kind == "bool":
+        return ["yes", 1, None]
+    values: list[Any] = ["many", None, True, math.nan, math.inf]
+    values += [] if parameter.kind == "float" else [1.5]
+    values += [] if parameter.minimum is None else [parameter.minimum - 1]
+    return values + ([] if parameter.maximum is None else [parameter.maximum + 1])
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_wrong_parameters_are_refused(key: str) -> None:
+    clf, image = classifier("plain"), images("plain")[0]
+    with pytest.raises(MethodError, match="no_such_parameter"):
+        explain(clf, image, key, no_such_parameter=1)
+    for parameter in METHODS[key].parameters:
+        for value in wrong_values(parameter):
+            with pytest.raises(MethodError, match=parameter.name):
+                explain(clf, image, key, **{parameter.name: value})
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_choice_gives_a_finite_map(key: str) -> None:
+    options = [
+        {parameter.name: value}
+        for parameter in METHODS[key].parameters
+        for value in parameter.choices or ((True, False) if parameter.kind == "bool" else ())
+    ]
+    clf, image = classifier("plain"), images("plain")[0]
+    for option in options:
+        found = explain(clf, image, key, target=1, **(quick(METHODS[key]) | option))
+        assert np.isfinite(found.map).all()
+
+
+def test_unknown_method_is_refused() -> None:
+    with pytest.raises(MethodError, match="no-such-cam"):
+        explain(classifier("plain"), images("plain")[0], "no-such-cam")
+
+
+def dead_network() -> nn.Module:
+    """Every unit of the explained layer is silent: the activations are 0 everywhere."""
+    module = tiny("plain")
+    convolution = module.get_submodule("features.2")
+    assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
+    with torch.no_grad():
+        convolution.bias.fill_(-1e3)
+    return module
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("kind", ["dead layer", "constant image", "hopeless class"])
+def test_degenerate_input_gives_a_finite_map_and_a_warning(kind: str, key: str) -> None:
+    module = dead_network() if kind == "dead layer" else tiny("plain")
+    image = torch.zeros(3, *SIZE) if kind == "constant image" else images("plain")[0]
+    if kind == "hopeless class":
+        with torch.no_grad():
+            module.get_submodule("fc").bias[1] = -100.0
+    clf = Classifier(module, input_size=SIZE, default_layer="features.3", device="cpu")
+    # Methods over several layers look at two that the network offers.
+    layer = ["features.1", "features.3"] if METHODS[key].multi_layer else None
+    found = explain(clf, image, key, layer=layer, target=1, **quick(METHODS[key]))
+    for array in (found.map, found.saliency, found.coefficients, found.stderr):
+        assert array is None or np.isfinite(array).all()
+    assert found.saliency.any() or found.warnings
+    if kind == "dead layer" and not METHODS[key].control:
+        assert not found.saliency.any()
+    if kind == "hopeless class" and not METHODS[key].control:
+        assert found.warnings
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("key", KEYS)
+def test_another_device_gives_the_same_map(key: str) -> None:
+    for network in TINY:
+        layer = TINY[network].layers[-1]
+        if refuses(key, network, layer):
+            continue
+        clf = tiny_classifier(network, device="cuda")
+        options = {"layer": layers_for(key, network, layer), "target": 1, "precision": "float64", **quick(METHODS[key])}
+        there = explain(clf, images(network)[0], key, **options)
+        here = explain(classifier(network), images(network)[0], key, **options)
+        assert there.device.startswith("cuda")
+        assert close(there, here, 1e-4)
+
+
+def test_networks_are_what_they_claim_to_be() -> None:
+    for key, network in TINY.items():
+        assert tiny_classifier(key).split(network.layers[-1]).halves.traced == network.traceable
+        assert classifier(key).logits(images(key)).shape == (1, CLASSES)
