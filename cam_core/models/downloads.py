@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException
@@ -37,22 +38,25 @@ def cached_download(url: str, progress: Progress | None = None) -> Path:
         WeightsError: no connection, or what came is not the file that the name promises. Nothing is left behind.
     """
     target = hub_folder() / Path(urlsplit(url).path).name
-    # One at a time: two threads that want the same file shall not fetch it twice.
-    with _lock:
+    if target.is_file():
+        return target
+    with _lock:  # two threads that want the same file shall not fetch it twice
         if not target.is_file():
             try:
                 _fetch(url, target, progress)
             except (OSError, HTTPException) as error:
-                raise missing_file(target.name, url, target.parent, error) from error
+                raise WeightsError(
+                    f"the weights file {target.name} is not on this machine and could not be downloaded "
+                    f"({reason_of(error)}). Download {url} elsewhere and put it into {target.parent}, "
+                    "or load the network with weights='random'"
+                ) from error
     return target
 
 
-def missing_file(name: str, url: str, folder: Path, reason: BaseException) -> WeightsError:
-    """The error that says which file is missing, whence it comes and where it belongs."""
-    return WeightsError(
-        f"the weights file {name} is not on this machine and could not be downloaded ({reason}). "
-        f"Download {url} elsewhere and put it into {folder}, or load the network with weights='random'"
-    )
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    cause = getattr(error, "reason", error)  # urllib wraps the error of the connection
+    return (str(cause).strip() or type(error).__name__).splitlines()[0]
 
 
 def reachable(url: str) -> None:

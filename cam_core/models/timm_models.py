@@ -15,7 +15,7 @@ from torch import nn
 
 from cam_core.images import Preprocessing
 from cam_core.models.architecture import Architecture, plain_labels
-from cam_core.models.downloads import reachable
+from cam_core.models.downloads import reachable, reason_of
 from cam_core.models.layers import select_layers
 from cam_core.models.random_weights import PrivateRandomness
 from cam_core.models.weights import StateDict
@@ -102,7 +102,6 @@ def _missing(name: str, settings: dict[str, Any], reason: BaseException) -> Weig
     repository = settings.get("hf_hub_id")
     url = f"{constants.ENDPOINT}/{repository}/resolve/main/{_FILES[0]}" if repository else settings["url"]
     return WeightsError(
-        f"timm's weights for {name} are not on this machine and could not be downloaded "
-        f"({(str(reason).strip() or type(reason).__name__).splitlines()[0]}). Download {url} elsewhere and give the "
-        "file's path as the weights, or load the network with weights='random'"
+        f"timm's weights for {name} are not on this machine and could not be downloaded ({reason_of(reason)}). "
+        f"Download {url} elsewhere and give the file's path as the weights, or load the network with weights='random'"
     )
