@@ -16,6 +16,7 @@ _COLUMNS = (
     "paper",
     "formula",
     "cost",
+    "score",
     "unit of coefficients",
     "signed",
     "exact",
@@ -61,7 +62,8 @@ def _facts(one: Method) -> tuple[str, ...]:
     exact = "exact" if one.exact else "approximate"
     signed = "signed" if one.signed else "positive"
     claim = one.claim or ("control: explains nothing" if one.control else "–")
-    return one.key, one.title, one.paper, one.formula, one.cost, one.unit or "–", signed, exact, claim, one.fails
+    facts = (one.key, one.title, one.paper, one.formula, one.cost, one.score, one.unit or "–")
+    return *facts, signed, exact, claim, one.fails
 
 
 def _details(one: Method) -> Iterator[tuple[str, str, str]]:

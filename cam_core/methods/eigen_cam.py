@@ -16,6 +16,7 @@ from cam_core.types import Activations, ClassIndex, Images, RawMap
     formula="map = projection of A on its first principal direction, centred over positions",
     cost="no pass beyond the prediction; one eigendecomposition",
     fails="Knows no class: every class gets the same map.",
+    score="none",
     class_specific=False,
     claim="Needs no gradient and no class to find the object.",
 )

@@ -15,6 +15,7 @@ from cam_core.types import Activations, ClassIndex, Images, RawMap
     formula="map = 1, but 0 at the top-left pixel of the image",
     cost="no pass beyond the prediction",
     fails="Always: it is there to show which metrics it fools.",
+    score="none",
     signed=False,
     class_specific=False,
     control=True,

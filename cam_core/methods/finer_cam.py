@@ -20,6 +20,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images, Logits
     formula="Grad-CAM of y_c − γ · mean_j y_{d_j}, d_j the classes whose logits are nearest to y_c",
     cost="one forward and backward pass of the tail",
     fails="Where the near classes look nothing alike, it subtracts what is irrelevant.",
+    score="logit less γ times the mean of the nearest classes' logits",
     unit="logits per unit of activation",
     claim="Shows what discriminates look-alike classes.",
     parameters=(

@@ -17,6 +17,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     formula="w_k = Σ_ij a · ReLU(g), a = g² / (2g² + (Σ A_k) g³)",
     cost="one forward and backward pass of the tail",
     fails="The closed form takes exp(logit) for the score; its denominator can vanish or change sign.",
+    score="logit; the weights a assume its exponential",
     unit="logits per unit of activation",
     signed=False,
     claim="Covers several instances of a class where Grad-CAM finds one.",

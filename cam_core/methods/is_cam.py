@@ -18,6 +18,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     formula="w = softmax_k(mean over i = 1 … n of score(x · (i/n) u_k))",
     cost="n full passes per distinct channel",
     fails="Very slow; the faint masks of the path score images the network never saw.",
+    score="logit, or probability",
     unit="share (sums to 1)",
     signed=False,
     expensive=True,

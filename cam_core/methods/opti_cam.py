@@ -39,6 +39,7 @@ class _Recipe:
     formula="u* = argmax_u y_c(x · n(up(Σ_k softmax(u)_k ReLU(A_k)))), map = Σ_k softmax(u*)_k ReLU(A_k)",
     cost="100 forward and backward passes of the whole network",
     fails="It optimises what average drop measures: spread-out maps that cover context as well as the object.",
+    score="logit of the masked image",
     unit="share (sums to 1)",
     signed=False,
     expensive=True,

@@ -17,6 +17,7 @@ from cam_core.types import Activations, ClassIndex, Images, RawMap
     formula="map ~ uniform on [0, 1), independent at every position",
     cost="no pass beyond the prediction",
     fails="Always: it is the floor that other methods are measured against.",
+    score="none",
     signed=False,
     class_specific=False,
     stochastic=True,

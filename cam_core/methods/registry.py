@@ -32,8 +32,9 @@ class Result:
 class Method:
     """One registered method. `signed`: its raw map can be negative. `class_specific`: the map depends on the class.
 
-    `unit` is the unit of its coefficients, empty where it has none. `fails` says, in words for a user, where not to
-    trust it. `multi_layer` methods receive one network and one activation tensor per layer, as tuples.
+    `score` is what it explains of the network's output. `unit` is the unit of its coefficients, empty where it has none.
+    `fails` says, in words for a user, where not to trust it. `multi_layer` methods receive one network and one
+    activation tensor per layer, as tuples.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Method:
     formula: str
     cost: str
     fails: str
+    score: str
     unit: str
     signed: bool
     class_specific: bool
@@ -76,6 +78,7 @@ def method(
     formula: str,
     cost: str,
     fails: str,
+    score: str = "logit",
     unit: str = "",
     signed: bool = True,
     class_specific: bool = True,
@@ -107,6 +110,7 @@ def method(
                 formula=formula,
                 cost=cost,
                 fails=fails,
+                score=score,
                 unit=unit,
                 signed=signed,
                 class_specific=class_specific,

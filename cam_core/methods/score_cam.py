@@ -16,6 +16,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     formula="w = softmax_k(score(x · u_k) − score(baseline)), u_k = n(up(A_k))",
     cost="one full pass per distinct channel",
     fails="Slow; the softmax over channels lets a handful of them decide.",
+    score="logit, or probability",
     unit="share (sums to 1)",
     signed=False,
     expensive=True,

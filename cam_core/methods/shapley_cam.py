@@ -23,6 +23,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     formula="w_k = mean_ij (g − ½ H A)_k, H A the Hessian-vector product of the score",
     cost="one forward and two backward passes of the tail",
     fails="On piecewise-linear tails H A = 0 and it is Grad-CAM; a quadratic is a poor model far from A.",
+    score="logit, or logit plus log-probability",
     unit="logits per unit of activation",
     claim="A second-order model of the score brings gradient weights closer to Shapley values.",
     parameters=(

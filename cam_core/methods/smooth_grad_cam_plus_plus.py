@@ -20,6 +20,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     formula="w_k = Σ_ij a · ReLU(D1), a = D2 / (2 D2 + (Σ A_k) D3), D1, D2, D3 = means of g, g², g³ over noisy inputs",
     cost="n full passes and n backward passes of the tail",
     fails="Depends on the noise: too much of it explains another image.",
+    score="logit; the weights a assume its exponential",
     unit="logits per unit of activation",
     signed=False,
     stochastic=True,

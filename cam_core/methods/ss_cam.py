@@ -19,6 +19,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     formula="w = softmax_k(mean over n of score(x · (u_k + noise)))",
     cost="n full passes per distinct channel",
     fails="Very slow; at σ = 2 the noise is larger than the mask.",
+    score="logit, or probability",
     unit="share (sums to 1)",
     signed=False,
     stochastic=True,
