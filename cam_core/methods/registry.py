@@ -32,8 +32,8 @@ class Result:
 class Method:
     """One registered method. `signed`: its raw map can be negative. `class_specific`: the map depends on the class.
 
-    `score` is what it explains of the network's output. `unit` is the unit of its coefficients, empty where it has none.
-    `fails` says, in words for a user, where not to trust it. `multi_layer` methods receive one network and one
+    `score` is what it explains of the network's output. `unit` is the unit of its coefficients, empty where it has
+    none. `fails` says, in words for a user, where not to trust it. `multi_layer` methods receive one network and one
     activation tensor per layer, as tuples.
     """
 
