@@ -8,7 +8,6 @@ Without a folder only docs/compare.png is made anew. Needs Chromium or Chrome on
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from scripts.serving import BROWSERS, ROOT, serving
+from scripts.serving import NO_BROWSER, ROOT, find_browser, serving
 
 README_PICTURE = ROOT / "docs" / "compare.png"
 PATIENCE = 120_000  # milliseconds until a view must be there
@@ -127,9 +126,9 @@ def main() -> int:
     parser.add_argument("folder", nargs="?", type=Path, help="where pictures of all states go")
     parser.add_argument("--only", help="only the views whose name contains this")
     arguments = parser.parse_args()
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    executable = find_browser()
     if executable is None:
-        print(f"no browser: none of {', '.join(BROWSERS)} is on PATH", file=sys.stderr)
+        print(NO_BROWSER, file=sys.stderr)
         return 2
     with (
         tempfile.TemporaryDirectory() as scratch,

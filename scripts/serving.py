@@ -1,7 +1,8 @@
-"""The app on a free port for as long as a `with` block lasts: for screenshots and browser tests."""
+"""The app on a free port for as long as a `with` block lasts, and a browser: for screenshots and browser tests."""
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +15,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NO_BROWSER = f"no browser: none of {', '.join(BROWSERS)} is on PATH"
 _PATIENCE = 60  # seconds
+
+
+def find_browser() -> str | None:
+    """The first Chromium or Chrome on PATH."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 @contextmanager

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 
 import numpy as np
 import pytest
 import torch
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-NO_BROWSER = f"no browser: none of {', '.join(BROWSERS)} is on PATH"
+from scripts.serving import NO_BROWSER, find_browser
+
 SLOW_TIMEOUT = 1200  # seconds, where a slow test names no limit of its own
 
 torch.set_num_threads(1)
-
-
-def find_browser() -> str | None:
-    """The first Chromium or Chrome on PATH."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 def in_ci() -> bool:
