@@ -90,11 +90,17 @@ class HookedHalves:
         return self._in_dtype(dtype)
 
     def head(self, images: Images) -> tuple[Activations, Context]:
-        outputs: list[Any] = []
-        self._forward(images, lambda _module, _inputs, output: outputs.append(output))
-        if not outputs or not isinstance(outputs[-1], Tensor):
+        acts: Tensor | None = None
+
+        def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            nonlocal acts
+            # Cloned at once: what follows may write into it, as DenseNet's last ReLU does.
+            acts = output.clone() if isinstance(output, Tensor) else None
+
+        self._forward(images, keep)
+        if acts is None:
             raise LayerError("the layer is never called, or does not return one tensor")
-        return outputs[-1].clone(), (images,)
+        return acts, (images,)
 
     def tail(self, acts: Activations, context: Context) -> Logits:
         calls = 0
