@@ -1,0 +1,36 @@
+"""Shapley values of channels or positions: a game in, values with standard errors out.
+
+One file an estimator. `channel_shap` and `stream_channel_shap` do all of it for the channels of one image.
+"""
+
+from cam_core.shapley.channels import ChannelEstimate, channel_shap, stream_channel_shap
+from cam_core.shapley.estimate import CONVERGED_GAP, CONVERGED_NOISE, Estimate
+from cam_core.shapley.estimators import ESTIMATORS, Estimator, estimates, exact_within, expected_passes
+from cam_core.shapley.exact import can_be_exact, exact
+from cam_core.shapley.games import BASELINES, ChannelGame, Game, PositionGame
+from cam_core.shapley.kernel import kernel
+from cam_core.shapley.owen import owen
+from cam_core.shapley.permutation import permutation
+
+__all__ = [
+    "BASELINES",
+    "CONVERGED_GAP",
+    "CONVERGED_NOISE",
+    "ESTIMATORS",
+    "ChannelEstimate",
+    "ChannelGame",
+    "Estimate",
+    "Estimator",
+    "Game",
+    "PositionGame",
+    "can_be_exact",
+    "channel_shap",
+    "estimates",
+    "exact",
+    "exact_within",
+    "expected_passes",
+    "kernel",
+    "owen",
+    "permutation",
+    "stream_channel_shap",
+]

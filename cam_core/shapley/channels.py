@@ -1,0 +1,105 @@
+"""SHAP coefficients of the channels of one image: what the pages and the command line call."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cam_core.models.classifier import Classifier
+from cam_core.run import Run
+from cam_core.shapley.estimate import Estimate
+from cam_core.shapley.estimators import estimates, expected_passes
+from cam_core.shapley.games import ChannelGame
+from cam_core.types import Activations, Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelEstimate(Estimate):
+    """An estimate of every channel's Shapley value, in logits, and what it is of.
+
+    Attributes:
+        model, layer, target, label: the network, and the explained class.
+        score, probability: its logit and softmax probability on the whole image.
+        activations: (1, K, h, w), the layer's output, on the CPU.
+        budget, seed: what was asked for.
+    """
+
+    model: str
+    layer: str
+    target: int
+    label: str
+    score: float
+    probability: float
+    activations: Activations
+    budget: int
+    seed: int
+
+
+def channel_shap(
+    clf: Classifier,
+    image: Image.Image | Tensor,
+    layer: str | None = None,
+    target: int | str | None = None,
+    estimator: str = "owen",
+    budget: int = 64,
+    seed: int = 0,
+    progress: Progress | None = None,
+    precision: str = "float32",
+) -> ChannelEstimate:
+    """The last, and best, of `stream_channel_shap`."""
+    stream = stream_channel_shap(clf, image, layer, target, estimator, budget, seed, progress, precision)
+    return deque(stream, maxlen=1)[0]
+
+
+def stream_channel_shap(
+    clf: Classifier,
+    image: Image.Image | Tensor,
+    layer: str | None = None,
+    target: int | str | None = None,
+    estimator: str = "owen",
+    budget: int = 64,
+    seed: int = 0,
+    progress: Progress | None = None,
+    precision: str = "float32",
+) -> Iterator[ChannelEstimate]:
+    """Ever better estimates; stop listening to stop the work. Exact at once where that costs no more than `budget`.
+
+    Args:
+        image: PIL image, or a normalised float tensor (3, H, W) or (1, 3, H, W).
+        layer: a module name; the classifier's default where omitted.
+        target: class index or label; the most probable class where omitted.
+        estimator: "owen", "permutation", "kernel" or "exact".
+        budget: tail passes; at least one repetition is made, whatever it costs.
+        progress: called as `progress(done, total)` between batches, in tail passes; may raise `Cancelled`.
+    Raises:
+        CamError: a subclass that names what is wrong.
+    """
+    name = layer or clf.default_layer
+    net = clf.split(name, precision)
+    with torch.no_grad():
+        acts = net.f1(clf.as_batch(image).to(net.dtype))
+        logits = net.f2(acts)[0]
+    chosen = clf.resolve_target(target, logits)
+    run = Run(seed=seed, progress=progress)
+    game = ChannelGame(net.sample(0), acts, chosen, advance=run.advance)
+    run.expect(expected_passes(game, estimator, budget))
+    describe = partial(
+        ChannelEstimate,
+        model=clf.name,
+        layer=name,
+        target=chosen,
+        label=clf.labels[chosen],
+        score=float(logits[chosen]),
+        probability=float(logits.double().softmax(0)[chosen]),
+        activations=acts.cpu(),
+        budget=budget,
+        seed=seed,
+    )
+    for estimate in estimates(game, estimator, run.generator(), budget):
+        yield describe(**vars(estimate))
