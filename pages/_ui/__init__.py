@@ -1,14 +1,26 @@
 """What the pages share. A page reads widgets, calls the core and draws; everything two pages need is here, once.
 
-module     | gives
----------- | -----------------------------------------------------------------------------------------------------------
-scene      | `scene()`: photo, model, layer, class, precision, seed as the sidebar has them; the first thing a page asks
-sidebar    | draws the sidebar and makes the scene (called by `app.py` alone)
-compute    | `explanations(scene, requests)`: results from the shared store, or the jobs that compute them
-jobs       | background work: start, watch, cancel; the fair lock of the device. No Streamlit inside
-pickers    | methods, parameters and display options as widgets built from the registries, bound to the link
-tiles      | heatmap tiles: picture, colour bar, facts, notices; waiting, failed and cancelled tiles
-links      | choices that stand in the page's address, so that a link reopens the view
-messages   | what happened, why, and the next click: errors and empty states
-style      | the style sheet, and the small pieces of HTML that Streamlit has no element for
+    seen = scene.current()                                    # photo, model, layer, class: as the sidebar has them
+    chosen = pickers.methods(["grad-cam", "lift-cam"])        # widgets from the registries, bound to the link
+    requests = pickers.parameters(chosen)
+    outcomes = compute.explanations(seen.question, seen.photo.image, requests)   # results, or the jobs behind them
+    look = pickers.look()
+    with tiles.grid("mine"): ...                              # heatmaps; tiles for what is running, failed, cancelled
+
+Work of any other kind (a curve, a benchmark, a training) goes through `compute.outcomes("group", [compute.Task(…)])`:
+the task's `work(job)` computes in a thread, holding the device by `compute.computing`, reports with `job.progress`, and
+shows what it has so far with `job.publish`. Put a slider and the picture that it changes into one `st.fragment`.
+
+module   | gives
+-------- | ------------------------------------------------------------------------------------------------------------
+scene    | `current()`: the scene, the first thing a page asks for; its photo, frame, prediction and shared classifier
+sidebar  | draws the sidebar and makes the scene (called by `app.py` alone)
+photo    | gallery, upload, camera
+compute  | one store of results and one fair lock a device for all visitors, jobs of one's own; cache keys
+jobs     | background work: start, watch, cancel. No Streamlit inside
+pickers  | methods, their parameters, and how heatmaps are to look
+tiles    | heatmaps with colour bar, facts and notices; what stands in their place while there is none
+links    | choices that stand in the page's address, so that a link reopens the view
+messages | what happened, why, and the next click: errors, progress, empty states
+style    | the style sheet, and the small pieces of HTML that Streamlit has no element for
 """

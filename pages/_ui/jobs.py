@@ -15,9 +15,11 @@ a turn, so that a short job gets in between two batches of a long one.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -175,6 +177,10 @@ class _Lane:
         if self._thread is not None:
             self._queue.put(None)
 
+    def join(self, timeout: float) -> None:
+        if self._thread is not None:
+            self._thread.join(timeout)
+
     def _serve(self) -> None:
         while (job := self._queue.get()) is not None:
             job.run()
@@ -186,6 +192,7 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._quick, self._slow = _Lane(), _Lane()
+        _EVERYBODY.add(self)
 
     def start(self, key: str, work: Callable[[Job], Any], *, title: str = "", slow: bool = False) -> Job:
         """The job of that key: the one that exists, whatever its state, or else a new one that begins at once."""
@@ -222,3 +229,22 @@ class Jobs:
         self.keep_only([])
         self._quick.close()
         self._slow.close()
+
+    def join(self, timeout: float) -> None:
+        """After `close`: wait until the workers have stopped, at most `timeout` seconds each."""
+        self._quick.join(timeout)
+        self._slow.join(timeout)
+
+
+_EVERYBODY: weakref.WeakSet[Jobs] = weakref.WeakSet()
+_LAST_BATCH = 5.0  # seconds that a worker has to finish its batch when the server stops
+
+
+@atexit.register
+def _stop_everything() -> None:
+    """The server stops. A thread that Python kills inside torch takes the process down with an abort."""
+    everybody = list(_EVERYBODY)
+    for jobs in everybody:
+        jobs.close()
+    for jobs in everybody:
+        jobs.join(_LAST_BATCH)

@@ -28,10 +28,14 @@ def photo_picker() -> Photo:
     source = st.segmented_control(
         "Photo", ["Gallery", "Upload", "Camera"], default="Gallery", required=True, width="stretch", key="source"
     )
+    # A place of its own for each: what stood in the other would be shown in the wrong place until the run ends.
+    gallery, file = st.container(), st.container()
     if source == "Gallery":
-        chosen: Photo | None = _from_gallery()
+        with gallery:
+            chosen = _from_gallery()
     else:
-        chosen = _from_file(source)
+        with file:
+            chosen = _from_file(source)
         if chosen is not None and "sample" in st.query_params:
             del st.query_params["sample"]  # a link cannot carry the upload, and must not name another photo
     if chosen is not None:

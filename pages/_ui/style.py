@@ -72,6 +72,8 @@ _SHEET = """
 .cam-matrix thead th { text-align: center; }
 .cam-matrix td { min-width: 4.4rem; text-align: center; padding: .34rem .4rem; border-radius: 3px; border: 0; }
 
+[data-testid="stSidebarContent"] [data-testid="stAlertContainer"] { padding: .6rem .7rem; }
+[data-testid="stSidebarContent"] [data-testid="stAlertContainer"] p { font-size: .85rem; line-height: 1.4; }
 .st-key-gallery { display: grid; grid-template-columns: repeat(6, 1fr); gap: 4px; }
 .st-key-gallery > div, .st-key-gallery > div > div { width: 100%; }
 .st-key-gallery button {

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ from cam_core import Cancelled
 from cam_core.types import MethodError
 from pages._ui.jobs import FairLock, Job, Jobs
 
+ROOT = Path(__file__).parents[2]
 SOON = 10  # seconds: far more than needed, so that only a hanging thread fails
 
 
@@ -142,6 +146,24 @@ def test_close_stops_everything() -> None:
     own.close()
     assert all(job.wait(SOON) for job in running)
     assert {job.state for job in running} == {"cancelled"}
+
+
+def test_a_server_that_stops_in_the_middle_of_a_job_ends_cleanly() -> None:
+    program = """
+import threading, time, torch
+from pages._ui.jobs import Jobs
+
+def work(job):
+    while True:
+        torch.randn(300, 300) @ torch.randn(300, 300)
+        job.check()
+
+job = Jobs().start("key", work, slow=True)
+while job.state == "waiting":
+    time.sleep(0.01)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_check_names_what_was_cancelled() -> None:
