@@ -31,6 +31,7 @@ from cam_core import CamError, Cancelled
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 _log = logging.getLogger(__name__)
+_STOPPING = threading.Event()  # the process is about to end
 
 
 class FairLock:
@@ -126,7 +127,7 @@ class Job:
 
     def check(self) -> None:
         """Raises `Cancelled` once the job was cancelled."""
-        if self._cancel.is_set():
+        if self._cancel.is_set() or _STOPPING.is_set():
             raise Cancelled(f"{self.title} was cancelled")
 
     def publish(self, item: Any) -> None:
@@ -166,6 +167,7 @@ class _Lane:
     def __init__(self) -> None:
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        _LANES.add(self)
 
     def put(self, job: Job) -> None:
         if self._thread is None:
@@ -192,7 +194,6 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._quick, self._slow = _Lane(), _Lane()
-        _EVERYBODY.add(self)
 
     def start(self, key: str, work: Callable[[Job], Any], *, title: str = "", slow: bool = False) -> Job:
         """The job of that key: the one that exists, whatever its state, or else a new one that begins at once."""
@@ -230,21 +231,15 @@ class Jobs:
         self._quick.close()
         self._slow.close()
 
-    def join(self, timeout: float) -> None:
-        """After `close`: wait until the workers have stopped, at most `timeout` seconds each."""
-        self._quick.join(timeout)
-        self._slow.join(timeout)
 
-
-_EVERYBODY: weakref.WeakSet[Jobs] = weakref.WeakSet()
+_LANES: weakref.WeakSet[_Lane] = weakref.WeakSet()
 _LAST_BATCH = 5.0  # seconds that a worker has to finish its batch when the server stops
 
 
 @atexit.register
 def _stop_everything() -> None:
     """The server stops. A thread that Python kills inside torch takes the process down with an abort."""
-    everybody = list(_EVERYBODY)
-    for jobs in everybody:
-        jobs.close()
-    for jobs in everybody:
-        jobs.join(_LAST_BATCH)
+    _STOPPING.set()
+    for lane in list(_LANES):
+        lane.close()
+        lane.join(_LAST_BATCH)
