@@ -5,7 +5,7 @@ One file an estimator. `channel_shap` and `stream_channel_shap` do all of it for
 
 from cam_core.shapley.channels import ChannelEstimate, channel_shap, stream_channel_shap
 from cam_core.shapley.estimate import CONVERGED_GAP, CONVERGED_NOISE, Estimate
-from cam_core.shapley.estimators import ESTIMATORS, Estimator, estimates, exact_within, expected_passes
+from cam_core.shapley.estimators import ESTIMATORS, Estimator, estimates, exact_within, expected_passes, passes_each
 from cam_core.shapley.exact import can_be_exact, exact
 from cam_core.shapley.games import BASELINES, ChannelGame, Game, PositionGame
 from cam_core.shapley.kernel import kernel
@@ -31,6 +31,7 @@ __all__ = [
     "expected_passes",
     "kernel",
     "owen",
+    "passes_each",
     "permutation",
     "stream_channel_shap",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -28,6 +29,11 @@ class Estimator:
 ESTIMATORS: Mapping[str, Estimator] = {
     "owen": Estimator("Owen (gradients of the multilinear extension)", owen, lambda players: OWEN_PASSES),
     "permutation": Estimator("Permutations (antithetic)", permutation, permutation_passes),
+    "independent-permutation": Estimator(
+        "Permutations (independent)",
+        partial(permutation, antithetic=False),
+        partial(permutation_passes, antithetic=False),
+    ),
     "kernel": Estimator("KernelSHAP (paired)", kernel, lambda players: KERNEL_PASSES),
 }
 
@@ -51,8 +57,13 @@ def expected_passes(game: Game, estimator: str, budget: int) -> int:
     """Tail passes that `estimates` will make, v(∅) and v(all) among them: what to announce as the total of progress."""
     if estimator == "exact" or exact_within(game, budget):
         return 2 if game.contributions is not None else max(2, 2**game.size)
-    each = _named(estimator).passes(game.size)
+    each = passes_each(game, estimator)
     return 2 + each * repetitions_within(budget, each)
+
+
+def passes_each(game: Game, estimator: str) -> int:
+    """Tail passes of one repetition."""
+    return _named(estimator).passes(game.size)
 
 
 def exact_within(game: Game, budget: int) -> bool:

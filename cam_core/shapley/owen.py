@@ -55,11 +55,11 @@ def owen(
     for sweep in range(sweeps):
         count = pairs // sweeps + (sweep < pairs % sweeps)
         # Evenly spaced in (0, ½], each sweep between the points of the ones before.
-        q = (torch.arange(count) + 1 - (start + sweep * _GOLDEN) % 1) / (2 * count)
+        q = (torch.arange(count, dtype=torch.float64) + 1 - (start + sweep * _GOLDEN) % 1) / (2 * count)
         inside = _masks(q, game.size, generator, balanced)
         states = torch.stack([inside, ~inside])
         gradients = game.gradients(states.flatten(0, 1)).view(2, count, game.size)
-        chances = torch.stack([q, 1 - q])[:, :, None].double()
+        chances = torch.stack([q, 1 - q])[:, :, None]
         moments.add(_weights(states, chances, rule, cut=0.5 / math.sqrt(pairs)), gradients)
         yield game.estimate("owen", moments.mean, moments.stderr, repetitions=moments.count)
 
@@ -78,7 +78,7 @@ def _balanced(q: Tensor, players: int, generator: torch.Generator) -> Tensor:
     Madow 1949, doi:10.1214/aoms/1177729988.
     """
     order = torch.rand(len(q), players, generator=generator).argsort(0)
-    chance = q.double()[order]
+    chance = q[order]
     reached = chance.cumsum(0) + torch.rand(players, generator=generator)
     hit = reached.floor() > (reached - chance).floor()
     return torch.zeros_like(hit).scatter_(0, order, hit)
