@@ -36,6 +36,7 @@ class Architecture:
 
 
 def plain_labels(shapes: Sequence[LayerShape], input_size: tuple[int, int]) -> tuple[tuple[str, str], ...]:
-    """(module name, plain label) of layers that nobody described: "1/8 of the input", and "last" for the last."""
-    labels = [f"1/{round(input_size[0] / height)} of the input" for _, _, height, _ in shapes[:-1]]
+    """(module name, plain label) of layers that nobody described: "1/8 resolution", and "last" for the last."""
+    shrinkage = [round(input_size[0] / height) for _, _, height, _ in shapes[:-1]]
+    labels = [f"1/{factor} resolution" if factor > 1 else "full resolution" for factor in shrinkage]
     return tuple(zip([shape[0] for shape in shapes], [*labels, "last"], strict=True))

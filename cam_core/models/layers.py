@@ -66,8 +66,8 @@ def select_layers(module: nn.Module, input_size: tuple[int, int], stages: Sequen
     """A short list for a network that nobody curated: its stages, and as the last one its last feature map.
 
     Args:
-        stages: names of modules that end a stage; the last feature map at each resolution where there are none. Those
-            that yield no feature map are passed over.
+        stages: names of modules that end a stage; where there are none, the last block at each resolution. Those that
+            yield no feature map are passed over.
     Raises:
         ModelError: as `inspect_layers`, or the network has no feature map at all.
     """
@@ -80,10 +80,20 @@ def select_layers(module: nn.Module, input_size: tuple[int, int], stages: Sequen
     whole = stages and stages[-1] != last and stages[-1].rpartition(".")[0] == last
     if whole and list(module.get_submodule(last).named_children())[-1][0] == stages[-1].rpartition(".")[2]:
         last = stages[-1]  # the same output under the name that its authors use
-    per_resolution = {shape[2:]: shape[0] for shape in maps}
-    wanted = {*(stages or per_resolution.values()), last}
-    chosen = [_layer_shape(name, seen.shapes[name]) for name in seen.shapes if name in wanted and seen.is_map(name)]
-    return sorted(chosen, key=lambda shape: shape[0] == last)
+    wanted = {*(stages or _outermost_per_resolution(maps)), last}
+    order = list(seen.shapes)
+    until_last = order[: order.index(last) + 1]  # a pooling behind it is no stage
+    return [_layer_shape(name, seen.shapes[name]) for name in until_last if name in wanted and seen.is_map(name)]
+
+
+def _outermost_per_resolution(maps: Sequence[LayerShape]) -> list[str]:
+    """At each resolution the last of the least nested: a block rather than a part of the block that follows it."""
+    best: dict[tuple[int, int], str] = {}
+    for name, _, *size in maps:
+        current = best.get((size[0], size[1]))
+        if current is None or name.count(".") <= current.count("."):
+            best[size[0], size[1]] = name
+    return list(best.values())
 
 
 @dataclass
@@ -118,7 +128,6 @@ class _Seen:
             self._note_map(name, module, output, passed_on=bool(inputs) and output is inputs[0])
 
     def _note_map(self, name: str, module: nn.Module, output: Tensor, passed_on: bool) -> None:
-        self.before = set(self.called)
         if passed_on and not getattr(module, "inplace", False) and not any(module.children()):
             return  # an identity, a dropout
         if self._last is not None and output is self._last[1] and output._version == self._last[2]:
@@ -129,6 +138,7 @@ class _Seen:
         self.maps.pop(name, None)
         if not isinstance(module, _POOLING):
             self.maps[name] = None
+            self.before = set(self.called)
         self._last = (name, output, output._version)
 
     def is_map(self, name: str) -> bool:

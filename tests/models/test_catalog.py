@@ -357,7 +357,15 @@ def test_a_torchvision_network_outside_the_catalogue() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["vit_b_16", "swin_t", "vit_tiny_patch16_224", "timm:swin_tiny_patch4_window7_224", "deit_tiny_patch16_224"]
+    "name",
+    [
+        "vit_b_16",
+        "swin_t",
+        "vit_tiny_patch16_224",
+        "timm:swin_tiny_patch4_window7_224",
+        "hieradet_small",
+        "xcit_nano_12_p16_224",
+    ],
 )
 def test_transformers_are_refused_before_anything_is_downloaded(name: str, no_network: Path) -> None:
     with pytest.raises(
