@@ -28,6 +28,7 @@ from cam_core.metrics.results import Row, read_rows, read_settings, write_rows
 from cam_core.metrics.subjects import Subjects, gather
 from cam_core.models.classifier import Classifier
 from cam_core.types import CamError, Cancelled, DeviceError, Explanation, MetricError, Progress
+from cam_core.version import versions
 
 Unit = tuple[str, str, str]  # the image's path within the folder, the SHA-256 of its bytes, the method
 
@@ -126,6 +127,7 @@ class _Plan:
             "ground_truth": truth,
             "seed": self.seed,
             "precision": self.precision,
+            "versions": versions(),
         }
 
     @cached_property

@@ -109,24 +109,28 @@ def gather(
     )
 
 
-@dataclass(frozen=True)
 class Recipe:
-    """How an explanation was made, to make it again on another image or with another network."""
+    """How an explanation was made, to make it again on another image or with another network.
 
-    clf: Classifier
-    explanation: Explanation
-    image: Tensor
+    The last answer is kept: several metrics ask for the map of the same masked image.
+    """
+
+    def __init__(self, clf: Classifier, explanation: Explanation, image: Tensor) -> None:
+        self._clf, self._explanation, self._image = clf, explanation, image
+        self._last: tuple[Tensor, FloatArray] | None = None
 
     def again(self, image: Tensor) -> FloatArray:
         """The map of another image (3, H, W)."""
-        return self._explain(self.clf, image)
+        if self._last is None or not torch.equal(self._last[0], image):
+            self._last = image.clone(), self._explain(self._clf, image)
+        return self._last[1]
 
     def with_network(self, clf: Classifier) -> FloatArray:
         """The map of the same image by another network."""
-        return self._explain(clf, self.image)
+        return self._explain(clf, self._image)
 
     def _explain(self, clf: Classifier, image: Tensor) -> FloatArray:
-        made = self.explanation
+        made = self._explanation
         return explain(
             clf,
             image,

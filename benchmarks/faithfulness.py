@@ -1,0 +1,228 @@
+"""All methods by all metrics on the evaluation photos, and what becomes of the papers' claims on this model.
+
+    python benchmarks/faithfulness.py                     # hours on two CPU cores; resumes where it was stopped
+    python benchmarks/faithfulness.py --device cuda
+    python benchmarks/faithfulness.py --photos 2 --method grad-cam --method opti-cam    # a look
+
+Faithfulness is measured on assets/eval, localisation on the gallery, whose photos have boxes. Every mean has a
+bootstrap 95 % interval over photos; claims are tested on paired differences, photo by photo.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import typer
+from rich.progress import track
+
+from benchmarks.common import RESULTS, machine
+from cam_core import METHODS, METRICS, Classifier, load_model
+from cam_core.images import ASSETS, EXTENSIONS
+from cam_core.metrics.evaluation import evaluate_folder
+from cam_core.metrics.ground_truth import SAMPLE_BOXES
+from cam_core.metrics.results import Row, Summary, paired_difference, read_rows, summarise
+from cam_core.metrics.statistics import Interval
+from cam_core.types import MetricError
+
+LOCALISATION = ("ebpg", "class-discrimination", "pointing-game", "max-box-acc")
+# Each value of these takes ten explanations, or as many with a new network: left out unless asked for.
+TEDIOUS = ("max-sensitivity", "parameter-randomisation")
+# Of one thing ROAD says more than its two halves do.
+HALVES = ("road-morf", "road-lerf")
+FAITHFULNESS = tuple(key for key in METRICS if key not in LOCALISATION + TEDIOUS + HALVES)
+# 35 noisy copies of every mask: days on two cores.
+TEDIOUS_METHODS = ("ss-cam",)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`method` is better than each of `rivals` by each of `metrics`: what a paper says of itself."""
+
+    paper: str
+    method: str
+    metrics: tuple[str, ...]
+    rivals: tuple[str, ...]
+
+
+CLASSIC = ("grad-cam", "grad-cam++", "score-cam")
+CLAIMS = (
+    Claim("Opti-CAM: wins average drop and gain", "opti-cam", ("average-drop", "average-gain"), (*CLASSIC, "lift-cam")),
+    Claim("Opti-CAM: localisation need not agree", "opti-cam", ("ebpg", "max-box-acc"), CLASSIC),
+    Claim("LIFT-CAM: wins average drop in deletion", "lift-cam", ("average-drop-in-deletion",), CLASSIC),
+    Claim("Shap-CAM: wins average drop and increase", "shap-cam", ("average-drop", "average-increase"), CLASSIC),
+    Claim("Shap-CAM: wins localisation", "shap-cam", ("ebpg", "max-box-acc"), CLASSIC),
+)
+
+
+def run(
+    clf: Classifier, folder: Path, methods: Sequence[str], metrics: Sequence[str], out: Path, **arguments: Any
+) -> list[Row]:
+    """The rows of one table, computed as far as they are missing."""
+    steps = evaluate_folder(clf, folder, methods, metrics, out, **arguments)
+    first = next(steps)
+    for _ in track(steps, f"{folder.name}: {len(methods)} methods × {len(metrics)} metrics", first.total - 1):
+        pass
+    return read_rows(out)
+
+
+@contextmanager
+def first_photos(folder: Path, count: int) -> Iterator[Path]:
+    """A folder with copies of the first `count` photos; the folder itself for 0."""
+    if not count:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        small = Path(temporary) / folder.name
+        small.mkdir()
+        photos = sorted(path for path in folder.iterdir() if path.suffix.lstrip(".").lower() in EXTENSIONS)
+        for photo in photos[:count]:
+            shutil.copy(photo, small)
+        yield small
+
+
+def table(summaries: Sequence[Summary], metrics: Sequence[str]) -> list[str]:
+    """Methods by metrics, mean [low, high]; the best that is no control in bold."""
+    cells = {(s.method, s.metric): s for s in summaries}
+    methods = list(dict.fromkeys(s.method for s in summaries))
+    winners = {metric: best([cells[m, metric] for m in methods if not METHODS[m].control]) for metric in metrics}
+    arrows = {"higher": "↑", "lower": "↓"}
+    heads = [" ".join((METRICS[key].title, METRICS[key].unit, arrows[METRICS[key].direction])) for key in metrics]
+    heads = [head.replace("  ", " ") for head in heads]
+    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(metrics) + 1) + "|"]
+    for method in methods:
+        texts = [cell(cells[method, metric], winners[metric] == method) for metric in metrics]
+        lines.append(f"| {METHODS[method].title} | " + " | ".join(texts) + " |")
+    return lines
+
+
+def best(summaries: Sequence[Summary]) -> str | None:
+    """The method with the best mean."""
+    known = [(s.interval.mean, s.method) for s in summaries if s.interval is not None]
+    if not known:
+        return None
+    return max(known)[1] if summaries[0].direction == "higher" else min(known)[1]
+
+
+def cell(summary: Summary, winner: bool) -> str:
+    """ "12.3 [10.1, 15.0]", bold for the winner, with the number of photos that have no value."""
+    if summary.interval is None:
+        return "none"
+    mean = f"**{summary.interval.mean:.3g}**" if winner else f"{summary.interval.mean:.3g}"
+    gap = f", {summary.missing} without" if summary.missing else ""
+    return f"{mean} [{summary.interval.low:.3g}, {summary.interval.high:.3g}]{gap}"
+
+
+def fooled(summaries: Sequence[Summary]) -> list[str]:
+    """The metrics by which a control is better than every method."""
+    found = []
+    for metric in dict.fromkeys(s.metric for s in summaries):
+        winner = best([s for s in summaries if s.metric == metric])
+        if winner is not None and METHODS[winner].control:
+            found.append(f"- {METRICS[metric].title}: {METHODS[winner].title}")
+    return found or ["- none"]
+
+
+def verdicts(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Each claim against each rival: the paired difference, turned so that above 0 speaks for the claim."""
+    found = []
+    for claim in CLAIMS:
+        for metric in claim.metrics:
+            for rival in claim.rivals:
+                try:
+                    difference = paired_difference(rows, metric, claim.method, rival)
+                except MetricError:
+                    continue
+                turned = difference if METRICS[metric].direction == "higher" else flipped(difference)
+                found.append({"claim": claim.paper, "metric": metric, "rival": rival, **asdict(turned)})
+    return found
+
+
+def flipped(interval: Interval) -> Interval:
+    """Of the negated values."""
+    return Interval(-interval.mean, -interval.high, -interval.low, interval.count)
+
+
+def verdict_table(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line a comparison: holds, fails, or undecided where the interval holds 0."""
+    lines = ["| claim | metric | against | advantage [95 %] | photos | |", "|---|---|---|---|---|---|"]
+    for entry in found:
+        word = "holds" if entry["low"] > 0 else "fails" if entry["high"] < 0 else "undecided"
+        advantage = f"{entry['mean']:+.3g} [{entry['low']:+.3g}, {entry['high']:+.3g}]"
+        place = METRICS[entry["metric"]].title, METHODS[entry["rival"]].title
+        lines.append(f"| {entry['claim']} | {place[0]} | {place[1]} | {advantage} | {entry['count']} | {word} |")
+    return lines
+
+
+def write_report(name: str, tables: Mapping[str, list[Row]], settings: Mapping[str, Any]) -> None:
+    """Markdown for readers and JSON for programs, both in benchmarks/results."""
+    summaries = {title: summarise(rows) for title, rows in tables.items()}
+    found = verdicts([row for rows in tables.values() for row in rows])
+    lines = ["# Faithfulness", "", *(f"- {key}: {value}" for key, value in settings.items()), ""]
+    for title, entries in summaries.items():
+        photos = len({row.image for row in tables[title]})
+        metrics = list(dict.fromkeys(s.metric for s in entries))
+        lines += [f"## {title}, {photos} photos", "", "Mean [95 % interval over photos]; bold: best method.", ""]
+        lines += [*table(entries, metrics), "", "Best by a control, so won without explaining anything:", ""]
+        lines += [*fooled(entries), ""]
+    lines += [
+        "## Claims",
+        "",
+        "Paired differences over photos; above 0 speaks for the claim.",
+        "",
+        *verdict_table(found),
+    ]
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    plain = {title: [asdict(s) for s in entries] for title, entries in summaries.items()}
+    record = {"settings": dict(settings), "summaries": plain, "claims": found}
+    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def main(
+    model: str = "efficientnet_lite0",
+    device: str = "cpu",
+    method: Annotated[list[str] | None, typer.Option(help="several times for several; all but the slowest")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="several times for several; all but the slowest")] = None,
+    photos: Annotated[int, typer.Option(help="the first few of each folder; 0 for all")] = 0,
+    steps: Annotated[int, typer.Option(help="points of deletion and insertion curves")] = 56,
+    precision: str = "float32",
+    name: Annotated[str, typer.Option(help="of the files in benchmarks/results")] = "faithfulness",
+    rows: Annotated[
+        Path | None, typer.Option(help="folder for the tables of single values; what is there is kept")
+    ] = None,
+) -> None:
+    """Evaluate, summarise, and test the claims."""
+    clf = load_model(model, device=device)
+    methods = method or [key for key in METHODS if key not in TEDIOUS_METHODS]
+    wanted = metric or [*FAITHFULNESS, *LOCALISATION]
+    curves = {key: {"steps": steps} for key in ("deletion-auc", "insertion-auc") if key in wanted}
+    jobs = {
+        "Faithfulness": (ASSETS / "eval", [key for key in wanted if key not in LOCALISATION], curves, None),
+        "Localisation": (ASSETS / "samples", [key for key in wanted if key in LOCALISATION], {}, SAMPLE_BOXES),
+    }
+    store = rows or RESULTS / "rows"
+    tables = {}
+    for title, (folder, metrics, params, truth) in jobs.items():
+        if metrics:
+            with first_photos(folder, photos) as chosen:
+                out = store / f"{name}-{title.lower()}.parquet"
+                out.parent.mkdir(parents=True, exist_ok=True)
+                tables[title] = run(
+                    clf, chosen, methods, metrics, out, ground_truth=truth, metric_params=params, precision=precision
+                )
+    settings = {"model": model, "layer": clf.default_layer, "precision": precision, "curve steps": steps}
+    write_report(name, tables, settings | machine(device))
+
+
+if __name__ == "__main__":
+    typer.run(main)
