@@ -36,7 +36,7 @@ def methods(
     if markdown:
         typer.echo(methods_markdown(chosen))
     elif key:
-        print_table(("method", "", ""), [row for one in chosen for row in _details(one)], whole=("method",))
+        print_table(("method", "fact", "value"), [row for one in chosen for row in _details(one)], whole=("method",))
     elif at_terminal():
         whole = [dict(zip(_COLUMNS, _facts(one), strict=True)) for one in chosen]
         print_table(_BRIEF, [[facts[column] for column in _BRIEF] for facts in whole], whole=_BRIEF[:2], note=_NOTE)

@@ -10,29 +10,25 @@ from cam_core.cli.tables import print_table
 from cam_core.models.catalog import CATALOG, CatalogEntry
 from cam_core.models.downloads import hub_folder
 
-_COLUMNS = ("model", "title", "family", "parameters (M)", "weights (MB)", "official weights", "input", "default layer")
+_COLUMNS = ("model", "parameters", "file", "weights", "input", "default layer")
 _NOTE = (
     "Any convolutional network of timm works as well, as timm:NAME, and any classifier of torchvision by its name. "
-    "Weights that are not on this machine are downloaded at first use."
+    "Weights that are not here are downloaded at first use."
 )
 
 
 def models() -> None:
     """List the networks that are offered by name."""
     rows = [_row(entry) for entry in CATALOG.values()]
-    print_table(
-        _COLUMNS, rows, numeric=("parameters (M)", "weights (MB)"), whole=("model", "default layer"), note=_NOTE
-    )
+    print_table(_COLUMNS, rows, numeric=("parameters", "file"), whole=("model", "default layer"), note=_NOTE)
 
 
 def _row(entry: CatalogEntry) -> tuple[object, ...]:
     height, width = entry.input_size
     return (
         entry.key,
-        entry.title,
-        entry.family,
-        f"{entry.parameters / 1e6:.1f}",
-        f"{entry.megabytes:.0f}",
+        f"{entry.parameters / 1e6:.1f} M",
+        f"{entry.megabytes:.0f} MB",
         _availability(entry),
         f"{height}×{width}",
         entry.default_layer,
@@ -43,4 +39,4 @@ def _availability(entry: CatalogEntry) -> str:
     if entry.source == "bundled":
         return "bundled"
     url = torchvision.models.get_model_weights(entry.key)[entry.weights].url
-    return "on this machine" if (hub_folder() / Path(url).name).is_file() else "to download"
+    return "here" if (hub_folder() / Path(url).name).is_file() else "download"

@@ -32,7 +32,7 @@ def print_table(
         for row in (columns, *rows):
             typer.echo("\t".join(" ".join(str(cell).split()) for cell in row))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(column, justify="right" if column in numeric else "left", no_wrap=column in whole)
     for row in rows:

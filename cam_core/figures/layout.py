@@ -67,7 +67,7 @@ class Layout:
         self.height = PAD
         for row in rows:
             self._add(row, titled=row is rows[0])
-        self.height += PAD  # half of the colour bar's lowest number stands below it
+        self.height += leading(design.small) / 2  # half of the colour bar's lowest number stands below it
         self.bar = self._right, self.places[0].top, max(place.top + place.height for place in self.places)
 
     def _divide(self, rows: Sequence[Row]) -> None:

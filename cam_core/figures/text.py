@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
+import numpy as np
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.textpath import TextPath
 
@@ -30,12 +31,13 @@ def leading(size: float) -> float:
     return 1.2 * size * POINT
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float) -> float:
-    """Millimetres that a line of text takes; `size` in points."""
+    """Millimetres that a line of text takes, up to the last point that its outlines are drawn by; `size` in points."""
     if not text.strip():
         return 0.0
-    font = FontProperties(family=list(font_families()))
-    return float(TextPath((0, 0), text, size=size, prop=font).get_extents().width) * POINT
+    outlines = TextPath((0, 0), text, size=size, prop=FontProperties(family=list(font_families())))
+    return float(np.asarray(outlines.vertices)[:, 0].max()) * POINT
 
 
 def wrapped(text: str, width: float, size: float) -> list[str]:
