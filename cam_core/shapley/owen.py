@@ -69,13 +69,13 @@ def _masks(q: Tensor, players: int, generator: torch.Generator, balanced: bool) 
     if not balanced:
         return torch.rand(len(q), players, generator=generator) < q[:, None]
     blocks = q.tensor_split(max(1, round(len(q) / _BLOCK)))
-    return torch.cat([_balanced(block, players, generator) for block in blocks])
+    return torch.cat([balanced_masks(block, players, generator) for block in blocks])
 
 
-def _balanced(q: Tensor, players: int, generator: torch.Generator) -> Tensor:
-    """The same, but each player is in ⌊Σ q⌋ or ⌈Σ q⌉ of the coalitions: systematic sampling, in random order for each.
+def balanced_masks(q: Tensor, players: int, generator: torch.Generator) -> Tensor:
+    """Coalitions (m, players) bool, player i in coalition j with probability q_j and in ⌊Σ q⌋ or ⌈Σ q⌉ of them.
 
-    Madow 1949, doi:10.1214/aoms/1177729988.
+    Systematic sampling (Madow 1949, doi:10.1214/aoms/1177729988) for each player, in a random order of the coalitions.
     """
     order = torch.rand(len(q), players, generator=generator).argsort(0)
     chance = q[order]
