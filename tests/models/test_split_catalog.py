@@ -131,13 +131,6 @@ def test_halves_make_the_whole_for_the_rest_of_the_catalogue(key: str, layer: st
     check_cut(key, layer)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("key", "layer"), layers_of(*QUICK))
-def test_halves_make_the_whole_at_full_size(key: str, layer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{__name__}.QUICK_SIZE", (224, 224))
-    check_cut(key, layer)
-
-
 @pytest.mark.parametrize("key", [*TIMM_QUICK, *(pytest.param(key, marks=pytest.mark.slow) for key in TIMM_SLOW)])
 def test_halves_make_the_whole_for_timm(key: str) -> None:
     for layer, _ in find_architecture(key).layers:
