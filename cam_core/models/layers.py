@@ -158,7 +158,8 @@ def _watch(duplicate: nn.Module, input_size: tuple[int, int]) -> _Seen:
     weight = next(chain(duplicate.parameters(), duplicate.buffers()), torch.empty(0))
     noise = torch.randn(1, 3, *input_size, generator=torch.Generator().manual_seed(0))
     try:
-        with torch.no_grad():
+        # Also for a caller in inference mode, whose tensors do not tell when they are written to.
+        with torch.inference_mode(False), torch.no_grad():
             duplicate(noise.to(weight.device, weight.dtype if weight.is_floating_point() else torch.float32))
     except Exception as error:  # a foreign network may raise anything
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -168,6 +168,12 @@ def test_a_module_in_another_dtype_or_on_the_meta_device() -> None:
     assert inspect_layers(tiny("residual").to("meta"), SIZE) == expected
 
 
+def test_a_caller_in_inference_mode_sees_the_same() -> None:
+    module = tiny("reused-relu")
+    with torch.inference_mode():
+        assert inspect_layers(module, SIZE) == inspect_layers(tiny("reused-relu"), SIZE)
+
+
 @pytest.mark.parametrize(
     ("build", "stages", "expected"),
     [
