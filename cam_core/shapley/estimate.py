@@ -52,13 +52,22 @@ class Estimate:
 
     @property
     def noise(self) -> float:
-        """‖stderr‖ / ‖phi‖: the cosine between the estimate and its expectation is about 1 / √(1 + noise²)."""
+        """‖stderr‖ / ‖phi‖; 0 where there is no error, infinite where it is unknown."""
         error, size = float(self.stderr.norm()), float(self.phi.norm())
         return 0.0 if error == 0 else math.inf if size == 0 else error / size
 
     @property
+    def expected_cosine(self) -> float:
+        """About what cosine to expect between this estimate and what it estimates: √(1 − noise²), at least 0.
+
+        Of ‖phi‖² the errors make up ‖stderr‖² on average. No coefficients, not even the true ones, can be expected to
+        have a larger cosine to this estimate.
+        """
+        return math.sqrt(max(0.0, 1 - self.noise**2))
+
+    @property
     def converged(self) -> bool:
-        """Noise below a tenth (an expected cosine above 0.995), and a gap of at most a tenth of Σ |phi|."""
+        """Noise below a tenth (an expected cosine of 0.995), and a gap of at most a tenth of Σ |phi|."""
         return self.noise < CONVERGED_NOISE and abs(self.gap) <= CONVERGED_GAP * float(self.phi.abs().sum())
 
 
