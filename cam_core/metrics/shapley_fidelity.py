@@ -1,7 +1,7 @@
 """How close a method's coefficients come to the channels' Shapley values: LIFT-CAM's own criterion.
 
 Jung & Oh 2021, arXiv:2102.05228: cosine between a method's coefficients and SHAP values estimated from permutations.
-Here with rank correlations and the overlap of the largest beside it, with the noise of the reference stated, and for two
+Here with rank correlations and the overlap of the largest beside it, the noise of the reference stated, and for two
 readings of a coefficient: as it is, and times the channel's mean activation, which turns logits per unit of activation
 into logits. Only live channels are compared: a channel that is 0 everywhere has no part in any map.
 """
