@@ -4,8 +4,8 @@
     python benchmarks/shapley.py --photos 2 --pairs 20    # a look
 
 The reference is `pairs` antithetic permutations, 100 by default. It has noise of its own, so each table states the
-ceiling: the cosine that the true values themselves would have to it. Intervals are 95 % bootstrap intervals over photos;
-claims are tested on paired differences, photo by photo. Seconds are CPU seconds of one thread.
+ceiling: the cosine that the true values themselves would have to it. Intervals are 95 % bootstrap intervals over
+photos; claims are tested on paired differences, photo by photo. Seconds are CPU seconds of one thread.
 """
 
 from __future__ import annotations
