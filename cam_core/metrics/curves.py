@@ -107,6 +107,7 @@ def curve_points(
     order: str = "coarse-to-fine",
     seed: int = 0,
     precision: str = "float32",
+    compiled: bool = False,
     progress: Progress | None = None,
     **params: Any,
 ) -> Iterator[CurvePoint]:
@@ -120,6 +121,7 @@ def curve_points(
         target: class index or label; where omitted that of the first explanation, or the most probable class.
         order: "coarse-to-fine" halves the gaps again and again, "sequential" goes from left to right; the points are
             the same.
+        compiled: compile the network first, which takes up to a minute: pays where thousands of points follow.
         params: steps, baseline, blur_sigma, mask_space, score: see `curve_parameters`. A baseline that is not named is
             the kind's own.
     Raises:
@@ -137,7 +139,7 @@ def curve_points(
     if lines:
         untouched = float(class_score(logits, index, chosen[0].score))
         yield from (line.point(line.untouched, untouched) for line in lines)
-        yield from _grow(net, lines, index, order, run)
+        yield from _grow(clf.split(None, precision, compiled=compiled), lines, index, order, run)
 
 
 def _explained(saliencies: Mapping[str, Saliency]) -> int | None:
@@ -265,24 +267,27 @@ def _areas(net: SplitModel, subjects: Subjects, run: Run, chosen: Settings) -> S
         Perturbation(image, saliency, baseline_image(image, chosen, run), chosen)
         for image, saliency in zip(subjects.images, subjects.saliency, strict=True)
     ]
-    run.expect(sum(len(way.counts) for way in ways))
-    curves = []
-    for way, target in zip(ways, subjects.target, strict=True):
-        curves.append(_whole(net, way, target, run))
+    run.expect(sum(len(way.counts) - 1 for way in ways))
+    untouched = subjects.score(chosen.score)
+    curves = [_whole(net, *each, run) for each in zip(ways, subjects.target, untouched, strict=True)]
     fractions = ways[0].fractions
     areas = torch.stack([torch.trapezoid(curve, fractions) for curve in curves])
     return Scores(areas, {"fractions": [fractions.numpy()] * len(ways), "curve": [c.numpy() for c in curves]})
 
 
-def _whole(net: SplitModel, way: Perturbation, target: Tensor, run: Run) -> Tensor:
-    return picture_scores(
+def _whole(net: SplitModel, way: Perturbation, target: Tensor, untouched: Tensor, run: Run) -> Tensor:
+    """(n + 1,) float64: all points of one curve, the untouched image's score being known."""
+    deletes = way.settings.kind == "deletion"
+    counts = way.counts[1:] if deletes else way.counts[:-1]
+    rest = picture_scores(
         net,
-        lambda start, stop: way.pictures(way.counts[start:stop]),
-        target.expand(len(way.counts)),
+        lambda start, stop: way.pictures(counts[start:stop]),
+        target.expand(len(counts)),
         image_rows(way.picture(0)[None]),
         score=way.settings.score,
         advance=run.advance,
     )
+    return torch.cat([untouched[None], rest] if deletes else [rest, untouched[None]])
 
 
 @metric(

@@ -44,6 +44,7 @@ def evaluate(
     explain_with: ExplainWith | None = None,
     seed: int = 0,
     precision: str = "float32",
+    compiled: bool = False,
     progress: Progress | None = None,
     **params: Any,
 ) -> MetricResult:
@@ -62,6 +63,7 @@ def evaluate(
         explain_with: classifier → map of this image, for metrics that change the network; likewise.
         seed: of everything random; the same seed gives the same value.
         precision: "float32", "bfloat16" (explicit: it deviates) or "float64".
+        compiled: compile the network first, which takes up to a minute: pays for a metric of thousands of passes.
         progress: called as `progress(done, total)`; may raise `Cancelled`.
         params: the metric's declared parameters.
     Raises:
@@ -80,6 +82,7 @@ def evaluate(
         explain_with=[explain_with],
         seed=seed,
         precision=precision,
+        compiled=compiled,
         progress=progress,
         **params,
     )[0]
@@ -98,6 +101,7 @@ def evaluate_batch(
     explain_with: Sequence[ExplainWith | None] | None = None,
     seed: int = 0,
     precision: str = "float32",
+    compiled: bool = False,
     progress: Progress | None = None,
     **params: Any,
 ) -> list[MetricResult]:
@@ -117,7 +121,7 @@ def evaluate_batch(
         _one_each(explain_again, count, "explain_again functions"),
         _one_each(explain_with, count, "explain_with functions"),
     )
-    return judge(net, subjects, chosen, checked, seed=seed, progress=progress)
+    return judge(clf.split(None, precision, compiled=compiled), subjects, chosen, checked, seed=seed, progress=progress)
 
 
 def judge(
