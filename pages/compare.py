@@ -9,6 +9,7 @@ import streamlit as st
 
 from cam_core import Explanation
 from cam_core.agreement import rank_agreement
+from cam_core.models.classifier import Prediction
 from cam_core.models.hardware import hardware
 from pages._ui import compute, messages, pickers, scene, style, tiles
 from pages._ui.compute import Request
@@ -43,7 +44,7 @@ def what_the_network_sees(seen: Scene) -> None:
         st.html(style.quiet(_computing_on(seen)))
 
 
-def _with_target(seen: Scene) -> list[object]:
+def _with_target(seen: Scene) -> list[Prediction]:
     top = list(seen.predictions[:5])
     return top if seen.prediction in top else [*top, seen.prediction]
 

@@ -72,10 +72,10 @@ def bad_upload(page: Page) -> None:
 
 def parameters(page: Page) -> None:
     """The methods' parameters and the settings of the computation are open."""
-    settled(page)
+    running(page)
     page.get_by_text("Parameters", exact=True).click()
     page.get_by_text("Computation", exact=True).click()
-    page.wait_for_timeout(1200)
+    page.wait_for_timeout(2000)
 
 
 @dataclass(frozen=True)

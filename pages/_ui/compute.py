@@ -27,6 +27,7 @@ from pages._ui.jobs import FairLock, Job, Jobs
 PATIENCE = 1.2
 """Seconds that a page waits for quick work before it draws what there is and lets the rest fill in."""
 
+_GLANCE = 0.15  # seconds: slow methods have cases in which they are not slow
 _KEPT_RESULTS = 512
 
 T = TypeVar("T")
@@ -145,7 +146,8 @@ def predictions(spec: ModelSpec, photo: str, image: Image.Image) -> tuple[Predic
             return tuple(clf.predict(image, top=None))
 
     task = Task(digest("predict", photo, spec), work, spec.name)
-    return outcomes("predict", [task], patience=4 * PATIENCE)[0]
+    found: tuple[Prediction, ...] | Job = outcomes("predict", [task], patience=4 * PATIENCE)[0]
+    return found
 
 
 def explanations(question: Question, image: Image.Image, requests: Sequence[Request]) -> list[Explanation | Job]:
@@ -165,12 +167,14 @@ def explanations(question: Question, image: Image.Image, requests: Sequence[Requ
 def _explaining(question: Question, image: Image.Image, request: Request) -> Work[Explanation]:
     def work(job: Job) -> Explanation:
         clf = classifier(question.model)
+        layer = None if METHODS[request.method].multi_layer else question.layer
         with computing(str(clf.device), job) as progress:
+            clf.split(layer, question.precision)  # the first method at a layer shall not be charged for the cut
             return explain(
                 clf,
                 image,
                 method=request.method,
-                layer=None if METHODS[request.method].multi_layer else question.layer,
+                layer=layer,
                 target=question.target,
                 seed=question.seed,
                 precision=question.precision,
@@ -199,8 +203,10 @@ def outcomes(group: str, tasks: Sequence[Task], patience: float = PATIENCE) -> l
     jobs = visitor_jobs()
     jobs.keep_only([group + task.key for task in tasks], prefix=group)
     found = [_result_or_job(group, task, jobs) for task in tasks]
-    quick = [one for one, task in zip(found, tasks, strict=True) if isinstance(one, Job) and not task.slow]
-    Jobs.wait(quick, patience)
+    for slow, seconds in ((False, patience), (True, _GLANCE)):
+        Jobs.wait(
+            [one for one, task in zip(found, tasks, strict=True) if isinstance(one, Job) and task.slow == slow], seconds
+        )
     return [one.result if isinstance(one, Job) and one.state == "done" else one for one in found]
 
 

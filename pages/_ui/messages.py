@@ -47,16 +47,18 @@ def empty(text: str) -> None:
     st.info(text, icon=":material/arrow_upward:")
 
 
-def progress(job: Job, what: str, *, leave: Action) -> None:
-    """A job under way: how far, how long still, and a button that leaves it. The page is drawn again when it ends."""
+def progress(job: Job, what: str, *, leave: Action | None = None) -> None:
+    """A job under way: how far, how long still, and a way out if there is one. Draws the page again at its end."""
     key = job.key
 
     @st.fragment(run_every=POLL)
     def poll() -> None:
         if not job.active:
             st.rerun()
-        st.progress(job.fraction, text=f"{what}{_pace(job)}")
-        button(leave, key=f"leave-{key}")
+        with st.container(key=f"poll-{key}"):
+            st.progress(job.fraction, text=f"{what}{_pace(job)}")
+            if leave:
+                button(leave, key=f"leave-{key}")
 
     poll()
 

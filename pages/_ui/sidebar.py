@@ -147,7 +147,8 @@ def _waiting(spec: ModelSpec, job: Job) -> Callable[[], None]:
 
     def draw() -> None:
         if job.active:
-            messages.progress(job, f"Loading {title}", leave=("Use the bundled model instead", _use_bundled))
+            leave = None if spec.name == BUNDLED else ("Use the bundled model instead", _use_bundled)
+            messages.progress(job, f"Loading {title}", leave=leave)
             return
         ways_out: list[messages.Action] = [("Try again", partial(compute.forget, job))]
         if spec.weights == "default" and spec.name != BUNDLED:

@@ -33,6 +33,8 @@ _SHEET = """
 }
 [class*="st-key-tile-"] { gap: .3rem; }
 [class*="st-key-tile-"] img, .st-key-seen img { border-radius: 6px; }
+/* Streamlit fades what is being redrawn: a tile that polls would flicker. */
+[class*="st-key-poll-"] [data-stale="true"] { opacity: 1 !important; transition: none !important; }
 [class*="st-key-idle-"] img { filter: grayscale(1) opacity(.3); }
 
 .cam-tile { line-height: 1.35; }

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from scripts.serving import serving
 
-PATIENCE = 90_000  # milliseconds: for a busy machine; what is slower is broken
+PATIENCE = 120_000  # milliseconds: for a busy machine; what is slower is broken
 HEATMAP = 'img[alt*=" heatmap "]'
 
 

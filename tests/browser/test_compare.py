@@ -99,6 +99,13 @@ def test_a_class_is_found_by_typing_its_name(visit: Visit) -> None:
     wait_for_link(page, "class=281")
 
 
+def test_a_slow_tile_fills_in_when_it_is_ready(visit: Visit) -> None:
+    page = visit(methods=["Grad-CAM", "Ablation-CAM"], layer="blocks.6")
+    page.wait_for_selector('img[alt^="Ablation-CAM heatmap "]')
+    wait_for_tiles(page, 2)
+    assert "Agreement" in page.locator("[data-testid=stMain]").inner_text()
+
+
 def test_a_long_job_can_be_cancelled_and_leaves_the_others(visit: Visit) -> None:
     page = visit(methods=["Score-CAM", "Grad-CAM"], sample="jaguar")
     page.wait_for_selector("text=/Computing · \\d+ %/")
