@@ -137,7 +137,11 @@ def test_more_columns_than_fit_are_refused() -> None:
         heatmap_figure([Row(PHOTO, [explanation()] * 8)] * 2, Design(width=SINGLE_COLUMN))
 
 
-@pytest.mark.parametrize("rows", [[], [Row(PHOTO, [])], [Row(PHOTO, [explanation()]), Row(PHOTO, [])]], ids=str)
+@pytest.mark.parametrize(
+    "rows",
+    [[], [Row(PHOTO, [])], [Row(PHOTO, [explanation()]), Row(PHOTO, [])]],
+    ids=["no row", "an empty row", "a full and an empty row"],
+)
 def test_nothing_to_draw(rows: list[Row]) -> None:
     with pytest.raises(FigureError, match="at least one map"):
         heatmap_figure(rows)
