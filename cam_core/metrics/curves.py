@@ -133,16 +133,17 @@ def curve_points(
     net = clf.split(None, precision)
     tensor = clf.as_batch(image).to(net.dtype)[0]
     run = Run(seed=seed, mean=clf.preprocessing.mean, std=clf.preprocessing.std, progress=progress)
-    lines = [_Line(n, way) for one in chosen for n, way in _perturbations(tensor, saliencies, one, run).items()]
+    lines = [_Line(n, way) for one in chosen for n, way in perturbations(tensor, saliencies, one, run).items()]
     logits = exact_logits(net, tensor[None])
-    index = clf.resolve_target(_explained(saliencies) if target is None else target, logits[0])
+    index = clf.resolve_target(explained_class(saliencies) if target is None else target, logits[0])
     if lines:
         untouched = float(class_score(logits, index, chosen[0].score))
         yield from (line.point(line.untouched, untouched) for line in lines)
         yield from _grow(clf.split(None, precision, compiled=compiled), lines, index, order, run)
 
 
-def _explained(saliencies: Mapping[str, Saliency]) -> int | None:
+def explained_class(saliencies: Mapping[str, Saliency]) -> int | None:
+    """The class that the first explanation among the maps explains; None where all are bare arrays."""
     return next((s.target for s in saliencies.values() if isinstance(s, Explanation)), None)
 
 
@@ -168,7 +169,7 @@ def perturbation(
     """One map's way through one image, to look at: `perturbation(…).picture(0.3)` is the image at 30 %."""
     tensor = clf.as_batch(image)[0]
     run = Run(seed=seed, mean=clf.preprocessing.mean, std=clf.preprocessing.std)
-    return _perturbations(tensor, {"": saliency}, curve_settings(kind, **params), run)[""]
+    return perturbations(tensor, {"": saliency}, curve_settings(kind, **params), run)[""]
 
 
 def curves_csv(curves: Iterable[Curve]) -> str:
@@ -181,9 +182,10 @@ def curves_csv(curves: Iterable[Curve]) -> str:
     return text.getvalue()
 
 
-def _perturbations(
+def perturbations(
     image: Tensor, saliencies: Mapping[str, Saliency], chosen: Settings, run: Run
 ) -> dict[str, Perturbation]:
+    """The way of each map through one image (3, H, W), all to or from the same baseline."""
     size = (image.shape[-2], image.shape[-1])
     baseline = baseline_image(image, chosen, run)
     return {name: Perturbation(image, as_saliency(s, size), baseline, chosen) for name, s in saliencies.items()}

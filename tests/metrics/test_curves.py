@@ -7,15 +7,18 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torchcam.metrics import DeletionInsertionMetric
 from torchvision.transforms.functional import gaussian_blur
 
 from cam_core import Cancelled, Classifier, evaluate, evaluate_batch, explain
 from cam_core.metrics.curves import Curve, CurvePoint, Curves, add_point, curve_points, curves_csv, perturbation
+from cam_core.metrics.frames import frames
 from cam_core.types import MetricError
-from tests.metrics.scenes import MEAN, STD, coloured, plane, scene, weighted
+from tests.metrics.scenes import MEAN, STD, coloured, plane, random_maps, scene, weighted
 from tests.metrics.test_confidence import GivenMaps
+from tests.tiny import tiny_classifier
 
 WEIGHTS = plane(a1=4, b1=2, c1=1)
 IMAGE = coloured(plane(a1=1, b1=1, c1=1))
@@ -199,6 +202,31 @@ def test_the_untouched_image_comes_first_and_is_shared() -> None:
         ("insertion", 1),
     ]
     assert {p.value for p in first} == {clf.predict(images[0])[0].probability}
+
+
+@pytest.mark.parametrize("kind", ["deletion", "insertion"])
+def test_a_frame_is_what_the_curve_scored(kind: str) -> None:
+    clf, images, maps, targets = scene(count=2)
+    named = {"one": maps[0], "other": maps[1]}
+    curves = grown(list(curve_points(clf, images[0], named, (kind,), targets[0], steps=16)))
+    for index, fraction in enumerate(np.arange(17) / 16):
+        shown = frames(clf, images[0], named, float(fraction), kind, targets[0])
+        for name in named:
+            assert shown[name].value == pytest.approx(curves[name, kind].values[index], abs=1e-6)
+            assert shown[name].photo.size == (16, 16)
+
+
+def test_a_frame_shows_the_photo_in_its_colours() -> None:
+    clf = tiny_classifier("plain")
+    photo = Image.effect_noise((300, 300), 60).convert("RGB")
+    seen = np.asarray(clf.preprocessing.frame(photo)).astype(int)
+    frame = frames(clf, photo, {"map": random_maps(1)[0]}, 0.5, mask_space="pixel")["map"]
+    shown = np.asarray(frame.photo).astype(int)
+    black = (shown == 0).all(-1)
+    assert black.sum() == pytest.approx(128, abs=2)
+    assert np.abs(shown - seen)[~black].max() <= 1
+    with pytest.raises(MetricError, match=r"fraction=1.5"):
+        frames(clf, photo, {}, 1.5)
 
 
 def test_cancelling_keeps_the_points_that_came() -> None:
