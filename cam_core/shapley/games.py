@@ -80,7 +80,7 @@ class Game:
         """Worths (M,) float64 on the CPU of coalitions (M, size): M forward passes."""
 
         def evaluate(start: int, stop: int) -> Tensor:
-            return self._worth(self._all_gates(gates[start:stop])).double().cpu()
+            return self._worth(self._all_gates(gates[start:stop])).cpu().double()
 
         with torch.no_grad():
             return self._in_batches(evaluate, len(gates), self._rows)
@@ -92,7 +92,7 @@ class Game:
             rows = self._all_gates(gates[start:stop]).requires_grad_()
             with torch.enable_grad():
                 (gradient,) = torch.autograd.grad(self._worth(rows).sum(), rows)
-            return gradient.double().cpu()[:, self.live]
+            return gradient.cpu().double()[:, self.live]
 
         return self._in_batches(evaluate, len(gates), max(1, self._rows // _FORWARD_ROWS_PER_BACKWARD_ROW))
 
