@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from scripts.serving import NO_BROWSER, ROOT, find_browser, serving
 
 README_PICTURE = ROOT / "docs" / "compare.png"
+README_BYTES = 400_000
 PATIENCE = 120_000  # milliseconds until a view must be there
 SCHEMES = ("light", "dark")
 WIDTHS = {1440: 900, 800: 1000}  # width → height, pixels
@@ -106,7 +108,12 @@ VIEWS = (
     View("compare-bad-upload", "/", {"sample": "crab"}, bad_upload),
     View("compare-parameters", "/", {"methods": ["Grad-CAM", "Score-CAM"], "sample": "panda"}, parameters),
 )
-README_VIEW = View("readme", "/", {"methods": ["Grad-CAM", "LIFT-CAM", "LayerCAM"], "sample": "red_panda"})
+# Two animals, the class of one of them, and a method (Eigen-CAM) that does not look at the class.
+README_VIEW = View(
+    "readme",
+    "/",
+    {"methods": ["Grad-CAM", "LIFT-CAM", "Eigen-CAM"], "sample": "pair_dog_chelsea", "class": "285"},
+)
 
 
 def photograph(browser: Browser, server: str, view: View, scheme: str, width: int, height: int, to: Path) -> None:
@@ -118,6 +125,20 @@ def photograph(browser: Browser, server: str, view: View, scheme: str, width: in
         page.screenshot(path=to, animations="disabled")
     finally:
         page.close()
+
+
+def shrink(picture: Path) -> None:
+    """Round the colours, no more than needed, until the file is small: everybody downloads it with the README.
+
+    The light ones stay, so that white is white.
+    """
+    with Image.open(picture) as image:
+        full = image.convert("RGB")
+    for step in (1, 2, 4, 6, 8):
+        table = [round(value / step) * step if value < 230 else value for value in range(256)]
+        full.point(table * 3).save(picture, optimize=True)
+        if picture.stat().st_size < README_BYTES:
+            return
 
 
 def main() -> int:
@@ -138,7 +159,8 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         if arguments.folder is None:
             README_PICTURE.parent.mkdir(exist_ok=True)
-            photograph(browser, server, README_VIEW, "light", 1280, 800, README_PICTURE)
+            photograph(browser, server, README_VIEW, "light", 1440, 900, README_PICTURE)
+            shrink(README_PICTURE)
             print(f"{README_PICTURE.relative_to(ROOT)}: {README_PICTURE.stat().st_size / 1000:.0f} kB")
             return 0
         arguments.folder.mkdir(parents=True, exist_ok=True)
