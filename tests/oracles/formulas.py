@@ -12,9 +12,7 @@ from cam_core.run import Run
 from tests import literal
 from tests.literal.activation_cams import Blend, blend_normalised, blend_pixels
 from tests.literal.network import logit
-from tests.oracles.scenes import Scene
-
-Formula = Callable[[Scene], literal.LiteralMap]
+from tests.oracles.scenes import Formula, Scene
 
 
 def with_score(method: Callable[..., literal.LiteralMap], **constants: Any) -> Formula:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,6 @@ from torch.nn import functional
 from cam_core import Classifier, Explanation, explain, load_model
 from cam_core.images import load_image, sample
 from tests import literal
-from tests.literal.network import logit
 
 NETWORKS = ("resnet18", "vgg11", "mobilenet_v3_large", "densenet121")
 
@@ -58,7 +58,7 @@ class Scene:
         x: (1, 3, H, W), normalised, float32.
         net: the float64 copy, one for all scenes of a network; peers run on it too, so that formulas are compared and
             not roundings.
-        target: the explained class, chosen so that maps are not zero.
+        target: the explained class.
     """
 
     clf: Classifier
@@ -76,6 +76,9 @@ class Scene:
         return explain(self.clf, self.x[0], method, layer=self.layer, target=self.target, precision=precision, **params)
 
 
+Formula = Callable[[Scene], literal.LiteralMap]
+
+
 @lru_cache(maxsize=1)  # VGG in float64 takes a gigabyte: one network at a time
 def network_of(name: str) -> tuple[Classifier, literal.Hooked]:
     clf = load_model(name, weights="random", seed=SEED, device="cpu")
@@ -88,16 +91,17 @@ def scene(name: str, layer: str, size: int) -> Scene:
     clf, net = network_of(name)
     full = clf.preprocess(load_image(sample(PHOTO).path))[None]
     x = functional.interpolate(full, (size, size), mode="bilinear", align_corners=False, antialias=True)
-    return Scene(clf, layer, x, net.at(layer), telling_class(net.at(layer), x))
+    return Scene(clf, layer, x, net.at(layer), int(net.logits(x).argmax()))
 
 
-def telling_class(net: literal.Hooked, x: Tensor) -> int:
-    """The most probable class with a positive logit whose Grad-CAM and HiResCAM maps are not zero."""
-    logits = net.logits(x)[0]
-    for target in logits.argsort(descending=True).tolist():
-        maps = [method(net, x, logit(target)).map for method in (literal.grad_cam, literal.hires_cam)]
-        if logits[target] > 0 and all(m.max() > 0.2 * m.abs().max() for m in maps):
-            return int(target)
+def visible(view: Scene, formula: Formula) -> tuple[Scene, literal.LiteralMap]:
+    """The scene with the most probable class whose map by this formula is not zero, and that map."""
+    logits = view.net.logits(view.x)[0]
+    for target in logits.argsort(descending=True)[:20].tolist():
+        candidate = replace(view, target=target)
+        expected = formula(candidate)
+        if logits[target] > 0 and expected.map.max() > 0.1 * expected.map.abs().max():
+            return candidate, expected
     raise AssertionError("every map is zero: choose another photo or seed")
 
 

@@ -33,13 +33,11 @@ from tests import literal
 from tests.literal.gradient_cams import twice_differentiable
 from tests.literal.network import logit
 from tests.oracles.repair import repaired
-from tests.oracles.scenes import EARLY, LATE, NETWORKS, Scene, large_ones_slow, layers_of_all, scene
+from tests.oracles.scenes import EARLY, LATE, NETWORKS, Formula, Scene, large_ones_slow, layers_of_all, scene, visible
 
-SIZE, SMALL = 96, 48
+SIZE, SMALL = 96, 64
 TOLERANCE = 1e-3  # after normalisation; it keeps scores in float32 and resizes with OpenCV
 ABLATION_BATCH = 32
-
-Formula = Callable[[Scene], literal.LiteralMap]
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +54,10 @@ def peer_map(scene: Scene, method: type[Any], **options: Any) -> np.ndarray:
         return cam(scene.x.double().requires_grad_(), [ClassifierOutputTarget(scene.target)])[0]
 
 
-def assert_same(scene: Scene, found: np.ndarray, raw: Tensor) -> None:
-    assert raw.max() > 0
-    expected = literal.saliency(raw, scene.size).numpy()
-    assert np.abs(found - expected).max() <= TOLERANCE
+def assert_same(view: Scene, method: type[Any], formula: Formula) -> None:
+    view, expected = visible(view, formula)
+    found = peer_map(view, method)
+    assert np.abs(found - literal.saliency(expected.map, view.size).numpy()).max() <= TOLERANCE
 
 
 def with_score(method: Callable[..., literal.LiteralMap], **constants: Any) -> Formula:
@@ -80,7 +78,7 @@ GRADIENT_METHODS: dict[str, tuple[type[Any], Formula]] = {
 def test_gradient_methods(key: str, network: str, layer: str) -> None:
     method, formula = GRADIENT_METHODS[key]
     view = scene(network, layer, SIZE)
-    assert_same(view, peer_map(view, method), formula(view).map)
+    assert_same(view, method, formula)
 
 
 @pytest.mark.parametrize(("network", "layer"), layers_of_all())
@@ -89,10 +87,9 @@ def test_shapley_cam(network: str, layer: str) -> None:
     view.net.module.requires_grad_(True)
     try:
         with twice_differentiable(view.net.module):
-            found = peer_map(view, peer.ShapleyCAM)
+            assert_same(view, peer.ShapleyCAM, with_score(literal.shapley_cam))
     finally:
         view.net.module.requires_grad_(False)
-    assert_same(view, found, literal.shapley_cam(view.net, view.x.double(), logit(view.target)).map)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -107,8 +104,8 @@ def test_shapley_cam(network: str, layer: str) -> None:
 def test_eigen_methods_up_to_their_sign(method: type[Any], formula: Formula, network: str) -> None:
     view = scene(network, LATE[network], SIZE)
     found, raw = peer_map(view, method), formula(view).map
-    sign = min((1, -1), key=lambda s: float(np.abs(found - literal.saliency(s * raw, view.size).numpy()).max()))
-    assert_same(view, found, sign * raw)
+    differences = [np.abs(found - literal.saliency(sign * raw, view.size).numpy()).max() for sign in (1, -1)]
+    assert min(differences) <= TOLERANCE < max(differences)
 
 
 def score_cam(view: Scene) -> literal.LiteralMap:
@@ -135,16 +132,16 @@ MASKING_METHODS: dict[str, tuple[type[Any], Formula]] = {
 def test_masking_methods_at_an_early_layer(key: str, network: str) -> None:
     method, formula = MASKING_METHODS[key]
     view = scene(network, EARLY[network], SMALL)
-    assert_same(view, peer_map(view, method), formula(view).map)
+    assert_same(view, method, formula)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", MASKING_METHODS)
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", ["resnet18", "mobilenet_v3_large"])
 def test_masking_methods_at_a_late_layer(key: str, network: str) -> None:
     method, formula = MASKING_METHODS[key]
-    view = scene(network, LATE[network], SIZE)
-    assert_same(view, peer_map(view, method), formula(view).map)
+    view = scene(network, LATE[network], SMALL)
+    assert_same(view, method, formula)
 
 
 @pytest.mark.parametrize("network", ["resnet18", "densenet121"])
@@ -160,4 +157,6 @@ def test_refine_cam(network: str) -> None:
         literal.grad_cam_plus_plus(view.net.at(layer), view.x.double(), logit(view.target), epsilon=1e-6).map
         for layer in layers
     ]
-    assert_same(view, found, literal.refine_cam(maps, view.size).map)
+    expected = literal.refine_cam(maps, view.size).map
+    assert expected.max() > 0
+    assert np.abs(found - literal.min_max(expected).numpy()).max() <= TOLERANCE
