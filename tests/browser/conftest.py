@@ -32,8 +32,32 @@ def browser(browser_path: str) -> Iterator[Browser]:
 Visit = Callable[..., Page]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """What the visitors saw when a test failed: of a machine that nobody can look at, the report is all there is."""
+    report = yield
+    if report.failed:
+        for number, page in enumerate(item.funcargs.get("seen_pages", ())):
+            report.sections.append((f"visitor {number}", _described(page)))
+    return report
+
+
+def _described(page: Page) -> str:
+    pictures = page.evaluate(
+        f"[...document.querySelectorAll('{HEATMAP}')].map(p => `${{p.alt}}: ${{p.complete}}, ${{p.naturalWidth}} px`)"
+    )
+    running = page.locator("[data-testid=stProgress], [data-testid=stStatusWidget]").count()
+    return "\n".join([page.url, *pictures, f"{running} signs of work", page.locator("body").inner_text()])
+
+
 @pytest.fixture
-def visit(browser: Browser, server: str) -> Iterator[Visit]:
+def seen_pages() -> list[Page]:
+    """Every page that the test's visitors have opened."""
+    return []
+
+
+@pytest.fixture
+def visit(browser: Browser, server: str, seen_pages: list[Page]) -> Iterator[Visit]:
     """`visit(sample="panda", methods=["CAM"])`: a new visitor follows a link and waits until the first map is there."""
     contexts = []
 
@@ -41,6 +65,7 @@ def visit(browser: Browser, server: str) -> Iterator[Visit]:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
+        seen_pages.append(page)
         page.set_default_timeout(PATIENCE)
         page.goto(f"{server}/?{urlencode(link, doseq=True)}")
         page.wait_for_selector(HEATMAP)

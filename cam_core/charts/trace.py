@@ -1,4 +1,4 @@
-"""Interactive figures (plotly) for the pages. Maps are never drawn here: as pictures they are a tenth of the size."""
+"""One quantity over the steps of an optimisation."""
 
 from __future__ import annotations
 
