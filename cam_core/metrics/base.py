@@ -59,6 +59,7 @@ class Metric:
         unit: "%" where values are per cent, else empty.
         edge_cases: in words, the value of what the formula leaves undefined.
         cost: in words, passes of the network per image.
+        expensive: whether that is more than two passes: many passes, further explanations, linear systems.
         uses_network: whether it asks the network anything; others look at the map alone.
         stochastic: whether it depends on the seed.
         needs: what it asks for beside image and map.
@@ -76,6 +77,7 @@ class Metric:
     formula: str
     edge_cases: str
     cost: str
+    expensive: bool
     uses_network: bool
     stochastic: bool
     needs: tuple[Need, ...]
@@ -111,6 +113,7 @@ def metric(
     edge_cases: str,
     cost: str,
     unit: str = "",
+    expensive: bool = False,
     uses_network: bool = True,
     stochastic: bool = False,
     needs: tuple[Need, ...] = (),
@@ -141,6 +144,7 @@ def metric(
             formula=formula,
             edge_cases=edge_cases,
             cost=cost,
+            expensive=expensive,
             uses_network=uses_network,
             stochastic=stochastic,
             needs=needs,

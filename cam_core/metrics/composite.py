@@ -55,6 +55,7 @@ def harmonic_mean(*parts: Tensor) -> Tensor:
     formula="(1 + Pearson(S(x), S(x · S(x)))) / 2, the same class both times",
     edge_cases="0 where one of the two maps is constant.",
     cost="one explanation",
+    expensive=True,
     needs=("explain_again",),
     parameters=(MASK_SPACE,),
 )
@@ -88,6 +89,7 @@ def complexity(net: SplitModel, subjects: Subjects, run: Run) -> Tensor:
     formula="3 / (1 / coherency + 1 / (1 − complexity) + 1 / (1 − average drop)), average drop as a fraction",
     edge_cases="0 where a denominator is 0: no coherency, a map of ones, or all of the probability lost.",
     cost="one pass and one explanation",
+    expensive=True,
     needs=("explain_again",),
     parameters=(MASK_SPACE,),
 )
@@ -116,6 +118,7 @@ ROAD_TERM = Parameter(
     formula="3 / (1 / coherency + 1 / (1 − complexity) + 1 / R), R = 2 · ROAD combined cut to [0, 1]",
     edge_cases="0 where a denominator is 0: no coherency, a map of ones, or ROAD not above 0.",
     cost="an explanation, and two passes and two sparse linear systems a percentile",
+    expensive=True,
     stochastic=True,
     needs=("explain_again",),
     parameters=(

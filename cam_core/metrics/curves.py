@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -83,6 +83,10 @@ class Curve:
         """(n,) of the known points, by ascending fraction."""
         return np.array([self.points[i].value for i in sorted(self.points)])
 
+    def snapshot(self) -> Curve:
+        """As it is now: another thread may go on adding points to this one."""
+        return replace(self, points=dict(self.points))
+
     @property
     def auc(self) -> float:
         """Area under the known points by the trapezoid rule, NaN before the second; final once `complete`."""
@@ -105,6 +109,7 @@ def curve_points(
     target: Target = None,
     *,
     order: str = "coarse-to-fine",
+    known: Curves | None = None,
     seed: int = 0,
     precision: str = "float32",
     compiled: bool = False,
@@ -121,6 +126,7 @@ def curve_points(
         target: class index or label; where omitted that of the first explanation, or the most probable class.
         order: "coarse-to-fine" halves the gaps again and again, "sequential" goes from left to right; the points are
             the same.
+        known: curves that were begun before, with the same arguments: their points are not computed again.
         compiled: compile the network first, which takes up to a minute: pays where thousands of points follow.
         params: steps, baseline, blur_sigma, mask_space, score: see `curve_parameters`. A baseline that is not named is
             the kind's own.
@@ -139,7 +145,8 @@ def curve_points(
     if lines:
         untouched = float(class_score(logits, index, chosen[0].score))
         yield from (line.point(line.untouched, untouched) for line in lines)
-        yield from _grow(clf.split(None, precision, compiled=compiled), lines, index, order, run)
+        todo = _missing(_jobs(lines, order), known or {})
+        yield from _grow(clf.split(None, precision, compiled=compiled), todo, index, run)
 
 
 def explained_class(saliencies: Mapping[str, Saliency]) -> int | None:
@@ -215,17 +222,34 @@ class _Job:
     sharers: tuple[_Line, ...]
 
 
-def _grow(net: SplitModel, lines: Sequence[_Line], target: int, order: str, run: Run) -> Iterator[CurvePoint]:
-    """All points but the untouched ones; baselines in a batch of their own, for the first points not to wait."""
+def _jobs(lines: Sequence[_Line], order: str) -> list[_Job]:
+    """All points but the untouched ones: first those that share the baselines, then the insides of all lines."""
     by_kind: dict[Kind, list[_Line]] = {}
     for line in lines:
         by_kind.setdefault(line.way.settings.kind, []).append(line)
     ends = [_Job(same[0], len(same[0].way.counts) - 1 - same[0].untouched, tuple(same)) for same in by_kind.values()]
     inside = _inside(len(lines[0].way.counts) - 1, order)
-    jobs = ends + [_Job(line, index, (line,)) for index in inside for line in lines]
-    rows = image_rows(lines[0].way.picture(0)[None])
+    return ends + [_Job(line, index, (line,)) for index in inside for line in lines]
+
+
+def _missing(jobs: Sequence[_Job], known: Curves) -> list[_Job]:
+    """The jobs of which at least one curve does not have the point yet."""
+
+    def has(line: _Line, index: int) -> bool:
+        curve = known.get((line.name, line.way.settings.kind))
+        return curve is not None and index in curve.points
+
+    return [job for job in jobs if not all(has(line, job.index) for line in job.sharers)]
+
+
+def _grow(net: SplitModel, jobs: Sequence[_Job], target: int, run: Run) -> Iterator[CurvePoint]:
+    """The points of all jobs; the ends in a batch of their own, for the first points not to wait."""
     run.expect(len(jobs))
-    starts = [0, *range(len(ends), len(jobs), rows), len(jobs)]
+    if not jobs:
+        return
+    rows = image_rows(jobs[0].line.way.picture(0)[None])
+    ends = sum(job.index in (0, len(job.line.way.counts) - 1) for job in jobs)
+    starts = sorted({0, *range(ends, len(jobs), rows), len(jobs)})
     for start, stop in pairwise(starts):
         batch = jobs[start:stop]
         values = _score(net, batch, target)
@@ -301,6 +325,7 @@ def _whole(net: SplitModel, way: Perturbation, target: Tensor, untouched: Tensor
     formula="area under p(class) against the share of pixels removed, most salient first (trapezoid)",
     edge_cases="Equal pixels go from the top left to the bottom right. Any range where the score is the logit.",
     cost="one pass per step",
+    expensive=True,
     parameters=curve_parameters("deletion"),
 )
 def deletion_auc(
@@ -326,6 +351,7 @@ def deletion_auc(
     formula="area under p(class) against the share of pixels shown, most salient first (trapezoid)",
     edge_cases="Equal pixels come from the top left to the bottom right. Any range where the score is the logit.",
     cost="one pass per step",
+    expensive=True,
     parameters=curve_parameters("insertion"),
 )
 def insertion_auc(

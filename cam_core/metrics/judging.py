@@ -18,8 +18,8 @@ from cam_core.models.split import SplitModel
 from cam_core.run import Run
 from cam_core.types import MetricError, Progress
 
-# Below this probability a change of the score says little, and a share of it still less.
-_IMPROBABLE = 0.01
+IMPROBABLE = 0.01
+"""Below this probability a change of the score says little, and a share of it still less."""
 
 _HOW_TO_GIVE = {
     "region": "ground truth: pass region= (boxes or a mask in pixels of the network's input)",
@@ -175,7 +175,7 @@ def _check_needs(metric: Metric, subjects: Subjects) -> None:
 
 
 def _doubts(metric: Metric, probability: float) -> list[str]:
-    if not metric.uses_network or probability >= _IMPROBABLE:
+    if not metric.uses_network or probability >= IMPROBABLE:
         return []
     return [f"The network gives this class a probability of {probability:.1g}: the value says very little."]
 

@@ -102,6 +102,7 @@ def _redraw(part: nn.Module, generator: torch.Generator) -> None:
     formula="mean over the steps of |Spearman(S of the trained network, S with random weights from the top down)|",
     edge_cases="A constant map counts as uncorrelated.",
     cost="one explanation with a new network a step",
+    expensive=True,
     stochastic=True,
     needs=("explain_with",),
     parameters=(Parameter("steps", 8, "groups of layers that are randomised one after the other", 1, 1000),),

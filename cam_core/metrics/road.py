@@ -158,6 +158,7 @@ def _after_removal(
     formula="mean over percentiles of (change when the least salient go − change when the most salient go) / 2",
     edge_cases=_EDGE_CASES,
     cost="two passes and two sparse linear systems a percentile",
+    expensive=True,
     stochastic=True,
     parameters=_PARAMETERS,
 )
@@ -177,6 +178,7 @@ def road(net: SplitModel, subjects: Subjects, run: Run, spacing: int, noise: flo
     formula="mean over percentiles of score(most salient pixels imputed) − score(x)",
     edge_cases=_EDGE_CASES,
     cost="one pass and one sparse linear system a percentile",
+    expensive=True,
     stochastic=True,
     parameters=_PARAMETERS,
 )
@@ -195,6 +197,7 @@ def road_morf(net: SplitModel, subjects: Subjects, run: Run, spacing: int, noise
     formula="mean over percentiles of score(least salient pixels imputed) − score(x)",
     edge_cases=_EDGE_CASES,
     cost="one pass and one sparse linear system a percentile",
+    expensive=True,
     stochastic=True,
     parameters=_PARAMETERS,
 )

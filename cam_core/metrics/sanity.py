@@ -48,6 +48,7 @@ def sparseness(net: SplitModel, subjects: Subjects, run: Run) -> Tensor:
     formula="max over ‖δ‖∞ ≤ radius of ‖S(x + δ) − S(x)‖ / ‖S(x)‖, from random δ",
     edge_cases="Not divided where the map is zero.",
     cost="one explanation a sample",
+    expensive=True,
     stochastic=True,
     needs=("explain_again",),
     parameters=(
@@ -81,6 +82,7 @@ def max_sensitivity(net: SplitModel, subjects: Subjects, run: Run, samples: int,
     formula="mean over squares Q of (β Σ_Q S − (f(x) − f(x without Q)))², β = the best factor",
     edge_cases="β = 0 for a map of zeros: what remains is the mean squared change of the score.",
     cost="one pass a sample",
+    expensive=True,
     stochastic=True,
     parameters=(
         Parameter("samples", 100, "squares that are removed, one at a time", 1, 10000),

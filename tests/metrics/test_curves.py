@@ -251,6 +251,35 @@ def test_cancelling_keeps_the_points_that_came() -> None:
     assert 0 < curve.auc < 1
 
 
+@pytest.mark.parametrize("kept", [1, 3, 20, 66])
+def test_curves_that_were_begun_are_completed_without_computing_a_point_twice(kept: int) -> None:
+    clf, images, maps, targets = scene()
+    named = {"one": maps[0], "other": maps[1]}
+    draw = partial(curve_points, clf, images[0], named, ("deletion", "insertion"), targets[0], steps=16)
+    whole = list(draw())
+    assert len(whole) == 4 * 17
+    begun = grown(whole[:kept])
+    rest = list(draw(known=begun))
+    known = {(p.name, p.kind, p.index) for p in whole[:kept]}
+    again = [p for p in rest if (p.name, p.kind, p.index) in known]
+    assert len(again) <= 4 + 2, "the untouched image, which gives the class, and a baseline that one curve lacks"
+    for point in rest:
+        add_point(begun, point)
+    assert begun.keys() == grown(whole).keys()
+    for key, curve in grown(whole).items():
+        assert begun[key].complete
+        assert begun[key].values == pytest.approx(curve.values, abs=1e-6)
+
+
+def test_a_snapshot_does_not_grow() -> None:
+    curve = Curve("map", "deletion")
+    curve.add(CurvePoint("map", "deletion", 0, 3, 0.0, 1.0))
+    kept = curve.snapshot()
+    curve.add(CurvePoint("map", "deletion", 2, 3, 1.0, 0.0))
+    assert (len(kept.points), len(curve.points)) == (1, 2)
+    assert (kept.name, kept.kind, kept.total) == ("map", "deletion", 3)
+
+
 def test_a_curve_says_how_far_it_is() -> None:
     curve = Curve("map", "deletion")
     assert np.isnan(curve.auc)
