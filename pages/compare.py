@@ -11,7 +11,7 @@ from cam_core import Explanation
 from cam_core.agreement import rank_agreement
 from cam_core.models.classifier import Prediction
 from cam_core.models.hardware import hardware
-from pages._ui import compute, messages, pickers, scene, style, tiles
+from pages._ui import compute, messages, pickers, pictures, scene, style, tiles
 from pages._ui.compute import Request
 from pages._ui.jobs import Job
 from pages._ui.scene import Scene
@@ -37,7 +37,7 @@ def page() -> None:
 
 def what_the_network_sees(seen: Scene) -> None:
     with st.container():
-        st.image(seen.framed_photo(), width="stretch", alt=f"{seen.photo.title}, with the frame that the network sees")
+        pictures.show(seen.framed_photo(), alt=f"{seen.photo.title}, with the frame that the network sees")
         st.html(style.quiet(f"{seen.photo.credit or seen.photo.title} The network sees the bright frame."))
     with st.container():
         st.html(style.top_classes(_with_target(seen), seen.question.target))

@@ -7,7 +7,6 @@ with tiles.grid("compare"):
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
@@ -18,7 +17,7 @@ from cam_core import METHODS, Explanation, Passes
 from cam_core.charts import trace_figure
 from cam_core.overlay import Limits, display_values, limits, overlay
 from cam_core.types import FloatArray
-from pages._ui import messages, style
+from pages._ui import messages, pictures, style
 from pages._ui.jobs import Job
 from pages._ui.pickers import Look
 
@@ -55,17 +54,13 @@ def heatmap(explanation: Explanation, frame: Image.Image, look: Look, span: Limi
     with st.container(key=f"tile-{method.key}"):
         _heading(method.key)
         picture = overlay(frame, _values(explanation, look, (frame.height, frame.width)), look.opacity, colours, span)
-        st.image(
-            _encoded(picture, "JPEG"),
-            width="stretch",
-            alt=f"{method.title} heatmap for {explanation.label} over the photo",
-        )
+        pictures.show(picture, alt=f"{method.title} heatmap for {explanation.label} over the photo")
         st.html(style.colour_bar(colours, *span))
         with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             st.html(style.quiet(facts(explanation)))
             st.download_button(
                 "Save",
-                data=lambda: _encoded(picture, "PNG"),
+                data=lambda: pictures.encoded(picture, "PNG"),
                 file_name=f"{method.key}-{explanation.target}.png",
                 mime="image/png",
                 key=f"save-{method.key}",
@@ -95,7 +90,7 @@ def unfinished(
     with st.container(key=f"tile-{method}"):
         _heading(method)
         with st.container(key=f"idle-{method}"):
-            st.image(_encoded(frame, "JPEG"), width="stretch", alt=f"{METHODS[method].title}: no map yet")
+            pictures.show(frame, alt=f"{METHODS[method].title}: no map yet")
         if job.active:
             messages.progress(job, "Computing", leave=("Cancel", job.cancel))
         elif job.state == "failed":
@@ -126,9 +121,3 @@ def _at(job: Job) -> str:
 
 def _values(explanation: Explanation, look: Look, size: tuple[int, int]) -> FloatArray:
     return display_values(explanation.map, size, signed=is_signed(explanation, look))
-
-
-def _encoded(picture: Image.Image, form: str) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, form, quality=92, subsampling=0)
-    return buffer.getvalue()

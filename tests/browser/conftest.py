@@ -77,7 +77,7 @@ def visit(browser: Browser, server: str, seen_pages: list[Page]) -> Iterator[Vis
 
 
 def tile(page: Page, method: str) -> str:
-    """The address of a method's picture, which names its content: Streamlit calls media files by their hash."""
+    """The address of a method's picture, which is its content."""
     picture = page.locator(f'img[alt^="{method} heatmap "]')
     picture.wait_for()
     return picture.get_attribute("src") or ""

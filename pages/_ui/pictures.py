@@ -1,0 +1,32 @@
+"""Pictures that arrive with the page itself.
+
+`st.image(pixels)` only sends an address. Streamlit forgets the file behind it for a moment whenever the page is drawn
+again; if another visitor's page happens to end its own drawing in that moment, the file is gone, and a browser that
+asks for it then shows a broken picture for good. A picture inside the page cannot get lost, whoever else is there and
+however many servers share the work.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import streamlit as st
+from PIL import Image
+
+
+def show(picture: Image.Image, *, alt: str) -> None:
+    """A picture as wide as its place.
+
+    Args:
+        alt: what is to be seen on it, for those who cannot see it.
+    """
+    content = base64.b64encode(encoded(picture, "JPEG")).decode()
+    st.image(f"data:image/jpeg;base64,{content}", width="stretch", alt=alt)
+
+
+def encoded(picture: Image.Image, form: str) -> bytes:
+    """The file's content; `form` is "JPEG" or "PNG"."""
+    buffer = io.BytesIO()
+    picture.convert("RGB").save(buffer, form, quality=92, subsampling=0)
+    return buffer.getvalue()
