@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from cam_core.models.classifier import Classifier
 from cam_core.models.split import Halves
 from cam_core.types import MethodError
 
@@ -90,3 +91,20 @@ def _name(tail: fx.GraphModule, node: fx.Node) -> str:
     if node.op == "call_module":
         return f"{node.target} ({type(tail.get_submodule(str(node.target))).__name__})"
     return getattr(node.target, "__name__", str(node.target))
+
+
+def nonlinear_layer(clf: Classifier) -> str:
+    """A late layer at which Shapley values are worth estimating: more than pooling and a linear layer is behind it.
+
+    The first of the listed layers with the coarsest feature map, where the last stage of the network begins; or the one
+    before it, where that is the default layer and its tail is pooling and linear. Only the cut that every prediction
+    makes is looked at, so this costs nothing.
+    """
+    names = [entry.name for entry in clf.layers]
+    sizes = [entry.height * entry.width for entry in clf.layers]
+    spatial = [size for size in sizes if size > 1]
+    if not spatial:
+        return clf.default_layer
+    first = sizes.index(min(spatial))
+    plain = names[first] == clf.default_layer and is_pooled_linear(clf.split(clf.default_layer).halves)
+    return names[max(0, first - 1)] if plain else names[first]

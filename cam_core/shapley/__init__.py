@@ -11,6 +11,7 @@ from cam_core.shapley.games import BASELINES, ChannelGame, Game, PositionGame
 from cam_core.shapley.kernel import kernel
 from cam_core.shapley.owen import owen
 from cam_core.shapley.permutation import permutation
+from cam_core.shapley.removal import Removal, remove_channels
 
 __all__ = [
     "BASELINES",
@@ -23,6 +24,7 @@ __all__ = [
     "Estimator",
     "Game",
     "PositionGame",
+    "Removal",
     "can_be_exact",
     "channel_shap",
     "estimates",
@@ -33,5 +35,6 @@ __all__ = [
     "owen",
     "passes_each",
     "permutation",
+    "remove_channels",
     "stream_channel_shap",
 ]

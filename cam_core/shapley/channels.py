@@ -40,6 +40,16 @@ class ChannelEstimate(Estimate):
     budget: int
     seed: int
 
+    @property
+    def live(self) -> Tensor:
+        """(K,) bool: channels that are not 0 everywhere."""
+        return (self.activations[0] != 0).flatten(1).any(1)
+
+    @property
+    def mean_activation(self) -> Tensor:
+        """(K,): what turns a weight per unit of activation into a contribution."""
+        return self.activations[0].mean((1, 2))
+
 
 def channel_shap(
     clf: Classifier,

@@ -1,0 +1,33 @@
+"""What speaks for a class and what against it, told apart by side of zero, pattern and a sign; by colour last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+FOR: Final = "#3b7ea1"
+AGAINST: Final = "#c8553d"
+NEUTRAL: Final = "#8a949e"
+
+
+def signed_bars(values: Sequence[float]) -> dict[str, Any]:
+    """The `marker` of a plotly bar trace: plain blue from 0 up, hatched red below."""
+    return {
+        "color": [AGAINST if value < 0 else FOR for value in values],
+        "pattern": {
+            "shape": ["/" if value < 0 else "" for value in values],
+            "fillmode": "overlay",
+            "fgcolor": "#ffffff",
+            "fgopacity": 0.55,
+            "size": 6,
+            "solidity": 0.3,
+        },
+        "line": {"width": 0},
+    }
+
+
+def signed_text(value: float) -> str:
+    """ "+0.73", "−1.08": two decimals, more where they would say nothing."""
+    digits = 2 if value == 0 or abs(value) >= 0.095 else 3 if abs(value) >= 0.0095 else None
+    text = f"{value:+.1e}" if digits is None else f"{value:+.{digits}f}"
+    return text.replace("-", "−")

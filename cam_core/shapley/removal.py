@@ -1,0 +1,79 @@
+"""What the network says when channels are taken away one after the other: the check that anybody can make on phi."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cam_core.masked import tail_rows
+from cam_core.models.classifier import Classifier
+from cam_core.models.inference import in_batches
+from cam_core.run import Run
+from cam_core.types import MethodError, Progress
+
+
+@dataclass(frozen=True)
+class Removal:
+    """The network's answer after the first 0, 1, … n channels of an order were set to 0.
+
+    Attributes:
+        order: (n,) channel numbers.
+        logit, probability: (n + 1,) of the explained class.
+        best: (n + 1,) the most probable class.
+    """
+
+    order: tuple[int, ...]
+    logit: Tensor
+    probability: Tensor
+    best: Tensor
+
+
+def remove_channels(
+    clf: Classifier,
+    image: Image.Image | Tensor,
+    layer: str,
+    target: int,
+    order: Sequence[int],
+    progress: Progress | None = None,
+    precision: str = "float32",
+) -> Removal:
+    """Set channels to 0 cumulatively, in the given order: n + 1 passes of the tail.
+
+    Args:
+        image: PIL image, or a normalised float tensor (3, H, W) or (1, 3, H, W).
+        order: channel numbers, each at most once.
+        progress: called as `progress(done, total)` between batches, in tail passes; may raise `Cancelled`.
+    Raises:
+        MethodError: a channel that the layer does not have, or the same one twice.
+        CamError: a subclass that names what else is wrong.
+    """
+    net = clf.split(layer, precision)
+    run = Run(progress=progress)
+    with torch.no_grad():
+        acts = net.f1(clf.as_batch(image).to(net.dtype))
+        gates = _gates(order, acts.shape[1]).to(acts)
+        sample = net.sample(0)
+        run.expect(len(gates))
+
+        def evaluate(start: int, stop: int) -> Tensor:
+            return sample.f2(acts * gates[start:stop, :, None, None])
+
+        logits = in_batches(evaluate, len(gates), tail_rows(acts), run.advance).double().cpu()
+    return Removal(tuple(order), logits[:, target], logits.softmax(1)[:, target], logits.argmax(1))
+
+
+def _gates(order: Sequence[int], channels: int) -> Tensor:
+    """(n + 1, K): row i is 0 for the first i channels of the order."""
+    for channel in order:
+        if not 0 <= channel < channels:
+            raise MethodError(f"there is no channel {channel}: the layer has {channels} (0–{channels - 1})")
+    if len(set(order)) < len(order):
+        raise MethodError("a channel can be removed only once, but the order names one twice")
+    gates = torch.ones(len(order) + 1, channels)
+    for row, channel in enumerate(order, 1):
+        gates[row:, channel] = 0
+    return gates
