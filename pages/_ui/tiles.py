@@ -91,13 +91,14 @@ def unfinished(
         _heading(method)
         with st.container(key=f"idle-{method}"):
             pictures.show(frame, alt=f"{METHODS[method].title}: no map yet")
-        if job.active:
-            messages.progress(job, "Computing", leave=("Cancel", job.cancel))
-        elif job.state == "failed":
+        state = job.state  # read once: the worker goes on while the page is drawn
+        if state == "failed":
             messages.failure("No map.", job.error or "", ("Try again", retry), ("Remove", remove), key=f"tile-{method}")
-        else:
+        elif state == "cancelled":
             st.html(style.quiet(f"Cancelled{_at(job)}."))
             messages.button(("Run again", retry), key=f"again-{method}")
+        else:  # also when it was done a moment ago: then the page is drawn again at once
+            messages.progress(job, "Computing", leave=("Cancel", job.cancel))
 
 
 def _heading(method: str) -> None:
