@@ -102,6 +102,11 @@ class Job:
         return self.state in ("waiting", "running")
 
     @property
+    def fruitless(self) -> bool:
+        """Whether it ended without a result: not the opposite of `active`, for a job may be done by now."""
+        return self.state in ("failed", "cancelled")
+
+    @property
     def items(self) -> tuple[Any, ...]:
         """What the work has published so far."""
         return tuple(self._items)
@@ -189,18 +194,24 @@ class _Lane:
 
 
 class Jobs:
-    """One visitor's jobs by key, in two lanes, so that quick work never queues behind slow work."""
+    """One visitor's jobs by key, in lanes, so that quick work never queues behind slow work."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
-        self._quick, self._slow = _Lane(), _Lane()
+        self._lanes: dict[str, _Lane] = {}
 
-    def start(self, key: str, work: Callable[[Job], Any], *, title: str = "", slow: bool = False) -> Job:
-        """The job of that key: the one that exists, whatever its state, or else a new one that begins at once."""
+    def start(
+        self, key: str, work: Callable[[Job], Any], *, title: str = "", slow: bool = False, lane: str = ""
+    ) -> Job:
+        """The job of that key: the one that exists, whatever its state, or else a new one that begins at once.
+
+        Args:
+            lane: the queue that it waits in; where omitted, there is one for quick and one for slow jobs.
+        """
         job = self._jobs.get(key)
         if job is None:
             job = self._jobs[key] = Job(key, work, title)
-            (self._slow if slow else self._quick).put(job)
+            self._lanes.setdefault(lane or ("slow" if slow else "quick"), _Lane()).put(job)
         return job
 
     def get(self, key: str) -> Job | None:
@@ -228,8 +239,8 @@ class Jobs:
     def close(self) -> None:
         """The visitor has left: stop everything."""
         self.keep_only([])
-        self._quick.close()
-        self._slow.close()
+        for lane in self._lanes.values():
+            lane.close()
 
 
 _LANES: weakref.WeakSet[_Lane] = weakref.WeakSet()

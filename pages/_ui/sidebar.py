@@ -10,6 +10,7 @@ import streamlit as st
 from cam_core import CATALOG
 from cam_core.models.classifier import Prediction
 from cam_core.models.devices import available_devices
+from cam_core.models.tails import nonlinear_layer
 from cam_core.types import CamError, ImageError
 from pages._ui import compute, links, messages, scene, style
 from pages._ui.compute import ModelSpec, Question
@@ -20,11 +21,17 @@ from pages._ui.scene import Photo, Scene
 BUNDLED = next(key for key, entry in CATALOG.items() if entry.source == "bundled")
 """The model whose weights come with the installation: what every way out of a failure leads back to."""
 
+_NONLINEAR = ("channels",)  # pages that open where the network behind the layer is more than pooling and a linear layer
+
 _DEVICE_NAMES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
 
 
-def sidebar() -> None:
-    """Draw the sidebar and put the scene, or the reason why there is none."""
+def sidebar(page: str = "") -> None:
+    """Draw the sidebar and put the scene, or the reason why there is none.
+
+    Args:
+        page: the address of the page that it stands beside, which decides the layer that is shown first.
+    """
     with st.sidebar:
         photo_box, model_box, layer_box, class_box = (st.container() for _ in range(4))
         with st.expander("Computation"):
@@ -45,7 +52,7 @@ def sidebar() -> None:
             scene.put(_waiting(spec, asked))
             return
         with layer_box:
-            layer = _layer(spec)
+            layer = _layer(spec, nonlinear=page in _NONLINEAR)
         with class_box:
             target = _class(spec, photo, asked)
         scene.put(Scene(photo, Question(photo.digest, spec, layer, target, precision, seed), asked))
@@ -63,14 +70,14 @@ def _model_line(name: str) -> str:
     return f"{CATALOG[name].title} · {CATALOG[name].parameters / 1e6:.1f} M weights"
 
 
-def _layer(spec: ModelSpec) -> str:
-    layers = compute.classifier(spec).layers
-    labels = {layer.name: layer.label for layer in layers}
+def _layer(spec: ModelSpec, nonlinear: bool) -> str:
+    clf = compute.classifier(spec)
+    labels = {layer.name: layer.label for layer in clf.layers}
     return links.choice(
         "layer",
         "Layer",
         list(labels),
-        default=next(layer.name for layer in layers if layer.default),
+        default=nonlinear_layer(clf) if nonlinear else clf.default_layer,
         scope=spec.name,
         shown=labels.__getitem__,
         help="The feature map that is explained: channels × height × width. Late layers know what, early ones where.",
@@ -146,7 +153,7 @@ def _waiting(spec: ModelSpec, job: Job) -> Callable[[], None]:
     title = CATALOG[spec.name].title
 
     def draw() -> None:
-        if job.active:
+        if not job.fruitless:
             leave = None if spec.name == BUNDLED else ("Use the bundled model instead", _use_bundled)
             messages.progress(job, f"Loading {title}", leave=leave)
             return

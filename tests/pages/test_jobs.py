@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -224,3 +225,14 @@ def test_lock_is_free_again_after_an_error() -> None:
         raise ZeroDivisionError
     with lock.held():
         pass
+
+
+@pytest.mark.parametrize(
+    ("work", "fruitless"),
+    [(lambda job: 1, False), (lambda job: 1 / 0, True), (lambda job: job.cancel() or job.check(), True)],
+)
+def test_fruitless_is_what_ended_without_a_result(work: Callable[[Job], Any], fruitless: bool) -> None:
+    job = Job("key", work)
+    assert not job.fruitless
+    job.run()
+    assert job.fruitless == fruitless and not job.active
