@@ -10,6 +10,7 @@ st.set_page_config(page_title="CAMscope", page_icon=str(ASSETS / "icon.png"), la
 page = st.navigation(
     [
         st.Page("pages/compare.py", title="Compare", icon=":material/compare:", default=True),
+        st.Page("pages/deletion.py", title="Deletion", icon=":material/show_chart:"),
     ]
 )
 st.logo(str(ASSETS / "icon.png"))

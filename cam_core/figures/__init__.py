@@ -6,6 +6,7 @@
 Nothing here touches pyplot, and several threads may draw at once. The same figure gives the same bytes.
 """
 
+from cam_core.figures.curves import CurvePanel, curve_figure
 from cam_core.figures.design import DOUBLE_COLUMN, FORMATS, SINGLE_COLUMN, Design, FigureError, Row
 from cam_core.figures.heatmaps import heatmap_figure
 from cam_core.figures.output import encode_figure, figure_format, save_figure
@@ -14,9 +15,11 @@ __all__ = [
     "DOUBLE_COLUMN",
     "FORMATS",
     "SINGLE_COLUMN",
+    "CurvePanel",
     "Design",
     "FigureError",
     "Row",
+    "curve_figure",
     "encode_figure",
     "figure_format",
     "heatmap_figure",

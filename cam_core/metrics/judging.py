@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from cam_core.metrics.subjects import ExplainAgain, ExplainWith, GroundTruth, Sa
 from cam_core.models.classifier import Classifier
 from cam_core.models.split import SplitModel
 from cam_core.run import Run
-from cam_core.types import MetricError, Progress
+from cam_core.types import CamError, Cancelled, MetricError, Progress
 
 IMPROBABLE = 0.01
 """Below this probability a change of the score says little, and a share of it still less."""
@@ -122,6 +122,45 @@ def evaluate_batch(
         _one_each(explain_with, count, "explain_with functions"),
     )
     return judge(clf.split(None, precision, compiled=compiled), subjects, chosen, checked, seed=seed, progress=progress)
+
+
+def evaluate_many(
+    clf: Classifier,
+    image: Image.Image | Tensor,
+    saliency: Saliency,
+    metrics: Sequence[str],
+    target: Target = None,
+    *,
+    seed: int = 0,
+    precision: str = "float32",
+    progress: Progress | None = None,
+) -> Iterator[MetricResult]:
+    """Judge one map by several metrics at their defaults, one after the other; arguments as of `evaluate`.
+
+    A metric that fails gives NaN with the reason as its warning, and leaves the others.
+
+    Args:
+        progress: counts metrics, in thousandths.
+    """
+    chosen = [METRICS[key] for key in metrics]
+    net = clf.split(None, precision)
+    subjects = gather(clf, net, [image], [saliency], [target], [None], [None], [None], [None])
+    for place, metric in enumerate(chosen):
+        params = metric.validate({})
+        try:
+            watched = progress and _share_of(progress, place, len(chosen))
+            yield judge(net, subjects, metric, params, seed=seed, progress=watched)[0]
+        except Cancelled:
+            raise
+        except CamError as error:
+            yield MetricResult(metric.key, float("nan"), params, warnings=(str(error),))
+        if progress:
+            progress(1000 * (place + 1), 1000 * len(chosen))
+
+
+def _share_of(progress: Progress, place: int, count: int) -> Progress:
+    """The progress of one of `count` pieces of work as progress of all of them, in thousandths of a piece."""
+    return lambda done, total: progress(1000 * place + 1000 * done // max(total, 1), 1000 * count)
 
 
 def judge(

@@ -85,13 +85,24 @@ class Store:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
+    def share(self, key: str, value: T) -> T:
+        """What is kept there; where there is nothing, `value` from now on."""
+        with self._mutex:
+            kept: T = self._kept.setdefault(key, value)
+            self._kept.move_to_end(key)
+            self._drop_oldest()
+            return kept
+
     def put(self, key: str, value: Any) -> None:
         """Keep a value."""
         with self._mutex:
             self._kept[key] = value
             self._kept.move_to_end(key)
-            while len(self._kept) > self._capacity:
-                self._kept.popitem(last=False)
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        while len(self._kept) > self._capacity:
+            self._kept.popitem(last=False)
 
 
 @st.cache_resource(show_spinner=False)
@@ -152,6 +163,11 @@ def predictions(spec: ModelSpec, photo: str, image: Image.Image) -> tuple[Predic
 
 def explanations(question: Question, image: Image.Image, requests: Sequence[Request]) -> list[Explanation | Job]:
     """One outcome a request, in the same order."""
+    return all_explanations(image, [(question, request) for request in requests])
+
+
+def all_explanations(image: Image.Image, asked: Sequence[tuple[Question, Request]]) -> list[Explanation | Job]:
+    """One outcome for each question with its request, in the same order: for a method with several seeds, say."""
     tasks = [
         Task(
             digest("explain", question, request),
@@ -159,40 +175,74 @@ def explanations(question: Question, image: Image.Image, requests: Sequence[Requ
             request.title,
             slow=METHODS[request.method].expensive,
         )
-        for request in requests
+        for question, request in asked
     ]
     return outcomes("explain", tasks)
+
+
+def at_once(key: str, device: str, work: Callable[[], T]) -> T:
+    """A result that the page itself waits for: from the store, or else computed while the device is held.
+
+    For a few passes at most: everybody else waits too.
+    """
+    kept: T | None = results().get(key)
+    if kept is None:
+        with device_lock(device).held():
+            kept = work()
+        results().put(key, kept)
+    return kept
+
+
+def explanation_at_once(question: Question, image: Image.Image, request: Request) -> Explanation:
+    """The map of a method that takes no more than a pass or two."""
+    clf = classifier(question.model)
+    key = digest("explain", question, request)
+    return at_once(key, str(clf.device), lambda: _explain(clf, question, image, request))
 
 
 def _explaining(question: Question, image: Image.Image, request: Request) -> Work[Explanation]:
     def work(job: Job) -> Explanation:
         clf = classifier(question.model)
-        layer = None if METHODS[request.method].multi_layer else question.layer
         with computing(str(clf.device), job) as progress:
-            clf.split(layer, question.precision)  # the first method at a layer shall not be charged for the cut
-            return explain(
-                clf,
-                image,
-                method=request.method,
-                layer=layer,
-                target=question.target,
-                seed=question.seed,
-                precision=question.precision,
-                progress=progress,
-                **dict(request.params),
-            )
+            return _explain(clf, question, image, request, progress)
 
     return work
 
 
+def _explain(
+    clf: Classifier,
+    question: Question,
+    image: Image.Image,
+    request: Request,
+    progress: Callable[[int, int], None] | None = None,
+) -> Explanation:
+    layer = None if METHODS[request.method].multi_layer else question.layer
+    clf.split(layer, question.precision)  # the first method at a layer shall not be charged for the cut
+    return explain(
+        clf,
+        image,
+        method=request.method,
+        layer=layer,
+        target=question.target,
+        seed=question.seed,
+        precision=question.precision,
+        progress=progress,
+        **dict(request.params),
+    )
+
+
 @dataclass(frozen=True)
 class Task:
-    """Work whose result is worth keeping. `slow` work has a lane of its own, so that quick work does not queue."""
+    """Work whose result is worth keeping.
+
+    `slow` work has a lane of its own, so that quick work does not queue; `lane` names another one that it waits in.
+    """
 
     key: str
     work: Work[Any]
     title: str
     slow: bool = False
+    lane: str = ""
 
 
 def outcomes(group: str, tasks: Sequence[Task], patience: float = PATIENCE) -> list[Any]:
@@ -225,4 +275,4 @@ def _result_or_job(group: str, task: Task, jobs: Jobs) -> Any:
         results().put(task.key, result)
         return result
 
-    return jobs.start(group + task.key, work, title=task.title, slow=task.slow)
+    return jobs.start(group + task.key, work, title=task.title, slow=task.slow, lane=task.lane)

@@ -56,11 +56,16 @@ def progress(job: Job, what: str, *, leave: Action | None = None) -> None:
         if not job.active:
             st.rerun()
         with st.container(key=f"poll-{key}"):
-            st.progress(job.fraction, text=f"{what}{_pace(job)}")
+            st.progress(job.fraction, text=under_way(job, what))
             if leave:
                 button(leave, key=f"leave-{key}")
 
     poll()
+
+
+def under_way(job: Job, what: str) -> str:
+    """ "Computing · 34 % · 12 s left"."""
+    return f"{what}{_pace(job)}"
 
 
 def _pace(job: Job) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cam_core import METRICS, Cancelled, Classifier, evaluate, evaluate_batch, explain, explain_batch
-from cam_core.metrics import MetricResult, Scores, metric
+from cam_core.metrics import MetricResult, Scores, evaluate_many, metric
 from cam_core.types import MetricError
 from tests.metrics.scenes import random_maps, scene
 from tests.tiny import SIZE, tiny_classifier, tiny_images
@@ -211,3 +212,32 @@ def test_the_gpu_agrees(key: str) -> None:
     gpu = Classifier(cpu.module, input_size=cpu.input_size, default_layer=cpu.default_layer, device="cuda")
     one, other = (judge(clf, images, maps, key)[0].value for clf in (cpu, gpu))
     assert one == pytest.approx(other, rel=1e-2, abs=1e-3)
+
+
+def test_several_metrics_of_one_map_are_those_of_each_alone() -> None:
+    clf, images, _, targets = scene(count=1)
+    explanation = explain(clf, images[0], "grad-cam", target=targets[0])
+    keys = ["average-drop", "sparseness", "coherency"]
+    reports: list[tuple[int, int]] = []
+    found = list(evaluate_many(clf, images[0], explanation, keys, progress=lambda *report: reports.append(report)))
+    assert [one.metric for one in found] == keys
+    assert [one.value for one in found] == [evaluate(clf, images[0], explanation, key).value for key in keys]
+    assert reports[-1] == (3000, 3000)
+    assert all(one <= other for one, other in pairwise(reports))
+
+
+def test_a_metric_that_fails_leaves_the_others() -> None:
+    clf, images, maps, targets = scene(count=1)
+    lacking, fine = evaluate_many(clf, images[0], maps[0], ["coherency", "sparseness"], targets[0])
+    assert math.isnan(lacking.value) and "coherency needs" in lacking.warnings[0]
+    assert fine.value > 0
+
+
+def test_cancelling_several_metrics_stops_them() -> None:
+    clf, images, maps, targets = scene(count=1)
+
+    def cancel(done: int, total: int) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        next(evaluate_many(clf, images[0], maps[0], ["infidelity"], targets[0], progress=cancel))

@@ -1,0 +1,112 @@
+"""Deletion and insertion curves as they grow, with a mark on each at the fraction that is being looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import plotly.graph_objects as go
+
+from cam_core.metrics.curves import Curve
+from cam_core.metrics.spread import Band
+from cam_core.palette import CONTROL, line_style
+
+_AXIS = {"probability": "p(class)", "logit": "logit"}
+_SHARE = {"deletion": "pixels removed", "insertion": "pixels shown"}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The fraction that is being looked at, and the scores there by the name of the curve."""
+
+    fraction: float
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+def curves_chart(
+    curves: Sequence[Curve],
+    titles: Mapping[str, str],
+    control: Band | None = None,
+    *,
+    score: str = "probability",
+    mark: Mark | None = None,
+    height: int = 320,
+) -> go.Figure:
+    """Curves of one kind over the band of the random control.
+
+    Args:
+        curves: complete or not; each is drawn in the style of its place among them.
+        titles: by the name of the curve.
+        control: the random control, if there is one.
+        score: "probability" or "logit", as the curves have it.
+        mark: a vertical line, and a dot on each curve.
+        height: pixels.
+    """
+    figure = go.Figure()
+    if control is not None and len(control.fractions):
+        _add_band(figure, control)
+    for index, curve in enumerate(curves):
+        _add_curve(figure, curve, titles[curve.name], index)
+    if mark is not None:
+        _add_mark(figure, mark, {curve.name: line_style(index)[0] for index, curve in enumerate(curves)})
+    _lay_out(figure, curves, score, height)
+    return figure
+
+
+def _add_band(figure: go.Figure, control: Band) -> None:
+    edge = {"x": control.fractions, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    figure.add_scatter(y=control.low, name="lowest", **edge)
+    figure.add_scatter(y=control.high, name="highest", fill="tonexty", fillcolor="rgba(138, 143, 148, .25)", **edge)
+    figure.add_scatter(
+        x=control.fractions,
+        y=control.mean,
+        mode="lines",
+        name="random",
+        line={"color": CONTROL, "width": 1.5, "dash": "dot"},
+        hovertemplate=f"Mean of {control.count} random maps: %{{y:.3f}}<extra></extra>",
+    )
+
+
+def _add_curve(figure: go.Figure, curve: Curve, title: str, index: int) -> None:
+    colour, dash = line_style(index)
+    growing = not curve.complete
+    figure.add_scatter(
+        x=curve.fractions,
+        y=curve.values,
+        mode="lines+markers" if growing else "lines",
+        name=curve.name,
+        line={"color": colour, "width": 2, "dash": dash},
+        marker={"size": 4},
+        hovertemplate=f"{title}: %{{y:.3f}}<extra></extra>",
+    )
+
+
+def _add_mark(figure: go.Figure, mark: Mark, colours: Mapping[str, str]) -> None:
+    figure.add_vline(x=mark.fraction, line={"color": CONTROL, "width": 1})
+    for name, value in mark.values.items():
+        figure.add_scatter(
+            x=[mark.fraction],
+            y=[value],
+            mode="markers",
+            name=f"{name} here",
+            marker={"color": colours.get(name, CONTROL), "size": 10, "line": {"color": "white", "width": 1.5}},
+            hoverinfo="skip",
+        )
+
+
+def _lay_out(figure: go.Figure, curves: Sequence[Curve], score: str, height: int) -> None:
+    kind = curves[0].kind if curves else "deletion"
+    figure.update_layout(
+        height=height,
+        margin={"l": 0, "r": 8, "t": 8, "b": 0},
+        showlegend=False,
+        hovermode="x unified",
+        uirevision=kind,  # what a reader has zoomed into stays while the curves grow
+    )
+    figure.update_xaxes(
+        title={"text": _SHARE[kind], "standoff": 6}, tickformat=".0%", range=[0, 1], zeroline=False, automargin=True
+    )
+    top = max((float(curve.values.max()) for curve in curves if curve.points), default=1.0)
+    figure.update_yaxes(title={"text": _AXIS[score], "standoff": 6}, zeroline=False, automargin=True)
+    if score == "probability":
+        figure.update_yaxes(range=[0, 1.02 if top > 0.5 else 1.1 * top or 1.0])

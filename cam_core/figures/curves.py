@@ -1,0 +1,144 @@
+"""Deletion and insertion curves for print: panels of equal size, one legend below them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from cam_core.figures.design import Design, FigureError
+from cam_core.figures.output import drawing
+from cam_core.figures.text import INCH, leading, text_width
+from cam_core.metrics.curves import Curve
+from cam_core.metrics.perturbation import Kind
+from cam_core.metrics.spread import Band
+from cam_core.palette import CONTROL, line_style
+
+_NARROWEST: Final = 52.0  # millimetres of a panel with its numbers
+_FLATTEST, _TALLEST = 28.0, 55.0  # millimetres of a panel's own height
+_KEY: Final = 7.0  # millimetres of a legend's line
+_Dash = Literal["-", "--", ":", "-."]
+_DASHES: Final[dict[str, _Dash]] = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
+_SHARE: Final = {"deletion": "pixels removed", "insertion": "pixels shown"}
+_SCORES: Final = {"probability": "p(class)", "logit": "logit"}
+
+
+@dataclass(frozen=True)
+class CurvePanel:
+    """The curves of one kind, in the same order in every panel, and the band of the random control."""
+
+    kind: Kind
+    curves: Sequence[Curve]
+    control: Band | None = None
+
+
+def curve_figure(
+    panels: Sequence[CurvePanel], titles: Mapping[str, str], design: Design | None = None, *, score: str = "probability"
+) -> Figure:
+    """Curves side by side, or one below the other where the width does not hold them.
+
+    Args:
+        titles: what each curve is called in the legend, by its name.
+        score: "probability" or "logit", as the curves have it.
+    Raises:
+        FigureError: nothing to draw.
+    """
+    if not panels or not any(curve.points for panel in panels for curve in panel.curves):
+        raise FigureError("a figure of curves needs at least one point")
+    design = design or Design()
+    with drawing():
+        return _Drawing(panels, titles, design, score).figure
+
+
+class _Drawing:
+    """One figure being drawn. Positions are millimetres from the top left corner."""
+
+    def __init__(self, panels: Sequence[CurvePanel], titles: Mapping[str, str], design: Design, score: str) -> None:
+        self._design, self._score = design, score
+        self._line = leading(design.small)
+        entries = _legend(panels, titles)
+        rows = self._legend_rows(entries)
+        across = max(1, min(len(panels), int(design.width // _NARROWEST)))
+        down = -(-len(panels) // across)
+        width, left, below = design.width / across, 5.2 * self._line, 3.4 * self._line
+        inner = min(_TALLEST, max(_FLATTEST, 0.62 * (width - left)))
+        outer = leading(design.font_size) * 1.3 + inner + below
+        height = down * outer + (len(rows) + 0.5) * self._line * 1.25
+        self.figure = Figure(figsize=(design.width / INCH, height / INCH), dpi=design.dpi)
+        self._size = design.width, height
+        for number, panel in enumerate(panels):
+            corner = (number % across) * width, (number // across) * outer
+            self._panel(panel, corner[0] + left, corner[1] + outer - below - inner, width - left - 2.5, inner)
+        for number, row in enumerate(rows):
+            self._legend_row(row, down * outer + (number + 0.6) * self._line * 1.25)
+
+    def _panel(self, panel: CurvePanel, left: float, top: float, width: float, height: float) -> None:
+        across, down = self._size
+        axes = self.figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+        if panel.control is not None and len(panel.control.fractions):
+            _draw_band(axes, panel.control)
+        for index, curve in enumerate(panel.curves):
+            colour, dash = line_style(index)
+            axes.plot(curve.fractions, curve.values, color=colour, linestyle=_DASHES[dash], linewidth=1.1)
+        small = self._design.small
+        axes.set_title(panel.kind.capitalize(), fontsize=self._design.font_size, pad=2.5)
+        axes.set_xlabel(_SHARE[panel.kind], fontsize=small, labelpad=1.5)
+        axes.set_ylabel(_SCORES[self._score], fontsize=small, labelpad=2)
+        axes.set_xlim(0, 1)
+        if self._score == "probability":
+            axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, 0))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.tick_params(length=2, width=0.4, pad=1.5, labelsize=small)
+        axes.spines[["top", "right"]].set_visible(False)
+
+    def _legend_rows(self, entries: Sequence[Entry]) -> list[list[Entry]]:
+        """As many entries a row as the width holds."""
+        rows: list[list[Entry]] = [[]]
+        for entry in entries:
+            if rows[-1] and self._row_width([*rows[-1], entry]) > self._design.width:
+                rows.append([])
+            rows[-1].append(entry)
+        return rows
+
+    def _row_width(self, row: Sequence[Entry]) -> float:
+        return sum(self._entry_width(entry) for entry in row)
+
+    def _entry_width(self, entry: Entry) -> float:
+        return _KEY + 1.2 + text_width(entry[0], self._design.small) + 4.0
+
+    def _legend_row(self, row: Sequence[Entry], middle: float) -> None:
+        across, down = self._size
+        left, height = max(0.0, (across - self._row_width(row)) / 2), 1 - middle / down
+        for entry in row:
+            title, colour, style = entry
+            ends = [left / across, (left + _KEY) / across]
+            line = Line2D(ends, [height] * 2, color=colour, linestyle=style, linewidth=1.1)
+            self.figure.add_artist(line)
+            size = self._design.small
+            self.figure.text((left + _KEY + 1.2) / across, height, title, fontsize=size, va="center_baseline")
+            left += self._entry_width(entry)
+
+
+Entry = tuple[str, str, _Dash]  # title, colour, line style
+
+
+def _legend(panels: Sequence[CurvePanel], titles: Mapping[str, str]) -> list[Entry]:
+    found: list[Entry] = []
+    for index, curve in enumerate(panels[0].curves):
+        colour, dash = line_style(index)
+        found.append((titles[curve.name], colour, _DASHES[dash]))
+    control = next((panel.control for panel in panels if panel.control is not None), None)
+    if control is not None:
+        found.append((f"{control.count} random maps: mean and range", CONTROL, ":"))
+    return found
+
+
+def _draw_band(axes: Axes, control: Band) -> None:
+    axes.fill_between(control.fractions, control.low, control.high, color=CONTROL, alpha=0.25, linewidth=0)
+    axes.plot(control.fractions, control.mean, color=CONTROL, linestyle=":", linewidth=1.0)

@@ -1,0 +1,246 @@
+"""The board of the Deletion page: charts that grow, the table of areas, and the slider with what the curves look at.
+
+All of it is one fragment: the slider moves the mark on every curve and the pictures, and nothing else is drawn again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from math import isnan
+from typing import Final
+
+import streamlit as st
+
+from cam_core.charts import Mark, curves_chart
+from cam_core.figures import FORMATS, CurvePanel, curve_figure, encode_figure
+from cam_core.metrics.curves import Curve, Curves, curves_csv
+from cam_core.metrics.frames import Frame
+from cam_core.metrics.perturbation import Kind
+from cam_core.metrics.spread import Band, Spread, band, spread
+from pages._ui import compute, curves, messages, pictures, style, tables
+from pages._ui.curves import Settings, Source
+from pages._ui.jobs import Job
+from pages._ui.scene import Scene
+from pages._ui.tables import Cell
+
+RULES: Final = f"""{tables.RULES}
+.st-key-charts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); gap: 1rem 1.6rem; }}
+.st-key-charts [data-testid="stVerticalBlock"] {{ gap: .2rem; }}
+[class*="st-key-frames-"] {{
+  display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 190px)); gap: 1rem; align-items: start;
+}}
+[class*="st-key-frame-"] {{ gap: .2rem; }}
+[class*="st-key-frame-"] img {{ border-radius: 6px; }}
+.st-key-player {{ align-items: flex-end; }}
+"""
+
+CHANGED = "changed"
+"""Where the slider lives in the session state, and in the link: per cent of the pixels."""
+
+_PLAYING = "_deletion_playing"
+_STRIDE = 5  # per cent between two pictures while it plays
+_VERDICTS = {"better": "better than random", "within": "no better than random", "worse": "worse than random"}
+_ARROWS = {"deletion": "↓", "insertion": "↑"}
+_DONE = {"deletion": "removed", "insertion": "shown"}
+
+
+def board(seen: Scene, sources: Sequence[Source], control: Sequence[Source], settings: Settings) -> None:
+    """Draw it; it draws itself again while curves grow or the slider plays."""
+    growing = curves.curves(seen, [*sources, *control], settings)
+    job = growing.job
+    moving = st.session_state.get(_PLAYING, False) or (job is not None and job.active)
+
+    @st.fragment(run_every=messages.POLL if moving else None)
+    def draw() -> None:
+        if moving and _at_rest(job):
+            st.rerun()
+        with st.container(key="poll-deletion"):
+            if job is not None:
+                progress(job)
+            found = growing.snapshot()
+            state = _Board(seen, sources, control, settings, found)
+            places = st.container(key="charts"), st.container(), st.container()
+            with places[2]:
+                fraction = player()
+                shown = {kind: state.frames(kind, fraction) for kind in settings.kinds}
+                for kind in settings.kinds:
+                    state.pictures(kind, shown[kind], fraction)
+            with places[0]:
+                for kind in settings.kinds:
+                    state.chart(kind, shown[kind], fraction)
+            with places[1]:
+                st.html(state.areas())
+                state.downloads()
+
+    draw()
+
+
+def _at_rest(job: Job | None) -> bool:
+    return not st.session_state.get(_PLAYING, False) and (job is None or not job.active)
+
+
+def progress(job: Job) -> None:
+    """How far the curves are; what they have is kept when they are cancelled."""
+    if job.active:
+        with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="curve-progress"):
+            st.progress(job.fraction, text=messages.under_way(job, "Computing the curves"))
+            messages.button(("Cancel", job.cancel), key="cancel-curves")
+    elif job.state == "failed":
+        again = ("Try again", partial(compute.forget, job))
+        messages.failure("The curves cannot be completed.", job.error or "", again, key="curves")
+    elif job.state == "cancelled":
+        with st.container(horizontal=True, vertical_alignment="center", key="curve-progress"):
+            st.html(style.quiet(f"Cancelled at {100 * job.fraction:.0f} %. What was computed stays."))
+            messages.button(("Go on", partial(compute.forget, job)), key="go-on-curves")
+
+
+def player() -> float:
+    """The slider, and the button that moves it; the share of pixels that is changed, 0 to 1."""
+    st.session_state.setdefault(CHANGED, 20)
+    if st.session_state.get(_PLAYING):
+        _step()
+    with st.container(horizontal=True, wrap=False, key="player"):
+        playing = st.session_state.get(_PLAYING, False)
+        label, icon = ("Pause", ":material/pause:") if playing else ("Play", ":material/play_arrow:")
+        if st.button(label, icon=icon, key="play", on_click=_toggle):
+            st.rerun()
+        percent = st.slider("Pixels changed, most salient first", 0, 100, step=1, format="%d %%", key=CHANGED)
+    return percent / 100
+
+
+def _toggle() -> None:
+    st.session_state[_PLAYING] = not st.session_state.get(_PLAYING, False)
+    if st.session_state[_PLAYING] and st.session_state[CHANGED] >= 100:
+        st.session_state[CHANGED] = 0
+
+
+def _step() -> None:
+    st.session_state[CHANGED] = min(100, st.session_state[CHANGED] + _STRIDE)
+    st.session_state[_PLAYING] = st.session_state[CHANGED] < 100
+
+
+class _Board:
+    """One look at the curves."""
+
+    def __init__(
+        self,
+        seen: Scene,
+        sources: Sequence[Source],
+        control: Sequence[Source],
+        settings: Settings,
+        found: Curves,
+    ) -> None:
+        self._seen, self._sources, self._control, self._settings = seen, sources, control, settings
+        self._titles = {source.name: curves.title(source.name) for source in [*sources, *control]}
+        self._curves: dict[Kind, list[Curve]] = {
+            kind: [found[source.name, kind] for source in sources] for kind in settings.kinds
+        }
+        self._random: dict[Kind, list[Curve]] = {
+            kind: [found[source.name, kind] for source in control] for kind in settings.kinds
+        }
+
+    def chart(self, kind: Kind, shown: Mapping[str, Frame], fraction: float) -> None:
+        """One kind's curves, with the mark at the fraction."""
+        direction = {"deletion": "the lower, the better", "insertion": "the higher, the better"}[kind]
+        with st.container():
+            st.html(f"{style.name_line(kind.capitalize())}{style.quiet(f'{direction.capitalize()}.')}")
+            drawn = {source.name for source in self._sources}
+            mark = Mark(fraction, {name: frame.value for name, frame in shown.items() if name in drawn})
+            figure = curves_chart(
+                self._curves[kind], self._titles, self._band(kind), score=self._settings.score, mark=mark
+            )
+            st.plotly_chart(figure, key=f"chart-{kind}", config={"displayModeBar": False})
+
+    def frames(self, kind: Kind, fraction: float) -> dict[str, Frame]:
+        """What each curve looks at; of the control, its first map."""
+        return curves.pictures(self._seen, [*self._sources, *self._control[:1]], kind, self._settings, fraction)
+
+    def pictures(self, kind: Kind, shown: Mapping[str, Frame], fraction: float) -> None:
+        """The photos side by side, with their scores."""
+        st.html(style.name_line(f"{kind.capitalize()}: {100 * fraction:.0f} % of the pixels {_DONE[kind]}"))
+        with st.container(key=f"frames-{kind}"):
+            for index, (name, frame) in enumerate(shown.items()):
+                number = index if index < len(self._sources) else None
+                with st.container(key=f"frame-{kind}-{index}"):
+                    title = self._titles[name]
+                    pictures.show(
+                        frame.photo, alt=f"{title}: the photo with {100 * fraction:.0f} % of its pixels {_DONE[kind]}"
+                    )
+                    st.html(
+                        f'<div class="cam-quiet">{tables.line(number)}{title}</div>'
+                        f'<div class="cam-tile">{self._scored(frame.value)}</div>'
+                    )
+
+    def _scored(self, value: float) -> str:
+        if self._settings.score == "probability":
+            return f"p = {style.percent(value)}"
+        return f"logit = {style.number(value, max(abs(value), 1.0))}"
+
+    def areas(self) -> str:
+        """The table of areas under the curves; which line is whose."""
+        kinds = self._settings.kinds
+        columns = ["Area under the curve", *(f"{kind.capitalize()} {_ARROWS[kind]}" for kind in kinds)]
+        spreads = {kind: spread(self._random[kind]) for kind in kinds}
+        rows = [
+            (
+                f"{tables.line(index)}{self._titles[source.name]}",
+                [_area(self._curves[kind][index], spreads[kind]) for kind in kinds],
+            )
+            for index, source in enumerate(self._sources)
+        ]
+        title = f"{tables.line(None)}Random, {len(self._control)} maps"
+        return tables.table(columns, [*rows, (title, [_control_area(spreads[kind]) for kind in kinds])])
+
+    def _band(self, kind: Kind) -> Band | None:
+        return band(self._random[kind]) if self._random[kind] else None
+
+    def downloads(self) -> None:
+        """The curves as numbers, and as a figure for print."""
+        drawn = [curve for kind in self._settings.kinds for curve in (*self._curves[kind], *self._random[kind])]
+        with st.container(horizontal=True, gap="small", key="downloads"):
+            _download(
+                "CSV", lambda: curves_csv(drawn).encode(), "text/csv", "Every point: method, kind, fraction, value."
+            )
+            for form in FORMATS:
+                _download(
+                    form.upper(), partial(self._figure, form), _MIME[form], "Both charts, for print: 174 mm wide."
+                )
+
+    def _figure(self, form: str) -> bytes:
+        panels = [CurvePanel(kind, self._curves[kind], self._band(kind)) for kind in self._settings.kinds]
+        return encode_figure(curve_figure(panels, self._titles, score=self._settings.score), form)
+
+
+_MIME: Final = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
+
+
+def _download(label: str, data: Callable[[], bytes], mime: str, help: str) -> None:
+    st.download_button(
+        label,
+        data=data,
+        file_name=f"curves.{label.lower()}",
+        mime=mime,
+        key=f"download-{label}",
+        type="tertiary",
+        icon=":material/download:",
+        help=help,
+        on_click="ignore",
+    )
+
+
+def _area(curve: Curve, random: Spread | None) -> Cell:
+    if isnan(curve.auc):
+        return Cell("…")
+    if not curve.complete:
+        return Cell(f"≈ {curve.auc:.3f}", help="So far: the curve is not complete.")
+    verdict = random.verdict(curve.auc, curve.kind) if random is not None else ""
+    return Cell(f"{curve.auc:.3f}".replace("-", "−"), _VERDICTS.get(verdict, ""))
+
+
+def _control_area(random: Spread | None) -> Cell:
+    if random is None:
+        return Cell("…")
+    text = f"{random.mean:.3f}", f"{random.low:.3f} to {random.high:.3f}"
+    mean, ends = (part.replace("-", "−") for part in text)
+    return Cell(mean, ends, help="Mean, and lowest to highest.")

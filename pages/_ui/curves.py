@@ -1,0 +1,163 @@
+"""Deletion and insertion curves for the pages: which maps, how, and the job behind curves that grow.
+
+sources = chosen(seen.question, requests, explanations)
+growing = curves(seen, sources, settings)      # begins the work, or takes it up where it was stopped
+growing.snapshot()                             # as far as they are now, whatever becomes of the job
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from cam_core import METHODS, Explanation
+from cam_core.metrics.curves import Curve, Curves, curve_points
+from cam_core.metrics.frames import Frame, frames
+from cam_core.metrics.perturbation import Kind
+from pages._ui import compute
+from pages._ui.compute import Question, Request, Task, digest
+from pages._ui.jobs import Job
+from pages._ui.scene import Scene
+
+CONTROL = Request("random")
+"""What every curve is compared with: a map that knows nothing."""
+
+CONTROL_SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How curves are drawn. An empty `baseline` is each kind's own."""
+
+    kinds: tuple[Kind, ...]
+    steps: int
+    baseline: str
+    score: str
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """As the core takes them."""
+        own = {"baseline": self.baseline} if self.baseline else {}
+        return {"steps": self.steps, "score": self.score} | own
+
+
+@dataclass(frozen=True)
+class Source:
+    """A map whose curves are drawn: what was asked, and the answer. `name` tells it from the others."""
+
+    name: str
+    question: Question
+    request: Request
+    explanation: Explanation
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What its curves depend on, of what is not in their settings."""
+        return self.name, self.question, self.request
+
+
+@dataclass(frozen=True)
+class Growing:
+    """Curves, and the job that goes on with them; None where they are complete."""
+
+    curves: Curves
+    job: Job | None
+
+    def snapshot(self) -> Curves:
+        """The curves as they are now."""
+        return {key: curve.snapshot() for key, curve in self.curves.items()}
+
+
+def control_questions(question: Question) -> list[tuple[Question, Request]]:
+    """The random control's maps: one question a seed."""
+    return [(replace(question, seed=question.seed + number), CONTROL) for number in range(CONTROL_SEEDS)]
+
+
+def chosen(asked: Sequence[tuple[Question, Request]], outcomes: Sequence[Explanation | Job]) -> list[Source]:
+    """The methods whose maps are there."""
+    return [
+        Source(request.method, question, request, outcome)
+        for (question, request), outcome in zip(asked, outcomes, strict=True)
+        if isinstance(outcome, Explanation)
+    ]
+
+
+def control(asked: Sequence[tuple[Question, Request]], outcomes: Sequence[Explanation | Job]) -> list[Source]:
+    """The same for the random control, each seed under a name of its own."""
+    return [replace(source, name=control_name(source.question.seed)) for source in chosen(asked, outcomes)]
+
+
+def control_name(seed: int) -> str:
+    """What a random map is called, also in tables that people take away."""
+    return f"{CONTROL.method} (seed {seed})"
+
+
+def title(name: str) -> str:
+    """A source's name as people write it."""
+    return METHODS[name].title if name in METHODS else METHODS[CONTROL.method].title
+
+
+def curves(seen: Scene, sources: Sequence[Source], settings: Settings) -> Growing:
+    """The curves of all sources, growing together; the visitor's earlier curves stop."""
+    found = {(source.name, kind): _shared(source, kind, settings) for source in sources for kind in settings.kinds}
+    if all(curve.complete for curve in found.values()):
+        compute.outcomes("curves", [])
+        return Growing(found, None)
+    work = partial(_draw, seen.question, seen.photo.image, list(sources), settings, found)
+    task = Task(digest("curves", *(s.identity for s in sources), settings), work, "Curves", lane="curves")
+    outcome: Curves | Job = compute.outcomes("curves", [task], patience=0.2)[0]
+    return Growing(found, outcome) if isinstance(outcome, Job) else Growing(outcome, None)
+
+
+def _shared(source: Source, kind: Kind, settings: Settings) -> Curve:
+    """One curve for all visitors who ask for it; it keeps its points when a job is cancelled."""
+    key = digest("curve", source.identity, kind, replace(settings, kinds=()))
+    return compute.results().share(key, Curve(source.name, kind))
+
+
+def _draw(
+    question: Question, image: Any, sources: Sequence[Source], settings: Settings, found: Curves, job: Job
+) -> Curves:
+    clf = compute.classifier(question.model)
+    with compute.computing(str(clf.device), job) as progress:
+        points = curve_points(
+            clf,
+            image,
+            {source.name: source.explanation for source in sources},
+            settings.kinds,
+            question.target,
+            known=found,
+            seed=question.seed,
+            precision=question.precision,
+            progress=progress,
+            **settings.params,
+        )
+        for point in points:
+            found[point.name, point.kind].add(point)
+    return found
+
+
+def pictures(
+    seen: Scene, sources: Sequence[Source], kind: Kind, settings: Settings, fraction: float
+) -> dict[str, Frame]:
+    """What every source's curve looks at, at one fraction, by the source's name."""
+    question = seen.question
+    clf = seen.classifier
+
+    def work() -> dict[str, Frame]:
+        return frames(
+            clf,
+            seen.photo.image,
+            {source.name: source.explanation for source in sources},
+            fraction,
+            kind,
+            question.target,
+            seed=question.seed,
+            precision=question.precision,
+            **settings.params,
+        )
+
+    key = digest("frames", *(s.identity for s in sources), kind, replace(settings, kinds=()), fraction)
+    return compute.at_once(key, str(clf.device), work)

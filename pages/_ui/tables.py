@@ -1,0 +1,68 @@
+"""Tables of numbers, as HTML: with the line that stands for a method in a chart, and the best in bold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+from cam_core.palette import CONTROL, line_style
+
+RULES: Final = """
+.cam-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+.cam-table th, .cam-table td { padding: .3rem .9rem .3rem 0; border: 0; white-space: nowrap; text-align: left;
+  border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent); vertical-align: baseline; }
+.cam-table th { font-weight: 500; } .cam-table thead th { font-size: .78rem; opacity: .75; }
+.cam-table td small { opacity: .68; font-size: .78rem; }
+.cam-table b { font-weight: 650; }
+.cam-line { display: inline-block; vertical-align: middle; margin-right: .45rem; }
+.cam-mean { display: block; width: 22px; border-top: 2px dotted; }
+"""
+
+_DASHES: Final = {"solid": "", "dash": "6 3", "dot": "2 2", "dashdot": "6 2 2 2"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as text, what is said beside it in small print, and what the pointer finds out."""
+
+    text: str
+    aside: str = ""
+    help: str = ""
+    best: bool = False
+
+
+def line(index: int | None) -> str:
+    """The line in the chart with this number; None for the control."""
+    colour, dash = (CONTROL, "dot") if index is None else line_style(index)
+    return (
+        '<svg class="cam-line" width="22" height="8" aria-hidden="true"><line x1="0" y1="4" x2="22" y2="4" '
+        f'stroke="{colour}" stroke-width="2.5" stroke-dasharray="{_DASHES[dash]}"/></svg>'
+    )
+
+
+def table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) -> str:
+    """Rows of cells under columns.
+
+    Args:
+        columns: heads, the first of them over the rows' names; HTML.
+        rows: name (HTML) and cells.
+    """
+    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    lines = [f'<tr><th scope="row">{name}</th>{"".join(map(_cell, cells))}</tr>' for name, cells in rows]
+    return (
+        f'<div class="cam-scroll"><table class="cam-table"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def hinted(text: str, help: str) -> str:
+    """Text that says more where the pointer rests on it."""
+    return f'<span title="{escape(help)}">{escape(text)}</span>'
+
+
+def _cell(cell: Cell) -> str:
+    text = f"<b>{escape(cell.text)}</b>" if cell.best else escape(cell.text)
+    aside = f" <small>{escape(cell.aside)}</small>" if cell.aside else ""
+    return f'<td title="{escape(cell.help)}">{text}{aside}</td>' if cell.help else f"<td>{text}{aside}</td>"
