@@ -26,9 +26,9 @@ def layers_of(*keys: str) -> list[tuple[str, str]]:
     return [(key, layer) for key in keys for layer, _ in CATALOG[key].layers]
 
 
-@lru_cache(maxsize=len(QUICK))
+@lru_cache(maxsize=2)
 def network(key: str) -> nn.Module:
-    """With random weights; a few at a time, for some are large."""
+    """With random weights; two at a time, for some take gigabytes."""
     architecture = find_architecture(key)
     with PrivateRandomness(0):
         module = architecture.build(1000)
