@@ -10,10 +10,11 @@ st.set_page_config(page_title="CAMscope", page_icon=str(ASSETS / "icon.png"), la
 page = st.navigation(
     [
         st.Page("pages/compare.py", title="Compare", icon=":material/compare:", default=True),
+        st.Page("pages/channels.py", title="Channels", icon=":material/bar_chart:"),
         st.Page("pages/deletion.py", title="Deletion", icon=":material/show_chart:"),
     ]
 )
 st.logo(str(ASSETS / "icon.png"))
 apply_style()
-sidebar()
+sidebar(page.url_path)
 page.run()

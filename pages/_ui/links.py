@@ -26,6 +26,8 @@ def choice(
 ) -> str:
     """A select box whose value stands in the address as `?name=option`, unless it is the default.
 
+    A choice that is the default stays the default where that is another one, as on another page.
+
     Args:
         scope: what the options depend on (the model for a layer; model and photo for a class). Every scope remembers
             its own choice; the address counts for the first one shown in a visit.
@@ -33,7 +35,11 @@ def choice(
         widget: passed on to `st.selectbox`.
     """
     key = widget_key(name, scope)
-    if st.session_state.get(key) not in options:
+    chosen, default_before = st.session_state.get(key), st.session_state.get(f"{key}|default", default)
+    st.session_state[f"{key}|default"] = default
+    if chosen == default_before != default:
+        st.session_state[key] = default
+    elif chosen not in options:
         st.session_state[key] = _from_link(name, scope, options) or default
     value: str = st.selectbox(
         label, options, key=key, format_func=shown, filter_mode="contains", persist_state="session", **widget

@@ -37,21 +37,28 @@ class Look:
     diverging: str
 
 
-def methods(default: Sequence[str], *, key: str = "methods") -> list[Method]:
-    """Several methods of the registry, controls included, in the order in which they were chosen."""
-    by_title = {method.title: method for method in METHODS.values()}
+def methods(
+    default: Sequence[str],
+    *,
+    key: str = "methods",
+    label: str = "Methods",
+    offered: Sequence[Method] | None = None,
+    help: str = "Random and Fake-CAM are controls: a method worth its name differs from them.",
+) -> list[Method]:
+    """Several methods in the order in which they were chosen, of all in the registry or of those `offered`."""
+    by_title = {method.title: method for method in (METHODS.values() if offered is None else offered)}
     for wanted in st.query_params.get_all(key) if key not in st.session_state else []:
         if wanted not in by_title:
             links.note_unknown("method", wanted, "The others are shown.")
     chosen = st.multiselect(
-        "Methods",
+        label,
         list(by_title),
         default=[METHODS[method].title for method in default],
         key=key,
         bind="query-params",
         persist_state="session",
         placeholder="Choose at least one method",
-        help="Random and Fake-CAM are controls: a method worth its name differs from them.",
+        help=help,
     )
     return [by_title[title] for title in chosen]
 

@@ -1,0 +1,112 @@
+"""Bars of Shapley values with standard errors for print, and what methods say of the same channels below them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cam_core.figures.design import Design, FigureError
+from cam_core.figures.output import drawing
+from cam_core.figures.text import INCH, POINT
+from cam_core.metrics.base import Values
+from cam_core.metrics.channels import largest, unit_norm
+from cam_core.palette import COLOURS
+from cam_core.shapley import ChannelEstimate
+
+_FOR, _AGAINST, _GREY = "#3b7ea1", "#c8553d", "#b4bbc1"
+_MARKS: Final = "oDs^vPX*"
+_PANEL = 42.0  # millimetres: height of one panel
+_SLIMMEST = 1.6  # millimetres: the least width that one channel takes
+
+
+def channel_bars(
+    estimate: ChannelEstimate, beside: Mapping[str, npt.ArrayLike], count: int = 20, design: Design | None = None
+) -> Figure:
+    """The `count` largest φ ± standard error, in logits; below, coefficients on one scale where there are any.
+
+    What speaks against the class is below zero and hatched. Coefficients are scaled to an L2 norm of 1 over all
+    channels, since their units differ.
+
+    Args:
+        beside: title → (K,) a method's coefficients.
+        design: its width and font size count.
+    Raises:
+        FigureError: no channel, or more than the width holds.
+    """
+    design = design or Design()
+    phi: Values = estimate.phi.numpy()
+    shown = largest(phi, min(count, len(phi)))
+    if not shown:
+        raise FigureError(f"a figure needs at least one channel, not {count}")
+    if design.width / len(shown) < _SLIMMEST:
+        most = int(design.width / _SLIMMEST)
+        raise FigureError(f"{len(shown)} channels do not fit into {design.width:g} mm: {most} is the most")
+    panels = 2 if beside else 1
+    with drawing():
+        height = panels * _PANEL + 4 * design.font_size * POINT
+        figure = Figure(figsize=(design.width / INCH, height / INCH), dpi=design.dpi, layout="constrained")
+        axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
+        for one in axes:
+            _plain(one, design)
+        _shapley(axes[0], estimate, shown, design)
+        if beside:
+            scaled = {"SHAP": unit_norm(phi)[shown]}
+            scaled |= {title: unit_norm(values)[shown] for title, values in beside.items()}
+            _methods(axes[1], scaled, design)
+        axes[-1].set_xticks(range(len(shown)), [str(channel) for channel in shown])
+        axes[-1].set_xlabel(f"channel of {estimate.layer}", fontsize=design.small)
+        if design.width / len(shown) < 5:
+            axes[-1].tick_params(axis="x", rotation=90)
+        return figure
+
+
+def _plain(axes: Axes, design: Design) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(length=1.5, width=0.4, pad=1.2, labelsize=design.small)
+    axes.axhline(0, color="black", linewidth=0.4)
+    axes.margins(x=0.01)
+
+
+def _shapley(axes: Axes, estimate: ChannelEstimate, shown: Sequence[int], design: Design) -> None:
+    phi, stderr = (values[list(shown)].numpy() for values in (estimate.phi, estimate.stderr))
+    known = np.where(np.isfinite(stderr), stderr, 0.0)
+    bars = axes.bar(
+        range(len(shown)),
+        phi,
+        width=0.75,
+        yerr=None if estimate.exact else known,
+        color=[_AGAINST if value < 0 else _FOR for value in phi],
+        error_kw={"elinewidth": 0.6, "capsize": 1.2, "capthick": 0.6},
+    )
+    for bar, value in zip(bars, phi, strict=True):
+        if value < 0:
+            bar.set(hatch="/////", edgecolor="white", linewidth=0)
+    axes.set_ylabel("φ, logits", fontsize=design.small)
+    errors = "exact" if estimate.exact else f"± standard error, {estimate.name}, {estimate.passes} passes"
+    axes.set_title(f"{estimate.label}: SHAP values ({errors})", fontsize=design.font_size, loc="left")
+
+
+def _methods(axes: Axes, scaled: Mapping[str, Values], design: Design) -> None:
+    places = np.arange(len(next(iter(scaled.values()))))
+    for number, (title, values) in enumerate(scaled.items()):
+        if number == 0:
+            axes.bar(places, values, width=0.75, color=_GREY, label=title)
+            continue
+        axes.plot(
+            places,
+            values,
+            linestyle="none",
+            label=title,
+            color=COLOURS[(number - 1) % len(COLOURS)],
+            marker=_MARKS[(number - 1) % len(_MARKS)],
+            markersize=design.small / 2,
+            markeredgecolor="black",
+            markeredgewidth=0.3,
+        )
+    axes.set_ylabel("unit L2 norm", fontsize=design.small)
+    axes.legend(fontsize=design.small, frameon=False, ncols=3, handlelength=1.2, borderpad=0, loc="best")

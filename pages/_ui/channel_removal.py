@@ -1,0 +1,100 @@
+"""Take channels away and look: the logit that the network then gives, beside the one that phi predicts."""
+
+from __future__ import annotations
+
+from functools import partial
+from html import escape
+
+import numpy as np
+import streamlit as st
+
+from cam_core.charts import removal_figure
+from cam_core.metrics.channels import largest
+from cam_core.shapley import ChannelEstimate, Removal, remove_channels
+from pages._ui import compute, messages, style
+from pages._ui.compute import Question, Task
+from pages._ui.jobs import Job
+from pages._ui.scene import Scene
+
+_MOST = 30  # channels that can be taken away
+_ORDERS = ("Largest first", "Only for", "Only against")
+
+
+def removal(seen: Scene, estimate: ChannelEstimate) -> None:
+    """A heading, a slider, a chart."""
+    st.header("Take channels away")
+    order = _order(estimate)
+    if not order:
+        st.html(style.quiet("No channel is of that kind."))
+        return
+    key = compute.digest("removal", seen.question, tuple(order))
+    task = Task(key, partial(_remove, seen, order), "Removal")
+    found: Removal | Job = compute.outcomes("removal", [task])[0]
+    if isinstance(found, Removal):
+        _look(seen, estimate, found)
+    elif found.active:
+        messages.progress(found, "Removing channels")
+    else:
+        why = found.error or "It was cancelled."
+        messages.failure("No channel was removed.", why, ("Try again", partial(compute.forget, found)), key="removal")
+
+
+def _order(estimate: ChannelEstimate) -> list[int]:
+    chosen = st.segmented_control(
+        "Which channels go",
+        _ORDERS,
+        default=_ORDERS[0],
+        required=True,
+        key="removed-kind",
+        bind="query-params",
+        persist_state="session",
+        help="Those with the largest |φ|, or only those that speak for, or against, the class; largest first.",
+    )
+    phi = estimate.phi.numpy()
+    sign = {_ORDERS[1]: phi > 0, _ORDERS[2]: phi < 0}.get(chosen, phi != 0)
+    kept = [channel for channel in largest(phi, len(phi)) if sign[channel]]
+    return kept[:_MOST]
+
+
+def _remove(seen: Scene, order: list[int], job: Job) -> Removal:
+    question: Question = seen.question
+    clf = compute.classifier(question.model)
+    with compute.computing(str(clf.device), job) as progress:
+        return remove_channels(
+            clf, seen.photo.image, question.layer, question.target, order, progress, question.precision
+        )
+
+
+@st.fragment
+def _look(seen: Scene, estimate: ChannelEstimate, found: Removal) -> None:
+    most = len(found.order)
+    count = st.slider(
+        "Channels removed", 0, most, min(5, most), key=f"removed-{most}", persist_state="session", width=420
+    )
+    changes = estimate.phi.numpy()[list(found.order)]
+    predicted = estimate.v_all - np.concatenate([[0.0], np.cumsum(changes)])
+    measured = found.logit.numpy()
+    st.html(f'<div class="cam-tile">{_sentence(seen, found, predicted, count)}</div>')
+    st.plotly_chart(
+        removal_figure(measured.tolist(), predicted.tolist(), count),
+        key="removal",
+        config={"displayModeBar": False},
+        alt=f"The logit while up to {most} channels are removed, and what φ predicts",
+    )
+    st.html(
+        style.quiet(
+            "Predicted: the logit less the φ of what was removed. φ averages over all company that a channel can have; "
+            "here the company is all channels but those removed before, so the lines part where channels interact."
+        )
+    )
+
+
+def _sentence(seen: Scene, found: Removal, predicted: np.ndarray, count: int) -> str:
+    labels = seen.classifier.labels
+    best = labels[int(found.best[count])]
+    now = "The network still says" if int(found.best[count]) == seen.question.target else "The network now says"
+    return (
+        f"Without {count} channel{'' if count == 1 else 's'}: logit <b>{float(found.logit[count]):.2f}</b>, predicted "
+        f"<b>{predicted[count]:.2f}</b> · probability {style.percent(float(found.probability[count]))}. "
+        f"{now} <b>{escape(best)}</b>."
+    ).replace("-", "−")

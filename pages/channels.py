@@ -1,0 +1,112 @@
+"""Channels: SHAP values of a layer's channels, with error bars. Which channels carry the decision?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import streamlit as st
+
+from cam_core import METHODS, Explanation
+from pages._ui import (
+    channel_board,
+    channel_downloads,
+    channel_estimate,
+    channel_removal,
+    compute,
+    messages,
+    pickers,
+    scene,
+    style,
+    tables,
+)
+from pages._ui.channel_estimate import Settings, Trail
+from pages._ui.compute import Request
+from pages._ui.jobs import Job
+from pages._ui.scene import Scene
+
+FIRST_METHODS = ("lift-cam", "grad-cam")
+WITH_COEFFICIENTS = [method for method in METHODS.values() if method.unit]
+WITHOUT = [method.title for method in METHODS.values() if not method.unit]
+
+
+def page() -> None:
+    seen = scene.current()
+    style.style_rules(channel_board.RULES + tables.RULES)
+    st.title("Channels")
+    channels = seen.layer_info.channels
+    st.html(
+        style.subtitle(f"Which of the {channels} channels of {seen.question.layer} carry ", seen.prediction.label, "?")
+    )
+    notices = st.container()
+    with st.container(horizontal=True, vertical_alignment="top", key="channel-controls"):
+        chosen = channel_estimate.settings()
+        methods = pickers.methods(
+            FIRST_METHODS,
+            key="beside",
+            label="Methods beside SHAP",
+            offered=WITH_COEFFICIENTS,
+            help=f"Without one coefficient a channel, so not here: {', '.join(WITHOUT)}.",
+        )
+    requests = pickers.parameters(methods)
+    show(seen, chosen, requests)
+    with notices:
+        messages.link_notices()
+
+
+def show(seen: Scene, chosen: Settings, requests: Sequence[Request]) -> None:
+    begun = channel_estimate.begin(seen.question, seen.photo.image, chosen)
+    outcomes = compute.explanations(seen.question, seen.photo.image, requests)
+    outcome = channel_estimate.settled(begun)
+    trail = outcome if isinstance(outcome, Trail) else None
+    if isinstance(outcome, Job):
+        if outcome.active:
+            channel_estimate.growing(outcome)
+            return
+        trail = outcome.items[-1] if outcome.items else None
+        channel_estimate.stopped(outcome, trail is not None)
+    if trail is None:
+        return
+    channel_estimate.status(seen, trail)
+    unfinished(requests, outcomes)
+    beside = channel_board.coefficients([one for one in outcomes if isinstance(one, Explanation)])
+    channel_board.board(seen, trail.last, beside)
+    below(seen, trail)
+    channel_downloads.downloads(trail.last, beside)
+
+
+def below(seen: Scene, trail: Trail) -> None:
+    with st.container(key="channel-further"):
+        with st.container():
+            st.header("Convergence")
+            if trail.last.exact:
+                st.html(style.quiet("Nothing to converge: the values are exact."))
+            else:
+                channel_estimate.convergence_chart(trail)
+                st.html(
+                    style.quiet(f"The dashed line is where an estimate counts as converged. {channel_estimate.RULE}")
+                )
+        with st.container():
+            channel_removal.removal(seen, trail.last)
+
+
+def unfinished(requests: Sequence[Request], outcomes: Sequence[Explanation | Job]) -> None:
+    """Methods that are not there yet, or failed; the others are shown without them."""
+    for request, outcome in zip(requests, outcomes, strict=True):
+        if isinstance(outcome, Explanation):
+            continue
+        again, remove = partial(compute.forget, outcome), partial(pickers.remove_method, request.method, "beside")
+        if outcome.active:
+            messages.progress(outcome, request.title, leave=("Remove", remove))
+        else:
+            why = outcome.error or "It was cancelled."
+            messages.failure(
+                f"No coefficients of {request.title}.",
+                why,
+                ("Try again", again),
+                ("Remove", remove),
+                key=request.method,
+            )
+
+
+page()
