@@ -12,7 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cam_core.models.backbones import Backbone
+from cam_core.models.baseline import Recipe
 from cam_core.models.classifier import Classifier
+from cam_core.models.lfi import LFI
 
 CLASSES = 5
 SIZE = (16, 16)  # height and width of the input
@@ -139,6 +142,14 @@ class Untraceable(nn.Module):
         return self.fc(functional.relu(self.conv2(x)).mean(dim=(2, 3)))
 
 
+def tiny_lfi() -> nn.Module:
+    """Plain's features, and a map that the network makes of them for itself."""
+    features = nn.Sequential(
+        nn.Conv2d(3, 6, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(6, 8, 3, stride=2, padding=1), nn.ReLU()
+    )
+    return LFI(Backbone(features, channels=8, cifar=True), Recipe("lfi", "tiny", CLASSES))
+
+
 @dataclass(frozen=True)
 class Tiny:
     """A tiny network and what tests need to know of it.
@@ -162,6 +173,7 @@ TINY: Mapping[str, Tiny] = {
     "squeeze-excite": Tiny(SqueezeExcite, ("stem", "last"), frozenset({"last"})),
     "max-pool": Tiny(MaxPool, ("features.1", "features.3")),
     "reused-relu": Tiny(ReusedReLU, ("conv2", "conv3", "relu"), frozenset({"relu"})),
+    "lfi": Tiny(tiny_lfi, ("features", "attended"), frozenset({"attended"})),
     "untraceable": Tiny(Untraceable, ("conv1", "conv2"), traceable=False),
 }
 

@@ -24,6 +24,7 @@ from cam_core.methods import (  # noqa: I001, F401  (the order is the registry's
     lime_cam,
     shap_cam,
     opti_cam,
+    lfi_cam,
     random_map,
     fake_cam,
 )

@@ -49,10 +49,12 @@ class ABN(Baseline):
     attention map has the resolution of the last features.
     """
 
+    branch: AttentionBranch
+    attended: Attended
+
     def __init__(self, backbone: Backbone, recipe: Recipe) -> None:
-        super().__init__(backbone, recipe)
-        self.branch = AttentionBranch(backbone.channels, recipe.classes)
-        self.attended = Attended()
+        branch = AttentionBranch(backbone.channels, recipe.classes)
+        super().__init__(backbone, recipe, branch=branch, attended=Attended())
 
     @property
     def layers(self) -> tuple[tuple[str, str], ...]:

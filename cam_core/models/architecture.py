@@ -23,6 +23,7 @@ class Architecture:
         official: (a module as built, progress) → the official weights, fetched where they are missing.
         layers, default_layer: as `Classifier` takes them.
         auxiliary: beginnings of the names of weights that only training uses.
+        labels: the names of its classes; ImageNet's where there are none.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Architecture:
     layers: tuple[tuple[str, str], ...]
     default_layer: str
     auxiliary: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 def plain_labels(shapes: Sequence[LayerShape], input_size: tuple[int, int]) -> tuple[tuple[str, str], ...]:

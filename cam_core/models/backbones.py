@@ -16,6 +16,7 @@ import torchvision
 from torch import fx, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from cam_core.models.architectures import find_architecture
 from cam_core.models.layers import inspect_layers
 from cam_core.models.random_weights import PrivateRandomness
 from cam_core.models.tracing import LayerTracer
@@ -157,9 +158,6 @@ def _imagenet_resnet(name: str, stem_stride: int) -> Backbone:
 
 
 def _catalogued(name: str, pretrained: bool) -> Backbone:
-    # The catalogue lists trained networks of this very kind: at the top of the file the imports would go in a circle.
-    from cam_core.models.architectures import find_architecture
-
     architecture = find_architecture(name)
     with PrivateRandomness(seed=None) if pretrained else nullcontext():
         module = architecture.build(architecture.classes)

@@ -43,12 +43,15 @@ class Baseline(nn.Module):
     Args:
         backbone: its `features` become a part of this network.
         recipe: kept for the checkpoint's card.
+        parts: further modules, registered by name between features and classifier.
     """
 
-    def __init__(self, backbone: Backbone, recipe: Recipe) -> None:
+    def __init__(self, backbone: Backbone, recipe: Recipe, **parts: nn.Module) -> None:
         super().__init__()
         self.recipe = recipe
         self.features = backbone.features
+        for name, part in parts.items():
+            self.add_module(name, part)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(backbone.channels, recipe.classes)
         self.stages = tuple((f"features.{name}", label) for name, label in backbone.stages)

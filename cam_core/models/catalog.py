@@ -14,6 +14,7 @@ from cam_core.models.devices import resolve_device
 from cam_core.models.entries import CATALOG, CatalogEntry
 from cam_core.models.labels import labels_for
 from cam_core.models.random_weights import PrivateRandomness, calibrate
+from cam_core.models.trained import find_trained, is_checkpoint
 from cam_core.models.weights import count_classes, load_weights, read_state_dict
 from cam_core.types import Progress
 
@@ -30,8 +31,9 @@ def load_model(
     """A classifier ready to be explained. May be called from several threads.
 
     Args:
-        name: a key of `CATALOG`; "timm:NAME", or NAME alone, for any convolutional network of timm; or the name of a
-            torchvision classifier.
+        name: a key of `CATALOG`; "timm:NAME", or NAME alone, for any convolutional network of timm; the name of a
+            torchvision classifier; "lfi_digits", "baseline_digits" or "abn_digits", the trainable networks that come
+            along; or the path of a checkpoint (`.safetensors`) with its card beside it.
         weights: "default" for the official ImageNet weights (bundled, or downloaded at first use into torch's cache);
             "random" for seeded ones with activations of order one; or the path of a `.safetensors` file or a state dict
             (`.pt`, `.pth`), whose number of classes may differ.
@@ -44,12 +46,12 @@ def load_model(
         DeviceError: no such device.
     """
     where = resolve_device(device)
-    architecture = find_architecture(name)
+    architecture = find_trained(name).architecture() if is_checkpoint(name) else find_architecture(name)
     module, classes = _with_weights(architecture, weights, seed, progress)
     return Classifier(
         module.eval(),
         name=_full_name(architecture, weights, seed),
-        labels=labels_for(classes),
+        labels=architecture.labels if len(architecture.labels) == classes else labels_for(classes),
         preprocessing=architecture.preprocessing,
         layers=architecture.layers,
         default_layer=architecture.default_layer,

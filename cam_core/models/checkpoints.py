@@ -84,14 +84,19 @@ def load_checkpoint(path: str | Path) -> tuple[Baseline, dict[str, Any]]:
     if not file.is_file():
         raise WeightsError(f"there is no checkpoint {str(path)!r}")
     card = read_card(card_path(file))
-    if sha256_of(file) != card["sha256"]:
-        raise WeightsError(
-            f"{file.name} is not the file that its card {card_path(file).name} describes (its SHA-256 differs): it is "
-            "damaged or was replaced; copy both files again"
-        )
-    network = _build(card, card_path(file).name)
+    check_untouched(file, card)
+    network = build_from_card(card, card_path(file).name)
     load_weights(network, read_state_dict(file), file.name)
     return network.eval(), card
+
+
+def check_untouched(path: Path, card: Mapping[str, Any]) -> None:
+    """Raises WeightsError where the weights are not those that the card was written for."""
+    if sha256_of(path) != card["sha256"]:
+        raise WeightsError(
+            f"{path.name} is not the file that its card {card_path(path).name} describes (its SHA-256 differs): it is "
+            "damaged or was replaced; copy both files again"
+        )
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -145,11 +150,19 @@ def _check_labels(card: Mapping[str, Any], name: str) -> None:
         raise ModelError(f"the card {name} names {len(labels)} classes of {card['classes']!r}")
 
 
-def _build(card: Mapping[str, Any], name: str) -> Baseline:
-    """The network without its weights."""
+def build_from_card(card: Mapping[str, Any], name: str, classes: int | None = None) -> Baseline:
+    """The network of a card, without its weights.
+
+    Args:
+        name: how messages refer to the card.
+        classes: as many as the card says where omitted.
+    Raises:
+        ModelError: the card describes no network.
+    """
+    count = card["classes"] if classes is None else classes
     try:
-        # No official weights: those in the checkpoint come next.
-        return build_network(card["arch"], card["backbone"], card["classes"], pretrained=False, **card["options"])
+        # No official weights for its backbone: those in the checkpoint come next.
+        return build_network(card["arch"], card["backbone"], count, pretrained=False, **card["options"])
     except TypeError as error:
         raise ModelError(f"the card {name} describes no network that can be built ({error})") from error
 

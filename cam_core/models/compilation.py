@@ -22,7 +22,8 @@ class CompiledHalves:
 
     def __init__(self, halves: Halves) -> None:
         self._halves = halves
-        self.traced, self.tail_graph = halves.traced, halves.tail_graph
+        self.traced = halves.traced
+        self.head_graph, self.tail_graph = halves.head_graph, halves.tail_graph
         self.problem = ""
         self._rows = 0
         self._lock = threading.Lock()

@@ -94,11 +94,13 @@ class WeightedMap(nn.Module):
 class LFI(Baseline):
     """LFI-CAM around a backbone; the module's docstring has the formula."""
 
+    importance: FeatureImportance
+    weighted: WeightedMap
+    attended: Attended
+
     def __init__(self, backbone: Backbone, recipe: Recipe) -> None:
-        super().__init__(backbone, recipe)
-        self.importance = FeatureImportance(backbone.channels, recipe.fin_relu)
-        self.weighted = WeightedMap()
-        self.attended = Attended()
+        importance = FeatureImportance(backbone.channels, recipe.fin_relu)
+        super().__init__(backbone, recipe, importance=importance, weighted=WeightedMap(), attended=Attended())
 
     @property
     def layers(self) -> tuple[tuple[str, str], ...]:

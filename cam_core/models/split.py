@@ -11,14 +11,22 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, fx, nn
 
 from cam_core.models.inference import DTYPES, dtype_of, prepare
-from cam_core.models.tracing import TensorValues, Traced, make_safe, private_copy, trace
+from cam_core.models.tracing import (
+    TensorValues,
+    Traced,
+    called_modules,
+    make_safe,
+    module_outputs,
+    private_copy,
+    trace,
+)
 from cam_core.types import Activations, CamError, Images, LayerError, Logits, ModelError, Passes
 
 Context = tuple[Tensor, ...]
@@ -27,10 +35,11 @@ Context = tuple[Tensor, ...]
 class Halves(Protocol):
     """What can be run in two steps. Immutable and shared by all users of one (model, layer, precision).
 
-    `tail_graph` is the tail's graph, for who wants to know what it is made of; None where the network was not traced.
+    `head_graph` and `tail_graph` say what the halves are made of; None where the network was not traced.
     """
 
     traced: bool
+    head_graph: fx.GraphModule | None
     tail_graph: fx.GraphModule | None
 
     def head(self, images: Images) -> tuple[Activations, Context]: ...
@@ -53,6 +62,7 @@ class TracedHalves:
 
     def __init__(self, first: fx.GraphModule, second: fx.GraphModule) -> None:
         self.first, self.second = first, second
+        self.head_graph: fx.GraphModule | None = first
         self.tail_graph: fx.GraphModule | None = second
         self._in_dtype = _OncePerDtype(lambda dtype: TracedHalves(first, copy.deepcopy(second).to(dtype)))
 
@@ -78,6 +88,7 @@ class HookedHalves:
     """
 
     traced = False
+    head_graph: fx.GraphModule | None = None
     tail_graph: fx.GraphModule | None = None
 
     def __init__(self, module: nn.Module, layer: str) -> None:
@@ -351,6 +362,18 @@ class SplitModel:
         self._counter[0] += len(images)
         self._counter[1] += len(images)
         return self.halves.whole(self._laid_out(images)).to(self.dtype)
+
+    def outputs_of(self, images: Images, acts: Activations, names: Sequence[str]) -> tuple[Tensor, ...] | None:
+        """What inner modules yield, one tensor a name, for `images` with `acts` and this view's context.
+
+        Costs a pass of the half that holds them all; None where neither does, or the network was not traced.
+        """
+        for half, graph in ((1, self.halves.tail_graph), (0, self.halves.head_graph)):
+            if graph is not None and set(names) <= called_modules(graph):
+                self._counter[half] += len(images)
+                inputs = (acts.to(self._inner), *self.context) if half else (self._laid_out(images),)
+                return tuple(found.to(self.dtype) for found in module_outputs(graph, inputs, names))
+        return None
 
     def _head(self, images: Images) -> tuple[Activations, Context]:
         self._counter[0] += len(images)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,3 +176,28 @@ class TensorValues(fx.Interpreter):
         if isinstance(value, Tensor):
             self.tensors.add(n)
         return value
+
+
+def called_modules(graph: fx.GraphModule) -> set[str]:
+    """The names of all modules that a graph calls."""
+    return {str(node.target) for node in graph.graph.nodes if node.op == "call_module"}
+
+
+def module_outputs(graph: fx.GraphModule, inputs: Sequence[Tensor], names: Sequence[str]) -> list[Tensor]:
+    """What the modules `names` yield when `graph` is run on `inputs`: of a module called twice the last output."""
+    runner = _ModuleOutputs(graph)
+    runner.run(*inputs)
+    return [runner.found[name] for name in names]
+
+
+class _ModuleOutputs(fx.Interpreter):
+    """Runs the graph once and keeps what its modules return."""
+
+    def __init__(self, graph: fx.GraphModule) -> None:
+        super().__init__(graph)
+        self.found: dict[str, Tensor] = {}
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        output = super().call_module(target, args, kwargs)
+        self.found[str(target)] = output
+        return output
