@@ -41,6 +41,7 @@ def explain(
     param: options.Parameters = None,
     device: options.Device = "auto",
     precision: options.Precision = "float32",
+    compiled: options.Compiled = False,
     seed: options.Seed = 0,
     opacity: Annotated[float, typer.Option(help="Of the map over the photo, 0 to 1.")] = 0.5,
     colormap: Annotated[
@@ -62,7 +63,7 @@ def explain(
     check_outputs([*(out or ()), *([json] if json else ())])
     photo = open_photo(image)
     clf = open_classifier(model, weights, weights_seed, device)
-    explanations = _explain_all(clf, photo, requests, resolve_class(clf, photo, class_), seed, precision)
+    explanations = _explain_all(clf, photo, requests, resolve_class(clf, photo, class_), seed, precision, compiled)
     files: dict[Path, bytes] = {}
     if formats:
         figure = heatmap_figure([Row(_frame(clf, photo), explanations)], design)
@@ -82,7 +83,13 @@ def explain(
 
 
 def _explain_all(
-    clf: Classifier, photo: Image.Image, requests: Sequence[Request], target: int, seed: int, precision: str
+    clf: Classifier,
+    photo: Image.Image,
+    requests: Sequence[Request],
+    target: int,
+    seed: int,
+    precision: str,
+    compiled: bool,
 ) -> list[Explanation]:
     """In the order of the requests; computed cheap ones first, so that what is wrong with one shows soon."""
     found: dict[str, Explanation] = {}
@@ -97,6 +104,7 @@ def _explain_all(
                 seed=seed,
                 progress=progress,
                 precision=precision,
+                compiled=compiled and request.method.expensive,
                 **request.params,
             )
     return [found[request.method.key] for request in requests]

@@ -47,4 +47,7 @@ Parameters = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[str, typer.Option(help="float32, bfloat16 or float64.")]
+Compiled = Annotated[
+    bool, typer.Option("--compiled", help="Compile first (up to a minute): pays for the slowest methods.")
+]
 Seed = Annotated[int, typer.Option(help="Of everything random in the methods.")]

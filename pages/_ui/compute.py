@@ -55,6 +55,8 @@ class Question:
     target: int
     precision: str = "float32"
     seed: int = 0
+    compiled: bool = False
+    """Whether methods that take long compile the network first."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,7 @@ def _explain(
         target=question.target,
         seed=question.seed,
         precision=question.precision,
+        compiled=question.compiled and METHODS[request.method].expensive,
         progress=progress,
         **dict(request.params),
     )

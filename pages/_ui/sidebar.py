@@ -35,7 +35,7 @@ def sidebar(page: str = "") -> None:
     with st.sidebar:
         photo_box, model_box, layer_box, class_box = (st.container() for _ in range(4))
         with st.expander("Computation"):
-            device, weights_box, precision, seed = _computation()
+            device, weights_box, precision, seed, compiled = _computation()
         with photo_box:
             try:
                 photo = photo_picker()
@@ -55,7 +55,7 @@ def sidebar(page: str = "") -> None:
             layer = _layer(spec, nonlinear=page in _NONLINEAR)
         with class_box:
             target = _class(spec, photo, asked)
-        scene.put(Scene(photo, Question(photo.digest, spec, layer, target, precision, seed), asked))
+        scene.put(Scene(photo, Question(photo.digest, spec, layer, target, precision, seed, compiled), asked))
 
 
 def _model() -> str:
@@ -98,8 +98,8 @@ def _class(spec: ModelSpec, photo: Photo, predictions: tuple[Prediction, ...]) -
     return int(chosen)
 
 
-def _computation() -> tuple[str, st.delta_generator.DeltaGenerator, str, int]:
-    """Device, a place for the weights, precision, seed."""
+def _computation() -> tuple[str, st.delta_generator.DeltaGenerator, str, int, bool]:
+    """Device, a place for the weights, precision, seed, whether to compile."""
     existing = ["auto", *dict.fromkeys(name.partition(":")[0] for name in available_devices())]
     device = links.choice("device", "Device", existing, default="auto", shown=_DEVICE_NAMES.__getitem__)
     weights_box = st.container()
@@ -115,7 +115,14 @@ def _computation() -> tuple[str, st.delta_generator.DeltaGenerator, str, int]:
     seed = st.number_input(
         "Seed", min_value=0, max_value=2**31 - 1, value=0, key="seed", bind="query-params", help="Of everything random."
     )
-    return device, weights_box, precision, int(seed)
+    compiled = st.toggle(
+        "Compile for long jobs",
+        key="compiled",
+        bind="query-params",
+        help="Slow methods compile the network first. That takes up to a minute, in which nothing seems to happen, "
+        "and makes every masked image after it cheaper: worth it where thousands follow.",
+    )
+    return device, weights_box, precision, int(seed), compiled
 
 
 def _weights(name: str) -> tuple[str, int]:

@@ -212,3 +212,13 @@ def test_bundled_network_from_a_shell(tmp_path: Path) -> None:
     maps = [Explanation.from_dict(entry) for entry in record["explanations"]]
     assert [one.method for one in maps] == ["grad-cam", "lift-cam"]
     assert all(one.probability > 0.9 and one.saliency.max() == 1 for one in maps)
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_compiling_changes_the_pace_and_not_the_map(succeed: Call, photo: Path, tmp_path: Path) -> None:
+    found = []
+    for number, switches in enumerate(((), ("--compiled",))):
+        path = tmp_path / f"{number}.json"
+        succeed("explain", photo, "-M", "score-cam", *switches, "--json", path)
+        found.append(np.array(read(path)["explanations"][0]["map"]))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-3, atol=1e-5)

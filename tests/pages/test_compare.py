@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cam_core import METHODS
+from cam_core import METHODS, Explanation, explain
 from cam_core.methods.registry import Method
-from pages._ui import style
+from pages._ui import compute, style
 from pages._ui.jobs import Jobs
 from tests.pages.conftest import PARAMETERS, Open, adjustable, broken, endless, settle, surprised, zero
 
@@ -159,6 +159,24 @@ def test_parameters_reach_the_method_and_the_link(open_app: Open, register: Regi
     assert float(colour_bars(at)[0][1]) == pytest.approx(float(before[1]) * (7.25 + 110) / 5.25, rel=0.02)
     link = {"adjustable.steps": "7", "adjustable.centred": "true", "adjustable.score": "probability"}
     assert colour_bars(open_app(methods=["adjustable"], **link)) == colour_bars(at)
+
+
+def test_only_slow_methods_are_compiled_and_only_on_request(
+    open_app: Open, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register("adjustable", adjustable, parameters=PARAMETERS, expensive=True)
+    asked: dict[str, bool] = {}
+
+    def spy(*args: Any, method: str, compiled: bool, **kwargs: Any) -> Explanation:
+        asked[method] = compiled
+        return explain(*args, method=method, **kwargs)
+
+    monkeypatch.setattr(compute, "explain", spy)
+    at = open_app(methods=["Grad-CAM", "adjustable"], seed="1")
+    assert asked == {"grad-cam": False, "adjustable": False}
+    at.toggle(key="compiled").set_value(True).run()
+    settle(at)
+    assert asked == {"grad-cam": False, "adjustable": True}
 
 
 def test_methods_without_parameters_show_no_parameter_box(open_app: Open) -> None:
