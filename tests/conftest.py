@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -54,3 +56,11 @@ def _seeded() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _tidy(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Traced networks refer to themselves, so a slow test's gigabytes would stay until Python happens to look."""
+    yield
+    if request.node.get_closest_marker("slow"):
+        gc.collect()
