@@ -70,24 +70,9 @@ def show(seen: Scene, chosen: Settings, requests: Sequence[Request]) -> None:
     channel_estimate.status(seen, trail)
     unfinished(requests, outcomes)
     beside = channel_board.coefficients([one for one in outcomes if isinstance(one, Explanation)])
-    channel_board.board(seen, trail.last, beside)
-    below(seen, trail)
+    channel_board.board(seen, trail, beside)
+    channel_removal.removal(seen, trail.last)
     channel_downloads.downloads(trail.last, beside)
-
-
-def below(seen: Scene, trail: Trail) -> None:
-    with st.container(key="channel-further"):
-        with st.container():
-            st.header("Convergence")
-            if trail.last.exact:
-                st.html(style.quiet("Nothing to converge: the values are exact."))
-            else:
-                channel_estimate.convergence_chart(trail)
-                st.html(
-                    style.quiet(f"The dashed line is where an estimate counts as converged. {channel_estimate.RULE}")
-                )
-        with st.container():
-            channel_removal.removal(seen, trail.last)
 
 
 def unfinished(requests: Sequence[Request], outcomes: Sequence[Explanation | Job]) -> None:

@@ -52,7 +52,7 @@ def channel_figure(
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
         dragmode=False,
         bargap=0.25,
-        legend={"orientation": "h", "y": -0.16 if beside else -0.2, "yanchor": "top", "x": 0},
+        legend={"orientation": "h", "y": -0.14 if beside else -0.2, "yanchor": "top", "x": 0},
     )
     figure.update_xaxes(type="category", showgrid=False, tickangle=-60 if len(names) > _MOST_LABELS else 0)
     figure.update_xaxes(title_text="channel", title_standoff=4, row=rows)

@@ -46,13 +46,12 @@ def waterfall_figure(
         ]
     )
     figure.update_layout(
-        height=320,
+        height=300,
         margin={"l": 0, "r": 0, "t": 22, "b": 0},
         showlegend=False,
         dragmode=False,
         barmode="overlay",
         bargap=0.25,
-        uniformtext={"minsize": 8, "mode": "hide"},
     )
     figure.update_traces(textfont={"size": 10}, textangle=0, cliponaxis=False)
     figure.update_xaxes(

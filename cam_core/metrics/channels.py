@@ -99,7 +99,7 @@ def waterfall(estimate: Estimate, count: int) -> list[Step]:
         steps.append(Step(f"{others} others", at, rest))
         at += rest
     if not estimate.exact:
-        steps.append(Step("unexplained (gap)", at, estimate.v_all - at))
+        steps.append(Step("gap", at, estimate.v_all - at))
     return steps
 
 

@@ -20,19 +20,26 @@ from cam_core.metrics.channels import contributions, largest, ranks, similarity,
 from cam_core.metrics.shapley_fidelity import TOP
 from cam_core.overlay import DIVERGING, SEQUENTIAL, display_values, limits, overlay
 from cam_core.shapley import ChannelEstimate
-from pages._ui import links, pictures, style, tables
+from pages._ui import channel_estimate, links, pictures, style, tables
+from pages._ui.channel_estimate import Trail
 from pages._ui.scene import Scene
 from pages._ui.tables import Cell
 
 RULES = """
 .st-key-channel-zones { display: grid; grid-template-columns: minmax(0, 1fr) minmax(230px, 300px); gap: 1.6rem; }
-.st-key-channel-below { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 1.6rem; }
+.st-key-channel-below { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); gap: 1.6rem; }
 @container (max-width: 860px) { .st-key-channel-below { grid-template-columns: minmax(0, 1fr); } }
-@container (max-width: 660px) { .st-key-channel-zones { grid-template-columns: minmax(0, 1fr); } }
+@container (max-width: 660px) {
+  .st-key-channel-zones { grid-template-columns: minmax(0, 1fr); }
+  .st-key-channel-bars .textpoint, .st-key-channel-steps .bartext { display: none; }
+}
 .st-key-channel-map { gap: .45rem; }
 .st-key-channel-map img { border-radius: 6px; max-width: 340px; }
-.cam-facts { display: flex; flex-wrap: wrap; gap: .5rem 1.7rem; margin: .1rem 0 .2rem; }
-.cam-facts dt { font-size: .74rem; opacity: .68; } .cam-facts dd { margin: 0; font-variant-numeric: tabular-nums; }
+.cam-facts { display: flex; flex-wrap: wrap; gap: .5rem 1.7rem; }
+.cam-facts { margin: .1rem 0 .2rem !important; padding: 0 !important; }
+.cam-facts dt { font-size: .74rem; opacity: .68; margin: 0; }
+.cam-facts dd { margin: 0 !important; font-variant-numeric: tabular-nums; }
+.cam-ranks { display: grid; grid-template-columns: auto 1fr; gap: 0 .8rem; font-variant-numeric: tabular-nums; }
 """
 
 SHAP = "SHAP (this estimate)"
@@ -65,8 +72,9 @@ def coefficients(explanations: Sequence[Explanation]) -> dict[str, Values]:
 
 
 @st.fragment
-def board(seen: Scene, estimate: ChannelEstimate, beside: Mapping[str, Values]) -> None:
-    """Everything that a click changes."""
+def board(seen: Scene, trail: Trail, beside: Mapping[str, Values]) -> None:
+    """Everything that a click, or a look at it in another way, changes."""
+    estimate = trail.last
     phi = estimate.phi.numpy()
     with st.container(key="channel-zones"):
         with st.container(key="channel-bars"):
@@ -78,11 +86,13 @@ def board(seen: Scene, estimate: ChannelEstimate, beside: Mapping[str, Values]) 
             _facts(seen, estimate, beside, view, chosen)
         with bars:
             _bars(estimate, beside, view, chosen)
+    with st.container(key="channel-steps"):
+        _waterfall(estimate, view.count)
     with st.container(key="channel-below"):
         with st.container():
-            _waterfall(estimate, view.count)
-        with st.container():
             _similarity(estimate, beside, view)
+        with st.container():
+            channel_estimate.convergence_section(trail)
 
 
 def _view(live: int) -> View:
@@ -197,13 +207,16 @@ def _facts(seen: Scene, estimate: ChannelEstimate, beside: Mapping[str, Values],
     known = f" ± {stderr:.2g}" if np.isfinite(stderr) else ", error unknown"
     side = "speaks for" if phi > 0 else "speaks against" if phi < 0 else "says nothing about"
     places = {"SHAP": estimate.phi.numpy(), **_read(beside, estimate, view)}
-    rows = "".join(f"<li>{escape(title)}: {ranks(values)[channel]}</li>" for title, values in places.items())
+    rows = "".join(
+        f"<span>{escape(title)}</span><span>{ranks(values)[channel]}</span>" for title, values in places.items()
+    )
     dead = "" if bool(estimate.live[channel]) else " It is dead: 0 everywhere in this photo."
     st.html(
         f'<div class="cam-tile"><div><b>φ = {_signed(phi)}{known if not estimate.exact else " (exact)"}</b> logits: '
         f"{side} {escape(seen.prediction.label)}.{dead}</div>"
         f'<div class="cam-quiet">Mean activation {float(estimate.mean_activation[channel]):.3g}. '
-        f"Rank by magnitude among {len(estimate.phi)} channels:<ul class='cam-ranks'>{rows}</ul></div></div>"
+        f"Rank by magnitude among {len(estimate.phi)} channels:</div>"
+        f'<div class="cam-quiet cam-ranks">{rows}</div></div>'
     )
 
 
@@ -219,7 +232,7 @@ def _waterfall(estimate: ChannelEstimate, count: int) -> None:
         config={"displayModeBar": False},
         alt=f"Waterfall from {estimate.v_empty:.2f} without any channel to the logit {estimate.v_all:.2f}",
     )
-    gap = "" if estimate.exact else " What the estimates leave unexplained is the last step."
+    gap = "" if estimate.exact else " The efficiency gap, which the estimates leave unexplained, is the last step."
     st.html(style.quiet(f"v(∅) is the logit with every channel set to 0; each step adds one channel’s φ.{gap}"))
 
 

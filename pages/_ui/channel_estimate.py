@@ -221,6 +221,16 @@ def _strip(facts: list[tuple[str, str]]) -> str:
     return f'<dl class="cam-facts">{cells}</dl>'
 
 
+def convergence_section(trail: Trail) -> None:
+    """How the estimate came about."""
+    st.header("Convergence")
+    if trail.last.exact:
+        st.html(style.quiet("Nothing to converge: the values are exact."))
+        return
+    convergence_chart(trail)
+    st.html(style.quiet(f"The dashed line is where an estimate may count as converged. {RULE}"))
+
+
 def convergence_chart(trail: Trail, key: str = "convergence") -> None:
     """Cosine to the best estimate so far, and the standard error, against passes."""
     points = convergence(trail.estimates)

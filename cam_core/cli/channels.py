@@ -1,0 +1,148 @@
+"""`channels`: SHAP values of a layer's channels for one image, and what methods say of the same channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from PIL import Image
+
+from cam_core.cli import options
+from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
+from cam_core.cli.outputs import check_outputs, write_output
+from cam_core.cli.progress import watching
+from cam_core.cli.requests import Request, read_requests
+from cam_core.cli.tables import print_table
+from cam_core.explain import explain
+from cam_core.figures import DOUBLE_COLUMN, FORMATS, Design, channel_bars, encode_figure, figure_format
+from cam_core.methods import METHODS
+from cam_core.metrics.base import Values
+from cam_core.metrics.channels import channel_csv, channel_table, similarity
+from cam_core.models.classifier import Classifier
+from cam_core.models.tails import nonlinear_layer
+from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, channel_shap
+from cam_core.types import MethodError
+
+
+def channels(
+    image: options.Image,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-M", help="Set a method's coefficients beside the SHAP values. Repeat for several."),
+    ] = None,
+    model: options.Model = options.DEFAULT_MODEL,
+    weights: options.Weights = "default",
+    weights_seed: options.WeightsSeed = 0,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            "--layer", "-l", help="A module's name: see `layers`; a late one with a nonlinear tail if omitted."
+        ),
+    ] = None,
+    class_: options.Class = None,
+    estimator: Annotated[str, typer.Option(help=f"exact, {', '.join(ESTIMATORS)}.")] = "owen",
+    budget: Annotated[int, typer.Option(min=1, help="Tail passes; at least one repetition is made.")] = 64,
+    param: options.Parameters = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "float32",
+    seed: options.Seed = 0,
+    top: Annotated[int, typer.Option(min=1, help="How many channels the table and the figure show.")] = 20,
+    width: Annotated[float, typer.Option(help="Of the figure, mm: 85 is a journal's column, 174 its page.")] = (
+        DOUBLE_COLUMN
+    ),
+    csv: Annotated[Path | None, typer.Option(help="Write all channels as comma-separated values.")] = None,
+    out: Annotated[
+        list[Path] | None, typer.Option(help=f"Write a figure ({', '.join(FORMATS)}). Repeat for several formats.")
+    ] = None,
+) -> None:
+    """Estimate which channels of a layer carry the decision: SHAP values with standard errors."""
+    requests = _with_coefficients(read_requests(method or (), param or (), ()))
+    design = Design(width=width)
+    formats = {path: figure_format(path) for path in out or ()}
+    check_outputs([*(out or ()), *([csv] if csv else ())])
+    photo = open_photo(image)
+    clf = open_classifier(model, weights, weights_seed, device)
+    place = layer or nonlinear_layer(clf)
+    target = resolve_class(clf, photo, class_)
+    with watching("Estimating") as progress:
+        estimate = channel_shap(clf, photo, place, target, estimator, budget, seed, progress, precision)
+    beside = _beside(clf, photo, requests, estimate, precision)
+    files: dict[Path, bytes] = {csv: channel_csv(estimate, beside)} if csv else {}
+    if formats:
+        figure = channel_bars(estimate, beside, top, design)
+        files |= {path: encode_figure(figure, form) for path, form in formats.items()}
+    for path, content in files.items():
+        write_output(path, content)
+    _report(estimate, beside, top, list(files))
+
+
+def _with_coefficients(requests: Sequence[Request]) -> Sequence[Request]:
+    for request in requests:
+        if not request.method.unit:
+            able = ", ".join(key for key, entry in METHODS.items() if entry.unit)
+            raise MethodError(f"{request.method.key} has no coefficient for each channel; these have: {able}")
+    return requests
+
+
+def _beside(
+    clf: Classifier, photo: Image.Image, requests: Sequence[Request], estimate: ChannelEstimate, precision: str
+) -> dict[str, Values]:
+    """Title → coefficients (K,)."""
+    found: dict[str, Values] = {}
+    for request in requests:
+        with watching(request.method.title) as progress:
+            explanation = explain(
+                clf,
+                photo,
+                method=request.method.key,
+                layer=estimate.layer,
+                target=estimate.target,
+                seed=estimate.seed,
+                progress=progress,
+                precision=precision,
+                **request.params,
+            )
+        if explanation.coefficients is not None:
+            found[request.method.title] = explanation.coefficients.astype(float)
+    return found
+
+
+def _report(estimate: ChannelEstimate, beside: Mapping[str, Values], top: int, written: Sequence[Path]) -> None:
+    """The channels on stdout; the facts, how close each method comes, and what was written, on stderr."""
+    columns, rows = channel_table(estimate, beside)
+    print_table(columns, [_rounded(row) for row in rows[:top]], numeric=columns)
+    for fact in _facts(estimate):
+        typer.echo(fact, err=True)
+    for title, coefficients in beside.items():
+        found = similarity(coefficients, estimate)
+        typer.echo(
+            f"{title}: cosine to SHAP {found.coefficients.cosine:.3f}, "
+            f"times mean activation {found.contributions.cosine:.3f}",
+            err=True,
+        )
+    for path in written:
+        typer.echo(f"wrote {path}", err=True)
+
+
+def _rounded(row: Sequence[object]) -> list[object]:
+    return [f"{entry:.5g}" if isinstance(entry, float) else entry for entry in row]
+
+
+def _facts(estimate: ChannelEstimate) -> list[str]:
+    live = len(estimate.phi) - estimate.dead
+    if estimate.exact:
+        state = "exact"
+    else:
+        state = (
+            f"{'converged' if estimate.converged else 'not converged'} (relative standard error {estimate.noise:.3f}, "
+            f"limit {CONVERGED_NOISE:g}; gap at most {CONVERGED_GAP:g} of the sum of |phi|)"
+        )
+    return [
+        f"{estimate.label} (class {estimate.target}, p = {estimate.probability:.4f}) at {estimate.layer} of "
+        f"{estimate.model}: {live} live channels, {estimate.dead} dead",
+        f"{estimate.name}: {estimate.passes} tail passes, {state}",
+        f"logit {estimate.v_all:.4f}, without any channel {estimate.v_empty:.4f}, sum of phi "
+        f"{float(estimate.phi.sum()):.4f}, gap {estimate.gap:.4f} ({estimate.relative_gap:.2%})",
+    ]
