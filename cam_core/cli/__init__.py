@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import typer
 
-from cam_core.cli import explain, layers, methods, models
+from cam_core.cli import channels, curve, evaluate, explain, layers, methods, models
 from cam_core.cli.program import Program, root
 
 app = typer.Typer(name="camscope", cls=Program, add_completion=False, pretty_exceptions_show_locals=False)
 
 app.callback(invoke_without_command=True)(root)
 app.command("explain")(explain.explain)
+app.command("channels")(channels.channels)
+app.command("curve")(curve.curve)
+app.command("evaluate")(evaluate.evaluate)
 app.command("models")(models.models)
 app.command("layers")(layers.layers)
 app.command("methods")(methods.methods)

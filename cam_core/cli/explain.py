@@ -63,7 +63,7 @@ def explain(
     check_outputs([*(out or ()), *([json] if json else ())])
     photo = open_photo(image)
     clf = open_classifier(model, weights, weights_seed, device)
-    explanations = _explain_all(clf, photo, requests, resolve_class(clf, photo, class_), seed, precision, compiled)
+    explanations = explain_all(clf, photo, requests, resolve_class(clf, photo, class_), seed, precision, compiled)
     files: dict[Path, bytes] = {}
     if formats:
         figure = heatmap_figure([Row(_frame(clf, photo), explanations)], design)
@@ -82,7 +82,7 @@ def explain(
     _report(explanations, list(files))
 
 
-def _explain_all(
+def explain_all(
     clf: Classifier,
     photo: Image.Image,
     requests: Sequence[Request],

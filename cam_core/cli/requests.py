@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from cam_core.methods import METHODS, Method
 from cam_core.parameters import Parameter
-from cam_core.types import MethodError
+from cam_core.types import CamError, MethodError, MetricError
 
+_OWNER: dict[type[CamError], str] = {MethodError: "METHOD", MetricError: "METRIC"}
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+class Parametrised(Protocol):
+    """An entry of a registry that declares parameters."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def parameters(self) -> tuple[Parameter, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -32,10 +42,10 @@ def read_requests(methods: Sequence[str], params: Iterable[str], layers: Iterabl
         MethodError: unknown method or parameter, a wrong value, or an address that is not among the methods.
     """
     chosen = {key: METHODS[key] for key in methods}
-    values = _read_params(params, chosen)
+    values = read_params(params, chosen, METHODS)
     places: dict[str | None, list[str]] = {}
     for layer in layers:
-        owner, name = _address(layer, chosen) if layer.split(":")[0] in METHODS else (None, layer)
+        owner, name = _address(layer, chosen, METHODS) if layer.split(":")[0] in METHODS else (None, layer)
         places.setdefault(owner, []).append(name)
     return [
         Request(method, method.validate(values[key]), places.get(key, places.get(None)))
@@ -43,18 +53,34 @@ def read_requests(methods: Sequence[str], params: Iterable[str], layers: Iterabl
     ]
 
 
-def _read_params(params: Iterable[str], chosen: dict[str, Method]) -> dict[str, dict[str, Any]]:
+def read_params(
+    params: Iterable[str],
+    chosen: Mapping[str, Parametrised],
+    registry: Mapping[str, Parametrised],
+    option: str = "--param",
+    wrong: type[CamError] = MethodError,
+) -> dict[str, dict[str, Any]]:
+    """The parameters of every chosen entry, as far as they were given and not yet checked.
+
+    Args:
+        params: "KEY=VALUE" for all that have such a parameter, "ENTRY:KEY=VALUE" for one, which wins.
+        registry: what the chosen ones were chosen from.
+        option: what these were given by, for messages.
+        wrong: the error to raise.
+    Raises:
+        CamError: `wrong`, for an entry that is not among the chosen, or a parameter that none of them has.
+    """
     common: dict[str, dict[str, Any]] = {key: {} for key in chosen}
     own: dict[str, dict[str, Any]] = {key: {} for key in chosen}
     for entry in params:
         left, equals, text = entry.partition("=")
         if not equals:
-            raise MethodError(f"--param takes KEY=VALUE or METHOD:KEY=VALUE, not {entry!r}")
-        owner, name = _address(left, chosen)
-        takers = [owner] if owner else [key for key, method in chosen.items() if _declared(method, name)]
+            raise wrong(f"{option} takes KEY=VALUE or {_OWNER[wrong]}:KEY=VALUE, not {entry!r}")
+        owner, name = _address(left, chosen, registry, wrong)
+        takers = [owner] if owner else [key for key, one in chosen.items() if _declared(one, name)]
         if not takers:
-            offered = sorted({p.name for method in chosen.values() for p in method.parameters})
-            raise MethodError(
+            offered = sorted({p.name for one in chosen.values() for p in one.parameters})
+            raise wrong(
                 f"none of {', '.join(chosen)} has a parameter {name!r}; they have: {', '.join(offered) or 'none'}"
             )
         for key in takers:
@@ -62,18 +88,24 @@ def _read_params(params: Iterable[str], chosen: dict[str, Method]) -> dict[str, 
     return {key: common[key] | own[key] for key in chosen}
 
 
-def _address(entry: str, chosen: dict[str, Method]) -> tuple[str | None, str]:
+def _address(
+    entry: str,
+    chosen: Mapping[str, Parametrised],
+    registry: Mapping[str, Parametrised],
+    wrong: type[CamError] = MethodError,
+) -> tuple[str | None, str]:
     """ "METHOD:rest" → (method, rest); without a colon, (None, entry)."""
     owner, colon, rest = entry.partition(":")
     if not colon:
         return None, entry
-    if METHODS[owner].key not in chosen:
-        raise MethodError(f"{entry!r} concerns {owner}, which is not among the methods: {', '.join(chosen)}")
+    if registry[owner].key not in chosen:
+        what = _OWNER[wrong].lower()
+        raise wrong(f"{entry!r} concerns {owner}, which is not among the {what}s: {', '.join(chosen)}")
     return owner, rest
 
 
-def _declared(method: Method, name: str) -> Parameter | None:
-    return next((parameter for parameter in method.parameters if parameter.name == name), None)
+def _declared(one: Parametrised, name: str) -> Parameter | None:
+    return next((parameter for parameter in one.parameters if parameter.name == name), None)
 
 
 def _typed(parameter: Parameter | None, text: str) -> Any:

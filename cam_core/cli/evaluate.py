@@ -1,0 +1,130 @@
+"""`evaluate`: a folder of images, every method by every metric; a table in Parquet, and means with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cam_core.cli import options
+from cam_core.cli.inputs import open_classifier
+from cam_core.cli.outputs import check_outputs
+from cam_core.cli.progress import watching
+from cam_core.cli.requests import read_params, read_requests
+from cam_core.cli.tables import print_table
+from cam_core.metrics import METRICS
+from cam_core.metrics.evaluation import Step, evaluate_folder
+from cam_core.metrics.results import Row, Summary, summarise
+from cam_core.models.classifier import Classifier
+from cam_core.types import MetricError
+
+_DEFAULT_METHODS = ["grad-cam", "lift-cam", "random"]
+_DEFAULT_METRICS = ["average-drop", "average-increase", "average-gain", "average-drop-in-deletion"]
+_FEW = 30  # images; below, an interval over them is itself uncertain
+_COLUMNS = ("method", "metric", "better", "mean", "95 % low", "95 % high", "n", "missing")
+_NUMERIC = _COLUMNS[3:]
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Images, also in subfolders.")],
+    out: Annotated[Path, typer.Option(help="The table, in Parquet: one row an image, method and metric.")],
+    method: options.Methods = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help=f"Repeat for several: {', '.join(METRICS)}.")
+    ] = None,
+    param: options.Parameters = None,
+    metric_param: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A metric's parameter; METRIC:KEY=VALUE concerns one metric."),
+    ] = None,
+    ground_truth: Annotated[
+        Path | None, typer.Option(help="Boxes by file name, in the form of assets/samples/boxes.json.")
+    ] = None,
+    model: options.Model = options.DEFAULT_MODEL,
+    weights: options.Weights = "default",
+    weights_seed: options.WeightsSeed = 0,
+    layer: Annotated[str | None, typer.Option("--layer", "-l", help="A module's name: see `layers`.")] = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "float32",
+    seed: options.Seed = 0,
+) -> None:
+    """Judge methods by metrics over a folder of images. Stopped, it goes on where it was when it is called again."""
+    requests = read_requests(method or _DEFAULT_METHODS, param or (), ())
+    metrics = {key: METRICS[key] for key in metric or _DEFAULT_METRICS}
+    metric_params = read_params(metric_param or (), metrics, METRICS, "--metric-param", MetricError)
+    check_outputs([out])
+    clf = open_classifier(model, weights, weights_seed, device)
+    rows = _evaluate(
+        clf,
+        folder,
+        [request.method.key for request in requests],
+        list(metrics),
+        out,
+        layer=layer,
+        ground_truth=ground_truth,
+        method_params={request.method.key: request.params for request in requests},
+        metric_params=metric_params,
+        seed=seed,
+        precision=precision,
+    )
+    _report(rows, summarise(rows))
+    typer.echo(f"wrote {out}", err=True)
+
+
+def _evaluate(
+    clf: Classifier,
+    folder: Path,
+    methods: Sequence[str],
+    metrics: Sequence[str],
+    out: Path,
+    *,
+    method_params: Mapping[str, Mapping[str, Any]],
+    metric_params: Mapping[str, Mapping[str, Any]],
+    **settings: Any,
+) -> list[Row]:
+    """All rows; Ctrl-C is told what is kept, and how to go on."""
+    rows: list[Row] = []
+    step = Step(0, 0, ())
+    try:
+        with watching(f"{folder}") as progress:
+            for step in evaluate_folder(
+                clf,
+                folder,
+                methods,
+                metrics,
+                out,
+                method_params=method_params,
+                metric_params=metric_params,
+                progress=progress,
+                **settings,
+            ):
+                rows += step.rows
+    except KeyboardInterrupt:
+        kept = f"{step.done} of {step.total} are done and kept" if step.total else "nothing was done yet"
+        typer.echo(f"{kept}: the same command goes on from there", err=True)
+        raise
+    return rows
+
+
+def _report(rows: Sequence[Row], summaries: Sequence[Summary]) -> None:
+    """Means and intervals on stdout, doubts on stderr."""
+    print_table(_COLUMNS, [_line(one) for one in summaries], numeric=_NUMERIC)
+    images = len({row.image for row in rows})
+    if images < _FEW:
+        typer.secho(
+            f"n = {images}: an interval over fewer than {_FEW} images is itself uncertain", fg="yellow", err=True
+        )
+    for note in dict.fromkeys(row.note for row in rows if row.value is None):
+        count = sum(row.value is None and row.note == note for row in rows)
+        typer.secho(f"{count} without a value: {note}", fg="yellow", err=True)
+
+
+def _line(summary: Summary) -> tuple[object, ...]:
+    interval = summary.interval
+    numbers = (
+        ("–",) * 3 if interval is None else tuple(f"{v:.4g}" for v in (interval.mean, interval.low, interval.high))
+    )
+    count = 0 if interval is None else interval.count
+    return summary.method, summary.metric, summary.direction, *numbers, count, summary.missing

@@ -1,0 +1,99 @@
+"""`curve` at work: the table, the points, the figure, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cam_core import explain, load_image
+from cam_core.metrics.curves import Curves, add_point, curve_points
+from tests.cli.conftest import Call
+from tests.tiny import tiny_classifier
+
+pytestmark = pytest.mark.usefixtures("tiny_network")
+
+
+def points(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_points_are_those_of_the_notebook(succeed: Call, photo: Path, tmp_path: Path) -> None:
+    target = tmp_path / "curve.csv"
+    succeed(
+        *("curve", photo, "--method", "grad-cam", "--kind", "deletion", "--steps", 8, "--baseline", "mean"),
+        *("--class", 3, "--random", 2, "--seed", 4, "--csv", target),
+    )
+    assert target.read_text().splitlines()[0] == "method,kind,fraction,value"
+    rows = points(target)
+    assert {row["method"] for row in rows} == {"grad-cam", "random (seed 4)", "random (seed 5)"}
+    assert len(rows) == 3 * 9
+    clf, image = tiny_classifier("plain"), load_image(photo)
+    curves: Curves = {}
+    made = explain(clf, image, "grad-cam", target=3)
+    for point in curve_points(clf, image, {"grad-cam": made}, ("deletion",), 3, steps=8, baseline="mean"):
+        add_point(curves, point)
+    expected = curves["grad-cam", "deletion"]
+    own = [row for row in rows if row["method"] == "grad-cam"]
+    assert [float(row["fraction"]) for row in own] == pytest.approx(expected.fractions.tolist())
+    assert [float(row["value"]) for row in own] == pytest.approx(expected.values.tolist(), abs=1e-5)
+
+
+def test_areas_are_printed_with_the_direction_and_the_control(succeed: Call, photo: Path, tmp_path: Path) -> None:
+    target = tmp_path / "curve.csv"
+    result = succeed(
+        *("curve", photo, "-M", "grad-cam", "-M", "lift-cam", "-k", "insertion", "-k", "deletion", "--steps", 8),
+        *("--csv", target),
+    )
+    head, *lines = (line.split("\t") for line in result.stdout.splitlines())
+    assert head == ["method", "kind", "area", "better", "beside random"]
+    assert [(line[0], line[1], line[3]) for line in lines] == [
+        (name, kind, better)
+        for kind, better in (("deletion", "lower"), ("insertion", "higher"))
+        for name in ("grad-cam", "lift-cam", "5 random maps")
+    ]
+    rows = [row for row in points(target) if (row["method"], row["kind"]) == ("grad-cam", "deletion")]
+    area = np.trapezoid([float(row["value"]) for row in rows], [float(row["fraction"]) for row in rows])
+    assert float(lines[0][2]) == pytest.approx(area, abs=1e-4)
+    assert lines[0][4] in ("better", "within", "worse")
+    assert " to " in lines[2][4]
+
+
+def test_without_random_maps_there_is_nothing_to_stand_beside(succeed: Call, photo: Path) -> None:
+    lines = succeed("curve", photo, "--steps", 4, "--random", 0).stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[1].split("\t")[4] == "–"
+
+
+def test_figures_in_every_format(succeed: Call, photo: Path, tmp_path: Path) -> None:
+    files = [tmp_path / f"curves.{form}" for form in ("pdf", "svg", "png")]
+    outs = [part for file in files for part in ("--out", file)]
+    result = succeed("curve", photo, "-k", "deletion", "-k", "insertion", "--steps", 6, "--random", 2, *outs)
+    assert files[0].read_bytes().startswith(b"%PDF")
+    text = files[1].read_text()
+    for words in ("LIFT-CAM", "Deletion", "Insertion", "2 random maps: mean and range", "p(class)", "pixels removed"):
+        assert words in text
+    assert files[2].read_bytes().startswith(b"\x89PNG")
+    assert all(f"wrote {file}" in result.stderr for file in files)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--kind", "erosion"], "unknown kind of curve 'erosion'; there are: deletion, insertion"),
+        (["--baseline", "white"], "baseline='white' is not one of zero, mean, blur, noise"),
+        (["--steps", "0"], "steps=0 is out of range"),
+        (["--score", "loss"], "score='loss' is not one of probability, logit"),
+        (["--out", "curve.bmp"], "names no figure format"),
+        (["--csv", "nowhere/curve.csv"], "there is no folder nowhere"),
+        (["--method", "guess-cam"], "unknown method 'guess-cam'"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_work(
+    refuse: Callable[..., str], photo: Path, arguments: list[str], message: str
+) -> None:
+    assert message in refuse("curve", photo, *arguments)

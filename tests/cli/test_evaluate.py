@@ -1,0 +1,144 @@
+"""`evaluate` at work: rows and summary, and that whatever stops it, the table comes out the same."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cam_core import evaluate, explain, load_image
+from cam_core.metrics.results import read_rows, read_settings, summarise
+from tests.cli.conftest import Call
+from tests.tiny import tiny_classifier
+
+ROOT = Path(__file__).parents[2]
+COMMON = (
+    *("--method", "grad-cam", "--method", "random", "--method", "opti-cam", "--param", "opti-cam:steps=5"),
+    *("--metric", "average-drop", "--metric", "deletion-auc", "--metric-param", "deletion-auc:steps=8"),
+)
+UNITS = 4 * 3
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four photos."""
+    path = tmp_path / "photos"
+    path.mkdir()
+    generator = np.random.default_rng(0)
+    for name in "abcd":
+        coarse = generator.integers(0, 256, (5, 6, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((40, 30)).save(path / f"{name}.png")
+    return path
+
+
+def lines(output: str) -> list[dict[str, str]]:
+    head, *rows = (line.split("\t") for line in output.splitlines())
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_rows_and_their_summary(succeed: Call, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.parquet"
+    result = succeed("evaluate", folder, *COMMON, "--out", out)
+    rows = read_rows(out)
+    assert len(rows) == UNITS * 2
+    clf, image = tiny_classifier("plain"), load_image(folder / "b.png")
+    made = explain(clf, image, "opti-cam", steps=5)
+    (row,) = [r for r in rows if (r.image, r.method, r.metric) == ("b.png", "opti-cam", "deletion-auc")]
+    assert row.value == evaluate(clf, image, made, "deletion-auc", steps=8).value
+    for line, expected in zip(lines(result.stdout), summarise(rows), strict=True):
+        assert (line["method"], line["metric"], line["better"]) == (expected.method, expected.metric, "lower")
+        assert expected.interval is not None
+        assert float(line["mean"]) == pytest.approx(expected.interval.mean, rel=1e-3)
+        assert float(line["95 % low"]) <= float(line["mean"]) <= float(line["95 % high"])
+        assert (line["n"], line["missing"]) == ("4", "0")
+    assert "n = 4: an interval over fewer than 30 images is itself uncertain" in result.stderr
+    assert f"wrote {out}" in result.stderr
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_a_photo_that_cannot_be_read_is_counted_and_named(succeed: Call, folder: Path, tmp_path: Path) -> None:
+    (folder / "broken.jpg").write_bytes(b"no photo")
+    result = succeed("evaluate", folder, "-M", "grad-cam", "--metric", "sparseness", "--out", tmp_path / "r.parquet")
+    (line,) = lines(result.stdout)
+    assert (line["n"], line["missing"]) == ("4", "1")
+    assert "1 without a value: " in result.stderr and "broken.jpg" in result.stderr
+
+
+@pytest.mark.usefixtures("tiny_network")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metric", "drop"], "unknown metric 'drop'"),
+        (["--metric-param", "steps=8"], "none of average-drop, average-increase, average-gain"),
+        (["--metric-param", "road:noise=1"], "'road:noise' concerns road, which is not among the metrics"),
+        (["--metric-param", "steps"], "--metric-param takes KEY=VALUE or METRIC:KEY=VALUE"),
+        (["--metric", "road", "--metric-param", "noise=loud"], "noise='loud' is not a finite number"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_work(
+    refuse: Callable[..., str], folder: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    out = tmp_path / "results.parquet"
+    assert message in refuse("evaluate", folder, "--out", out, *arguments)
+    assert not out.exists()
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_a_folder_without_images_is_refused(refuse: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "there is no image in" in refuse("evaluate", tmp_path / "empty", "--out", tmp_path / "r.parquet")
+
+
+def begin(folder: Path, out: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.cli.tiny_program", "evaluate", str(folder), *map(str, COMMON), "--out", str(out)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finished(out: Path) -> int:
+    return len(list(out.with_name(f"{out.name}.parts").glob("*.parquet")))
+
+
+def test_stopped_at_random_moments_it_gives_the_table_of_an_unbroken_run(folder: Path, tmp_path: Path) -> None:
+    """Once by Ctrl-C, once by a kill, then to the end."""
+    unbroken, broken = tmp_path / "unbroken.parquet", tmp_path / "broken.parquet"
+    whole = begin(folder, unbroken)
+    for number, stop in ((1, signal.SIGINT), (3, signal.SIGKILL)):
+        process = begin(folder, broken)
+        until = time.monotonic() + 120
+        while finished(broken) < number and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.005)
+        time.sleep(random.SystemRandom().uniform(0, 0.1))
+        process.send_signal(stop)
+        _, stderr = process.communicate(timeout=60)
+        assert not broken.exists()
+        assert number <= finished(broken) < UNITS
+        if stop == signal.SIGINT:
+            assert process.returncode == 130, stderr
+            assert f"{finished(broken)} of {UNITS} are done and kept: the same command goes on from there" in stderr
+            assert "Traceback" not in stderr
+        else:
+            assert process.returncode == -signal.SIGKILL
+    last = begin(folder, broken)
+    stdout, stderr = last.communicate(timeout=120)
+    assert last.returncode == 0, stderr
+    expected, _ = whole.communicate(timeout=120)
+    assert stdout == expected
+    assert read_rows(broken) == read_rows(unbroken)
+    assert read_settings(broken) == read_settings(unbroken)
+    assert finished(broken) == 0
