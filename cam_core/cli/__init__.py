@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typer
 
-from cam_core.cli import channels, curve, evaluate, explain, layers, methods, models
+from cam_core.cli import channels, curve, evaluate, explain, layers, methods, models, train
 from cam_core.cli.program import Program, root
 
 app = typer.Typer(name="camscope", cls=Program, add_completion=False, pretty_exceptions_show_locals=False)
@@ -22,3 +22,4 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("models")(models.models)
 app.command("layers")(layers.layers)
 app.command("methods")(methods.methods)
+app.command("train")(train.train_networks)

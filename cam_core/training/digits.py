@@ -28,12 +28,14 @@ DIGITS: Final = ASSETS / "digits" / "digits.npz"
 _HELD_OUT: Final = 0.2  # of the digits of each class, and of the photos
 _PHOTO_SIDE: Final = 160  # shorter side of a photo, pixels, before it is cropped
 _CROP: Final = (0.4, 1.0)  # side of a crop in shorter sides of the photo
-_DIGIT: Final = (0.36, 0.66)  # side of the digit's box in sides of the image
+_DIGIT: Final = (0.42, 0.7)  # side of the digit's box in sides of the image
 _TURN: Final = np.deg2rad(25.0)  # less than what makes a 6 a 9
-_FRAGMENTS: Final = 4  # distractors an image
-_FRAGMENT: Final = 14  # side of the piece of a digit that a distractor shows, of 28 pixels
+_FRAGMENTS: Final = 3  # distractors an image
+_FRAGMENT: Final = 12  # side of the piece of a digit that a distractor shows, of 28 pixels
 _CONTRAST: Final = 0.32  # least distance of a digit's colour from what lies behind it, of at most √3
 _COLOURS: Final = 8  # colours drawn for a digit; the first with enough contrast is taken
+_DIM: Final = 0.6  # of the photo: its brightest point; all strokes are brighter than most of it
+_LIGHT: Final = (0.5, 1.0)  # of each channel of a stroke's colour
 _CHUNK: Final = 125  # images composed at once
 
 Floats = npt.NDArray[np.float32]
@@ -135,7 +137,7 @@ def _compose(
     Returns:
         (n, 3, size, size) uint8, and the digits' masks (n, size, size).
     """
-    canvas = _backgrounds(len(digits), photos, size, generator)
+    canvas = _DIM * _backgrounds(len(digits), photos, size, generator)
     for pieces in others:
         opacity = _placed(_fragments(pieces, generator), size, _DIGIT, 1.1, np.pi, generator)
         canvas = torch.lerp(canvas, _colours(len(digits), generator)[0], opacity)
@@ -204,8 +206,8 @@ def _sample(images: Tensor, affine: Floats, size: int) -> Tensor:
 
 
 def _colours(count: int, generator: np.random.Generator, choices: int = 1) -> Tensor:
-    """(choices, count, 3, 1, 1) in [0, 1]."""
-    return torch.from_numpy(generator.random((choices, count, 3, 1, 1), dtype=np.float32))
+    """(choices, count, 3, 1, 1) in `_LIGHT`."""
+    return torch.from_numpy(generator.uniform(*_LIGHT, (choices, count, 3, 1, 1)).astype(np.float32))
 
 
 def _standing_out(colours: Tensor, behind: Tensor) -> Tensor:
