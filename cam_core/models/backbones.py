@@ -16,6 +16,7 @@ import torchvision
 from torch import fx, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from cam_core.models.architecture import Architecture
 from cam_core.models.architectures import find_architecture
 from cam_core.models.layers import inspect_layers
 from cam_core.models.random_weights import PrivateRandomness
@@ -68,9 +69,10 @@ def build_backbone(name: str, *, stem_stride: int = 1, pretrained: bool = False)
         if pretrained:
             raise ModelError(f"the backbone {name!r} has no official weights to start from")
         return own
+    architecture = find_architecture(name)
     if stem_stride != 1:
         raise ModelError(f"the backbone {name!r} is a network of the catalogue: its first convolution keeps its stride")
-    return _catalogued(name, pretrained)
+    return _catalogued(architecture, pretrained)
 
 
 def is_cifar_style(name: str) -> bool:
@@ -157,12 +159,11 @@ def _imagenet_resnet(name: str, stem_stride: int) -> Backbone:
     return Backbone(nn.Sequential(parts), network.fc.in_features, cifar=False, stages=labels)
 
 
-def _catalogued(name: str, pretrained: bool) -> Backbone:
-    architecture = find_architecture(name)
+def _catalogued(architecture: Architecture, pretrained: bool) -> Backbone:
     with PrivateRandomness(seed=None) if pretrained else nullcontext():
         module = architecture.build(architecture.classes)
     if pretrained:
-        what = f"the official weights of {name}"
+        what = f"the official weights of {architecture.name}"
         load_weights(module, architecture.official(module, None), what, architecture.auxiliary)
     layer = architecture.default_layer
     ((_, channels, _, _),) = inspect_layers(module, architecture.preprocessing.input_size, [layer])
