@@ -81,9 +81,9 @@ def test_a_failed_write_leaves_what_was_there(path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("missing", list(FACTS))
 def test_a_card_must_say_everything(tmp_path: Path, path: Path, missing: str) -> None:
+    facts, network = {key: value for key, value in FACTS.items() if key != missing}, build_network("lfi", "resnet8", 3)
     with pytest.raises(ModelError, match=f"does not state {missing}"):
-        facts = {key: value for key, value in FACTS.items() if key != missing}
-        save_checkpoint(tmp_path / "b.safetensors", build_network("lfi", "resnet8", 3), facts)
+        save_checkpoint(tmp_path / "b.safetensors", network, facts)
     edit(path, **{missing: None})
     with pytest.raises(ModelError, match=f"does not state {missing}"):
         load_checkpoint(path)
