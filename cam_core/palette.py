@@ -10,7 +10,7 @@ COLOURS: Final = ("#3b8ec2", "#e0662f", "#1fa377", "#b765a8", "#c79a12", "#5a6fd
 CONTROL: Final = "#8a8f94"
 """Of what is there to be compared with."""
 
-DASHES: Final = ("solid", "dash", "dot", "dashdot")
+DASHES: Final = ("solid", "dash", "dot")
 
 
 def line_style(index: int) -> tuple[str, str]:

@@ -98,15 +98,20 @@ def _lay_out(figure: go.Figure, curves: Sequence[Curve], score: str, height: int
     kind = curves[0].kind if curves else "deletion"
     figure.update_layout(
         height=height,
-        margin={"l": 0, "r": 8, "t": 8, "b": 0},
+        margin={"l": 8, "r": 22, "t": 8, "b": 8},
         showlegend=False,
         hovermode="x unified",
         uirevision=kind,  # what a reader has zoomed into stays while the curves grow
     )
     figure.update_xaxes(
-        title={"text": _SHARE[kind], "standoff": 6}, tickformat=".0%", range=[0, 1], zeroline=False, automargin=True
+        title={"text": _SHARE[kind], "standoff": 8},
+        tickformat=".0%",
+        tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1],
+        range=[0, 1],
+        zeroline=False,
+        automargin=True,
     )
     top = max((float(curve.values.max()) for curve in curves if curve.points), default=1.0)
-    figure.update_yaxes(title={"text": _AXIS[score], "standoff": 6}, zeroline=False, automargin=True)
+    figure.update_yaxes(title={"text": _AXIS[score], "standoff": 14}, zeroline=False, automargin=True)
     if score == "probability":
         figure.update_yaxes(range=[0, 1.02 if top > 0.5 else 1.1 * top or 1.0])

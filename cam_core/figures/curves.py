@@ -22,8 +22,8 @@ from cam_core.palette import CONTROL, line_style
 _NARROWEST: Final = 52.0  # millimetres of a panel with its numbers
 _FLATTEST, _TALLEST = 28.0, 55.0  # millimetres of a panel's own height
 _KEY: Final = 7.0  # millimetres of a legend's line
-_Dash = Literal["-", "--", ":", "-."]
-_DASHES: Final[dict[str, _Dash]] = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
+_Dash = Literal["-", "--", ":"]
+_DASHES: Final[dict[str, _Dash]] = {"solid": "-", "dash": "--", "dot": ":"}
 _SHARE: Final = {"deletion": "pixels removed", "insertion": "pixels shown"}
 _SCORES: Final = {"probability": "p(class)", "logit": "logit"}
 

@@ -97,7 +97,6 @@ def progress(job: Job) -> None:
 
 def player() -> float:
     """The slider, and the button that moves it; the share of pixels that is changed, 0 to 1."""
-    st.session_state.setdefault(CHANGED, 20)
     if st.session_state.get(_PLAYING):
         _step()
     with st.container(horizontal=True, wrap=False, key="player"):
@@ -105,7 +104,16 @@ def player() -> float:
         label, icon = ("Pause", ":material/pause:") if playing else ("Play", ":material/play_arrow:")
         if st.button(label, icon=icon, key="play", on_click=_toggle):
             st.rerun()
-        percent = st.slider("Pixels changed, most salient first", 0, 100, step=1, format="%d %%", key=CHANGED)
+        percent: int = st.slider(
+            "Pixels changed, most salient first",
+            0,
+            100,
+            20,
+            format="%d %%",
+            key=CHANGED,
+            bind="query-params",
+            persist_state="session",
+        )
     return percent / 100
 
 

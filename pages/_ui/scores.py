@@ -111,7 +111,7 @@ def _cells(key: str, judged: Sequence[Judged]) -> list[Cell]:
 def best_of(values: Mapping[str, float], metric: Metric) -> set[str]:
     """The names of the best, controls apart; empty where there is nothing to choose from."""
     known = {name: value for name, value in values.items() if not isnan(value) and not _is_control(name)}
-    if len(known) < 2:
+    if len(set(known.values())) < 2:
         return set()
     winning = (max if metric.direction == "higher" else min)(known.values())
     return {name for name, value in known.items() if value == winning}

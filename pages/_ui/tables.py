@@ -16,11 +16,10 @@ RULES: Final = """
 .cam-table th { font-weight: 500; } .cam-table thead th { font-size: .78rem; opacity: .75; }
 .cam-table td small { opacity: .68; font-size: .78rem; }
 .cam-table b { font-weight: 650; }
-.cam-line { display: inline-block; vertical-align: middle; margin-right: .45rem; }
-.cam-mean { display: block; width: 22px; border-top: 2px dotted; }
+.cam-line { display: inline-block; vertical-align: middle; width: 20px; margin-right: .5rem; }
 """
 
-_DASHES: Final = {"solid": "", "dash": "6 3", "dot": "2 2", "dashdot": "6 2 2 2"}
+_BORDERS: Final = {"solid": "solid", "dash": "dashed", "dot": "dotted"}
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,7 @@ class Cell:
 def line(index: int | None) -> str:
     """The line in the chart with this number; None for the control."""
     colour, dash = (CONTROL, "dot") if index is None else line_style(index)
-    return (
-        '<svg class="cam-line" width="22" height="8" aria-hidden="true"><line x1="0" y1="4" x2="22" y2="4" '
-        f'stroke="{colour}" stroke-width="2.5" stroke-dasharray="{_DASHES[dash]}"/></svg>'
-    )
+    return f'<i class="cam-line" style="border-top: 3px {_BORDERS[dash]} {colour}"></i>'
 
 
 def table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) -> str:

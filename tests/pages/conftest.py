@@ -85,10 +85,15 @@ Open = Callable[..., AppTest]
 
 @pytest.fixture
 def open_app(jobs: Jobs, tiny_model: None) -> Open:
-    """`open_app(model="resnet18", methods=["CAM"])`: the app as a link with these parameters opens it."""
+    """`open_app(model="resnet18", methods=["CAM"])`: the app as a link with these parameters opens it.
 
-    def open_app(wait: bool = True, **link: str | list[str]) -> AppTest:
+    `page` is the file of a page other than the first.
+    """
+
+    def open_app(wait: bool = True, page: str = "", **link: str | list[str]) -> AppTest:
         at = AppTest.from_file(APP, default_timeout=PATIENCE)
+        if page:
+            at.switch_page(page)
         at.query_params.update(link)
         at.run()
         return settle(at) if wait else at

@@ -1,0 +1,254 @@
+"""The Deletion page: curves of what there is, what the slider shows, the tables, and what a cancel leaves."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cam_core import METHODS, METRICS
+from cam_core.methods.registry import Method
+from cam_core.metrics import MetricResult
+from cam_core.metrics.curves import CurvePoint, Curves
+from pages._ui import curve_board, curves, scores
+from pages._ui.jobs import Jobs
+from tests.pages.conftest import PATIENCE, Open, broken, settle
+
+Register = Callable[..., Method]
+
+
+@pytest.fixture
+def open_page(open_app: Open) -> Callable[..., AppTest]:
+    """The page as a link with these parameters opens it."""
+    return partial(open_app, page="pages/deletion.py")
+
+
+def html(at: AppTest) -> str:
+    return "\n".join(element.value for element in at.get("html"))
+
+
+def rows(at: AppTest, first: str) -> dict[str, list[str]]:
+    """A table by the head of its first column: cells by the row's name, without markup."""
+    tables = re.findall(r"<table class=\"cam-table\">.*?</table>", html(at), flags=re.DOTALL)
+    (found,) = [table for table in tables if f'col">{first}</th>' in table]
+    lines = re.findall(r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>", found, flags=re.DOTALL)
+    return {plain(name): [plain(cell) for cell in re.findall(r"<td.*?</td>", cells)] for name, cells in lines}
+
+
+def plain(markup: str) -> str:
+    return re.sub(r"<.*?>", "", markup, flags=re.DOTALL).strip()
+
+
+def pictures(at: AppTest) -> list[str]:
+    return [image.proto.imgs[0].alt for image in at.get("image")]
+
+
+def charts(at: AppTest) -> int:
+    return len(at.get("plotly_chart"))
+
+
+def test_first_sight_has_curves_areas_pictures_and_metrics(open_page: Open) -> None:
+    at = open_page()
+    assert at.title[0].value == "Deletion"
+    assert charts(at) == 2
+    areas = rows(at, "Area under the curve")
+    assert list(areas) == ["Grad-CAM", "LIFT-CAM", "Random, 5 maps"]
+    for method in ("Grad-CAM", "LIFT-CAM"):
+        assert all(re.fullmatch(r"\d\.\d{3} (better than|no better than|worse than) random", c) for c in areas[method])
+    assert all(re.fullmatch(r"(\S+) (\S+) to (\S+)", cell) for cell in areas["Random, 5 maps"])
+    assert pictures(at) == [
+        f"{name}: the photo with 20 % of its pixels {done}"
+        for done in ("removed", "shown")
+        for name in ("Grad-CAM", "LIFT-CAM", "Random (control)")
+    ]
+    metrics = rows(at, "Metric")
+    assert len(metrics) == len(scores.QUICK)
+    assert all(len(cells) == 3 and "…" not in cells for cells in metrics.values())
+    assert at.query_params == {}, "the default view has the bare address"
+
+
+def test_every_metric_that_needs_no_ground_truth_is_there_once() -> None:
+    drawn = {"deletion-auc", "insertion-auc"}
+    needing = {one.key for one in METRICS.values() if {"region", "other_region"} & set(one.needs)}
+    assert sorted([*scores.QUICK, *scores.SLOW]) == sorted(set(METRICS) - drawn - needing)
+
+
+def test_the_slider_changes_pictures_and_values(open_page: Open) -> None:
+    at = open_page(curves="Deletion")
+    before = [image.proto.imgs[0].url for image in at.get("image")]
+    at.slider(key="changed").set_value(70).run()
+    settle(at)
+    assert pictures(at)[0] == "Grad-CAM: the photo with 70 % of its pixels removed"
+    after = [image.proto.imgs[0].url for image in at.get("image")]
+    assert len(after) == 3 and not set(before) & set(after)
+
+
+def test_a_link_reopens_the_view(open_page: Open) -> None:
+    at = open_page(curves="Insertion", steps="14", baseline="Noise", score="Logit", changed="45", methods="HiResCAM")
+    assert charts(at) == 1
+    assert list(rows(at, "Area under the curve")) == ["HiResCAM", "Random, 5 maps"]
+    assert pictures(at)[0] == "HiResCAM: the photo with 45 % of its pixels shown"
+    assert re.search(r"logit = −?\d", html(at))
+
+
+def test_play_moves_the_slider_to_the_end_and_stops(open_page: Open) -> None:
+    at = open_page(curves="Deletion")
+    at.slider(key="changed").set_value(92).run()
+    at.button(key="play").click().run()
+    until = time.monotonic() + PATIENCE
+    while at.slider(key="changed").value < 100:
+        assert time.monotonic() < until
+        at.run()
+    settle(at)
+    assert pictures(at)[0].startswith("Grad-CAM: the photo with 100 %")
+    at.run()
+    assert at.button(key="play").label == "Play"
+    assert at.slider(key="changed").value == 100
+
+
+def test_a_method_that_fails_leaves_the_others(open_page: Open, register: Register) -> None:
+    register("broken", broken, title="Broken")
+    at = open_page(methods=["Broken", "Grad-CAM"])
+    assert "Broken has no map" in at.error[0].value and "no \\[0\\] to divide by" in at.error[0].value
+    assert list(rows(at, "Area under the curve")) == ["Grad-CAM", "Random, 5 maps"]
+    next(button for button in at.button if button.label == "Remove").click().run()
+    settle(at)
+    assert not at.error
+    assert at.multiselect(key="methods").value == ["Grad-CAM"]
+
+
+@pytest.mark.parametrize("nothing", ["methods", "curves"])
+def test_nothing_chosen_says_what_to_do(open_page: Open, nothing: str) -> None:
+    at = open_page()
+    if nothing == "methods":
+        at.multiselect(key="methods").set_value([]).run()
+    else:
+        at.button_group(key="curves").set_value([]).run()
+    assert "Choose one or more methods, and deletion or insertion" in at.info[0].value
+    assert charts(at) == 0
+
+
+def test_an_improbable_class_is_pointed_out_with_the_rule(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not open_page().warning
+    monkeypatch.setattr("cam_core.metrics.judging.IMPROBABLE", 0.99)
+    at = open_page()
+    assert "Below 99 % there is next to nothing to lose" in at.warning[0].value
+
+
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Curves]]:
+    """Points come slowly, until the list has an entry; it is told the curves that were known at each beginning."""
+    begun: list[Curves] = []
+    original = curves.curve_points
+
+    def draw(*arguments: Any, known: Curves, progress: Any, **options: Any) -> Iterator[CurvePoint]:
+        begun.append({key: curve.snapshot() for key, curve in known.items()})
+        for number, point in enumerate(original(*arguments, known=known, progress=progress, **options)):
+            progress(number, 500)
+            time.sleep(0.02 if len(begun) == 1 else 0)
+            yield point
+
+    monkeypatch.setattr(curves, "curve_points", draw)
+    return begun
+
+
+def test_curves_grow_a_cancel_keeps_them_and_they_go_on(open_page: Open, slowly: list[Curves], jobs: Jobs) -> None:
+    at = open_page(wait=False, curves="Deletion", steps="56")
+    until = time.monotonic() + PATIENCE
+    while not any(button.key == "cancel-curves" for button in at.button):
+        assert time.monotonic() < until
+        at.run()
+    assert any("Computing the curves" in bar.proto.text for bar in at.get("progress"))
+    assert charts(at) == 1
+    at.button(key="cancel-curves").click().run()
+    settle(at)
+    assert "What was computed stays" in html(at)
+    kept = rows(at, "Area under the curve")["Grad-CAM"]
+    assert kept[0].startswith("≈") or kept == ["…"]
+    assert charts(at) == 1
+    at.button(key="go-on-curves").click().run()
+    settle(at)
+    assert re.match(r"\d\.\d{3} ", rows(at, "Area under the curve")["Grad-CAM"][0])
+    assert len(slowly) == 2
+    assert all(not curve.points for curve in slowly[0].values())
+    assert any(curve.points for curve in slowly[1].values()), "what was known is not computed again"
+
+
+def test_curves_that_fail_say_so(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any, **options: Any) -> Iterator[CurvePoint]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(curves, "curve_points", fail)
+    at = open_page()
+    assert "The curves cannot be completed" in at.error[0].value
+    assert charts(at) == 2, "empty, but there"
+
+
+def test_slow_metrics_come_when_asked_for(open_page: Open) -> None:
+    at = open_page(methods="Grad-CAM")
+    assert "ROAD" not in html(at)
+    at.toggle(key="slow-metrics").set_value(True).run()
+    settle(at)
+    tables = re.findall(r"<table class=\"cam-table\">.*?</table>", html(at), flags=re.DOTALL)
+    assert len(tables) == 3
+    for key in scores.SLOW:
+        assert METRICS[key].title in plain(tables[2])
+    assert "…" not in plain(tables[2])
+
+
+def test_fake_cam_stands_beside_them_when_asked_for(open_page: Open) -> None:
+    at = open_page()
+    assert "Fake-CAM" not in html(at)
+    at.toggle(key="fake-cam").set_value(True).run()
+    settle(at)
+    assert all(len(cells) == 4 for cells in rows(at, "Metric").values())
+    assert float(rows(at, "Metric")["Average drop, % ↓"][3]) < 1
+    assert list(rows(at, "Area under the curve")) == ["Grad-CAM", "LIFT-CAM", "Random, 5 maps"]
+
+
+def test_the_best_is_no_control_and_nobody_where_all_are_equal() -> None:
+    drop, gain = METRICS["average-drop"], METRICS["average-gain"]
+    values = {"grad-cam": 3.0, "lift-cam": 5.0, "fake-cam": 0.0, curves.control_name(0): 1.0}
+    assert scores.best_of(values, drop) == {"grad-cam"}
+    assert scores.best_of(values, gain) == {"lift-cam"}
+    assert scores.best_of({"grad-cam": 0.0, "lift-cam": 0.0, "fake-cam": 9.0}, gain) == set()
+    assert scores.best_of({"grad-cam": 1.0, "lift-cam": float("nan")}, gain) == set()
+
+
+def test_downloads_hold_every_curve(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: dict[str, Any] = {}
+    monkeypatch.setattr(curve_board, "_download", lambda label, data, mime, help: saved.update({label: data}))
+    open_page(steps="14", methods="Grad-CAM")
+    assert list(saved) == ["CSV", "PDF", "SVG", "PNG"]
+    head, *lines = saved["CSV"]().decode().splitlines()
+    assert head == "method,kind,fraction,value"
+    names = {line.split(",")[0] for line in lines}
+    assert names == {"grad-cam", *(curves.control_name(seed) for seed in range(5))}
+    assert len(lines) == 2 * 6 * 15
+    assert saved["PDF"]().startswith(b"%PDF")
+    assert b"Grad-CAM" in saved["SVG"]()
+
+
+def test_a_control_is_told_from_the_method_of_the_same_name(open_page: Open) -> None:
+    at = open_page(methods=["Random (control)", "Grad-CAM"])
+    areas = rows(at, "Area under the curve")
+    assert list(areas) == ["Random (control)", "Grad-CAM", "Random, 5 maps"]
+    assert areas["Random (control)"][0].endswith("no better than random")
+
+
+def test_titles_of_sources() -> None:
+    assert curves.title("grad-cam") == METHODS["grad-cam"].title
+    assert curves.title(curves.control_name(3)) == METHODS["random"].title
+
+
+def test_a_metric_that_cannot_be_computed_is_a_dash_with_the_reason() -> None:
+    missing = MetricResult("road", float("nan"), warnings=("singular",))
+    assert scores._cell(missing, best=False).text == "–"
+    assert scores._cell(missing, best=False).help == "singular"
+    assert scores._cell(replace(missing, value=-0.25), best=True).text == "−0.25"
