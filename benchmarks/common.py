@@ -81,8 +81,15 @@ def median(times: Sequence[float]) -> float:
     return statistics.median(times)
 
 
-def publish(name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], record: Any) -> None:
-    """Print a table and write it as Markdown, with the whole record as JSON beside it."""
+def publish(
+    name: str,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    record: Any,
+    notes: Sequence[str] = (),
+) -> None:
+    """Print a table and write it as Markdown, paragraphs of notes below it, the whole record as JSON beside it."""
     cells = [[_text(cell) for cell in row] for row in rows]
     table = Table(title=title)
     for column in columns:
@@ -92,7 +99,8 @@ def publish(name: str, title: str, columns: Sequence[str], rows: Sequence[Sequen
     Console(width=160).print(table)
     RESULTS.mkdir(exist_ok=True)
     lines = ["| " + " | ".join(row) + " |" for row in [list(columns), ["---"] * len(columns), *cells]]
-    (RESULTS / f"{name}.md").write_text("\n".join([f"# {title}", "", *lines, ""]))
+    paragraphs = [line for note in notes for line in ("", note)]
+    (RESULTS / f"{name}.md").write_text("\n".join([f"# {title}", "", *lines, *paragraphs, ""]))
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
 
 

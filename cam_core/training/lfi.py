@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -212,7 +213,7 @@ class _Run:
 
     def _save(self, report: EpochReport) -> None:
         """The best network first: a run broken off in between repeats the epoch, and arrives at the same."""
-        self.state.history.append(report)
+        self.state.history.append(replace(report, attention=None))
         if report.best:
             save_checkpoint(self.settings.out / BEST, self.network, self._card(report))
         save_state(self.settings.out / STATE, self.state, self.network, self.optimiser)

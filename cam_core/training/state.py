@@ -29,7 +29,7 @@ class RunState:
     Attributes:
         settings: those that decide the weights; what a run is resumed with must agree.
         data: digest of the data.
-        history: one report for each epoch that is done.
+        history: one report for each epoch that is done, without maps.
         tensors: weights, buffers and momentum by name; empty before anything was saved.
     """
 
@@ -52,7 +52,7 @@ def save_state(path: Path, state: RunState, network: nn.Module, optimiser: torch
         if momentum is not None:
             tensors[_MOMENTUM + name] = momentum
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    history = [asdict(report) | {"attention": None} for report in state.history]
+    history = [asdict(report) for report in state.history]
     record = {"format": FORMAT, "settings": state.settings, "data": state.data, "history": history}
     metadata = {"state": json.dumps(record)}
     write_whole(path, lambda draft: save_file(plain, draft, metadata))
