@@ -109,4 +109,16 @@ def _methods(axes: Axes, scaled: Mapping[str, Values], design: Design) -> None:
             markeredgewidth=0.3,
         )
     axes.set_ylabel("unit L2 norm", fontsize=design.small)
-    axes.legend(fontsize=design.small, frameon=False, ncols=3, handlelength=1.2, borderpad=0, loc="best")
+    handles, labels = axes.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda number: list(scaled).index(labels[number]))
+    axes.legend(
+        [handles[number] for number in order],
+        [labels[number] for number in order],
+        fontsize=design.small,
+        frameon=False,
+        ncols=max(1, int(design.width / 30)),
+        handlelength=1.2,
+        borderpad=0,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+    )

@@ -122,7 +122,7 @@ def growing(job: Job) -> None:
     """What there is of an estimate while it is computed: the bars and the convergence, drawn again as they change."""
     messages.progress(job, "Estimating", leave=("Cancel", job.cancel))
 
-    @st.fragment(run_every=messages.POLL)
+    @st.fragment(run_every=2 * messages.POLL)
     def grow() -> None:
         if not job.items:
             st.html(style.quiet("The first estimate comes after a few passes."))

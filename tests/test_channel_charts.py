@@ -1,0 +1,108 @@
+"""Charts and the figure of channels hold the numbers that they were given, and signs without colour."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from cam_core import load_model
+from cam_core.charts import channel_figure, convergence_figure, removal_figure, waterfall_figure
+from cam_core.charts.signs import signed_text
+from cam_core.figures import Design, FigureError, channel_bars, encode_figure
+from cam_core.images import sample
+from cam_core.shapley import channel_shap
+from tests.tiny import tiny_classifier, tiny_images
+
+PHI = np.array([0.5, -1.25, 0.75])
+ERRORS = np.array([0.1, 0.2, math.inf])
+
+
+def test_bars_have_errors_signs_and_patterns() -> None:
+    figure = channel_figure([7, 3, 9], PHI, ERRORS, {})
+    bars, labels = figure.data
+    assert list(bars.x) == ["7", "3", "9"] and list(bars.y) == PHI.tolist()
+    assert list(bars.error_y.array) == [0.1, 0.2, 0.0], "an unknown error is not drawn"
+    assert "unknown" in bars.customdata[2]
+    assert list(bars.marker.pattern.shape) == ["", "/", ""]
+    assert list(labels.text) == ["+0.50", "−1.25", "+0.75"]
+    assert labels.y[1] < -1.25 and labels.y[0] > 0.5, "numbers stand beyond the whiskers"
+
+
+def test_methods_stand_in_a_panel_of_their_own_with_one_point_a_channel() -> None:
+    beside = {"SHAP": PHI / 2, "LIFT-CAM": PHI / 3, "Grad-CAM": -PHI}
+    figure = channel_figure([7, 3, 9], PHI, ERRORS, beside, chosen=3)
+    assert [trace.name for trace in figure.data if trace.showlegend is not False] == list(beside)
+    assert all(len(trace.x) == 3 for trace in figure.data), "a click's number is the channel's place in every trace"
+    symbols = [trace.marker.symbol for trace in figure.data if trace.name in ("LIFT-CAM", "Grad-CAM")]
+    assert len(set(symbols)) == 2, "told apart by shape too"
+    assert figure.layout.shapes[0].x0 == 0.5 and figure.layout.shapes[0].x1 == 1.5
+
+
+def test_many_bars_have_no_numbers() -> None:
+    figure = channel_figure(range(40), np.ones(40), np.zeros(40), {})
+    assert len(figure.data) == 1
+
+
+def test_waterfall_bars_begin_where_the_one_before_ended() -> None:
+    figure = waterfall_figure(("v(∅)", -1.0), [("4", 3.0), ("2", -0.5), ("gap", 0.25)], ("logit", 1.75))
+    totals, steps = figure.data
+    assert list(totals.y) == [-1.0, 1.75]
+    assert list(steps.base) == [-1.0, 2.0, 1.5] and list(steps.y) == [3.0, -0.5, 0.25]
+    assert list(steps.text) == ["+3.00", "−0.50", "+0.25"]
+    assert list(figure.layout.xaxis.categoryarray) == ["v(∅)", "4", "2", "gap", "logit"]
+
+
+def test_convergence_leaves_out_what_is_unknown() -> None:
+    figure = convergence_figure([10, 20], [0.9, 1.0], [math.inf, 0.2], limit=0.1)
+    cosine, noise = figure.data
+    assert list(cosine.x) == [10, 20] and list(cosine.y) == [0.9, 1.0]
+    assert list(noise.y) == [None, 0.2]
+    assert figure.layout.shapes[0].y0 == 0.1
+
+
+def test_removal_marks_both_lines_at_the_number() -> None:
+    measured, predicted, marks = removal_figure([5.0, 3.0, 1.0], [5.0, 4.0, 2.0], 1).data
+    assert list(measured.y) == [5.0, 3.0, 1.0] and list(predicted.y) == [5.0, 4.0, 2.0]
+    assert list(marks.x) == [1, 1] and list(marks.y) == [3.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.734, "+0.73"), (-1.0755, "−1.08"), (0.0123, "+0.012"), (-0.00012, "−1.2e−04"), (0.0, "+0.00")],
+)
+def test_signed_numbers(value: float, text: str) -> None:
+    assert signed_text(value) == text
+
+
+def test_figure_for_print_in_every_format() -> None:
+    estimate = channel_shap(tiny_classifier("residual"), tiny_images(1)[0], "relu1", budget=40)
+    beside = {"LIFT-CAM": np.arange(8.0), "Grad-CAM": -np.arange(8.0)}
+    figure = channel_bars(estimate, beside, 5, Design(width=85))
+    assert figure.get_figwidth() * 25.4 == pytest.approx(85)
+    top, bottom = figure.axes
+    shown = estimate.phi.abs().argsort(descending=True)[:5]
+    assert [bar.get_height() for bar in top.patches] == pytest.approx(estimate.phi[shown].tolist())
+    assert [bool(bar.get_hatch()) for bar in top.patches] == (estimate.phi[shown] < 0).tolist()
+    assert [text.get_text() for text in bottom.get_legend().get_texts()] == ["SHAP", "LIFT-CAM", "Grad-CAM"]
+    assert [label.get_text() for label in bottom.get_xticklabels()] == [str(int(channel)) for channel in shown]
+    svg = encode_figure(figure, "svg")
+    assert estimate.label.encode() in svg and b"unit L2 norm" in svg
+    assert svg == encode_figure(channel_bars(estimate, beside, 5, Design(width=85)), "svg"), "the same bytes"
+
+
+def test_figure_of_exact_values_has_one_panel_and_says_so() -> None:
+    estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], "features.3")
+    figure = channel_bars(estimate, {}, 20)
+    (axes,) = figure.axes
+    assert "exact" in axes.get_title(loc="left") and len(axes.patches) == 8 and not axes.collections
+
+
+def test_figure_refuses_what_does_not_fit() -> None:
+    estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], "features.3")
+    with pytest.raises(FigureError, match="not 0"):
+        channel_bars(estimate, {}, 0)
+    wide = channel_shap(load_model("efficientnet_lite0"), sample("dog").open(), "bn2")
+    with pytest.raises(FigureError, match="200 channels do not fit into 85 mm: 53 is the most"):
+        channel_bars(wide, {}, 200, Design(width=85))
