@@ -12,6 +12,7 @@ page = st.navigation(
         st.Page("pages/compare.py", title="Compare", icon=":material/compare:", default=True),
         st.Page("pages/channels.py", title="Channels", icon=":material/bar_chart:"),
         st.Page("pages/deletion.py", title="Deletion", icon=":material/show_chart:"),
+        st.Page("pages/lfi.py", title="LFI-CAM", icon=":material/center_focus_strong:"),
     ]
 )
 st.logo(str(ASSETS / "icon.png"))

@@ -62,6 +62,6 @@ def share_on_object(map: FloatArray, mask: npt.NDArray[np.bool_]) -> float:
 
     0 for a map of zeros.
     """
-    spread = maps.upsample(torch.from_numpy(map)[None], mask.shape)[0].numpy()  # type: ignore[arg-type]
+    spread = maps.upsample(torch.from_numpy(map)[None], mask.shape)[0].numpy()
     whole = float(spread.sum())
     return float(spread[mask].sum()) / whole if whole > 0 else 0.0

@@ -16,6 +16,7 @@ module   | gives
 scene    | `current()`: the scene, the first thing a page asks for; its photo, frame, prediction and shared classifier
 sidebar  | draws the sidebar and makes the scene (called by `app.py` alone)
 photo    | gallery, upload, camera
+models   | the networks that can be chosen: catalogue, bundled ones, the visitor's own
 compute  | one store of results and one fair lock a device for all visitors, jobs of one's own; cache keys
 jobs     | background work: start, watch, cancel. No Streamlit inside
 pickers  | methods, their parameters, and how heatmaps are to look

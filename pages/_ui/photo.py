@@ -35,7 +35,7 @@ def photo_picker() -> Photo:
             chosen = _from_gallery()
     else:
         with file:
-            chosen = _from_file(source)
+            chosen = from_file(source)
         if chosen is not None and "sample" in st.query_params:
             del st.query_params["sample"]  # a link cannot carry the upload, and must not name another photo
     if chosen is not None:
@@ -70,16 +70,21 @@ def _choose(key: str) -> None:
     st.session_state[links.widget_key("sample")] = key
 
 
-def _from_file(source: str) -> Photo | None:
-    """The uploaded or taken photo; None where there is none yet, or none that can be used."""
+def from_file(source: str, key: str = "") -> Photo | None:
+    """The uploaded or taken photo; None where there is none yet, or none that can be used.
+
+    Args:
+        source: "Camera" or "Upload".
+        key: tells apart several places of one page that take a file.
+    """
     if source == "Camera":
-        file = st.camera_input("Take a photo", key="camera", label_visibility="collapsed")
+        file = st.camera_input("Take a photo", key=f"camera{key}", label_visibility="collapsed")
     else:
         file = st.file_uploader(
             "A photo of yours",
             type=list(EXTENSIONS),
             max_upload_size=_MAX_MEGABYTES,
-            key="upload",
+            key=f"upload{key}",
             label_visibility="collapsed",
             help="It is read in memory, never written to disk, and cannot be part of a link.",
         )
@@ -88,7 +93,7 @@ def _from_file(source: str) -> Photo | None:
     try:
         image = load_image(file.getvalue())
     except ImageError as error:
-        messages.failure("This file cannot be used.", f"{error}. The photo before it stays.", key="photo")
+        messages.failure("This file cannot be used.", f"{error}. The photo before it stays.", key=f"photo{key}")
         return None
     return Photo(image, image_digest(image), file.name if source == "Upload" else "Camera photo")
 

@@ -7,19 +7,16 @@ from functools import partial
 
 import streamlit as st
 
-from cam_core import CATALOG
 from cam_core.models.classifier import Prediction
 from cam_core.models.devices import available_devices
 from cam_core.models.tails import nonlinear_layer
 from cam_core.types import CamError, ImageError
-from pages._ui import compute, links, messages, scene, style
+from pages._ui import compute, links, messages, models, scene, style
 from pages._ui.compute import ModelSpec, Question
 from pages._ui.jobs import Job
+from pages._ui.models import BUNDLED
 from pages._ui.photo import photo_picker
 from pages._ui.scene import Photo, Scene
-
-BUNDLED = next(key for key, entry in CATALOG.items() if entry.source == "bundled")
-"""The model whose weights come with the installation: what every way out of a failure leads back to."""
 
 _NONLINEAR = ("channels",)  # pages that open where the network behind the layer is more than pooling and a linear layer
 
@@ -59,15 +56,13 @@ def sidebar(page: str = "") -> None:
 
 
 def _model() -> str:
-    name = links.choice("model", "Model", list(CATALOG), default=BUNDLED, shown=_model_line)
-    entry = CATALOG[name]
-    origin = "comes with the installation" if entry.source == "bundled" else "downloaded when first used"
-    st.html(style.quiet(f"{entry.family} family · weights {entry.megabytes:.0f} MB, {origin}"))
-    return name
-
-
-def _model_line(name: str) -> str:
-    return f"{CATALOG[name].title} · {CATALOG[name].parameters / 1e6:.1f} M weights"
+    """The chosen network's name for `load_model`."""
+    offers = models.offers()
+    key = links.choice(
+        "model", "Model", list(offers), default=BUNDLED, shown=lambda key: offers[key].line if key in offers else key
+    )
+    st.html(style.quiet(offers[key].note))
+    return offers[key].name
 
 
 def _layer(spec: ModelSpec, nonlinear: bool) -> str:
@@ -157,7 +152,7 @@ def _explained(what: str, error: CamError) -> Callable[[], None]:
 
 def _waiting(spec: ModelSpec, job: Job) -> Callable[[], None]:
     """What pages show while the model is on its way, or if it cannot be had."""
-    title = CATALOG[spec.name].title
+    title = models.title(spec.name)
 
     def draw() -> None:
         if not job.fruitless:

@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cam_core import CATALOG
+from cam_core.models.trained import bundled_networks
 from pages._ui import compute
 from tests.pages.conftest import BUNDLED, LABELS, Open, load_tiny, settle
 from tests.pages.test_compare import heatmaps, html
@@ -17,7 +18,7 @@ def box(at: AppTest, label: str):
 
 def test_every_catalogue_model_is_offered_with_its_size(open_app: Open) -> None:
     options = box(open_app(), "Model").options
-    assert len(options) == len(CATALOG)
+    assert len(options) == len(CATALOG) + len(bundled_networks())
     assert options[0] == "EfficientNet-Lite0 · 4.7 M weights"
 
 

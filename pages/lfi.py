@@ -1,0 +1,30 @@
+"""LFI-CAM: networks that weigh their own channels, beside those that do not; and the means to train one's own."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages._ui import lfi_board, lfi_table, lfi_training, messages, style, tables
+
+
+def page() -> None:
+    style.style_rules(lfi_board.RULES + lfi_training.RULES + tables.RULES)
+    st.title("LFI-CAM")
+    st.html(
+        style.subtitle(
+            "What if the network ",
+            "learned to explain itself",
+            "? Three networks around one backbone, trained to read digits on photos: do they look at the digit?",
+        )
+    )
+    notices = st.container()
+    lfi_board.board()
+    st.header("Accuracy and stability")
+    lfi_table.comparison()
+    st.header("Train your own")
+    lfi_training.section()
+    with notices:
+        messages.link_notices()
+
+
+page()

@@ -1,0 +1,278 @@
+"""The LFI-CAM page: the board, what is missing, and a training from the form to the sidebar's model picker."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from cam_core.images import Preprocessing
+from cam_core.models import trained
+from cam_core.models.checkpoints import save_checkpoint
+from cam_core.models.lfi import build_network
+from cam_core.training import DigitsSet, EpochReport, ImageSet, TrainingData, TrainingError
+from pages._ui import lfi_board, lfi_table, lfi_training, models
+from pages._ui.jobs import Jobs
+from tests.pages.conftest import PATIENCE, Open, settle
+
+Page = Callable[..., AppTest]
+FACTS = {"labels": list("0123456789"), "data": "digits", "seed": 0, "preprocessing": Preprocessing((64, 64), 64)}
+EPOCHS = 3
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Untrained networks in the place of the bundled ones, and a folder for what the visitor trains."""
+    for arch in ("lfi", "baseline", "abn"):
+        path = tmp_path / "bundled" / f"{arch}_digits.safetensors"
+        save_checkpoint(path, build_network(arch, "resnet8", 10, stem_stride=4), FACTS | {"accuracy": 0.5})
+    monkeypatch.setattr(
+        trained, "BUNDLED", {path.stem: path for path in sorted((tmp_path / "bundled").glob("*.safetensors"))}
+    )
+    monkeypatch.setattr(models, "visitor_folder", lambda: tmp_path)
+    lfi_board.network.clear()
+    lfi_table._read.clear()
+    yield tmp_path
+    lfi_board.network.clear()
+    lfi_table._read.clear()
+
+
+@pytest.fixture
+def open_page(open_app: Open, folder: Path) -> Page:
+    """The page as a link with these parameters opens it."""
+    return partial(open_app, page="pages/lfi.py")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[Any]:
+    """Training in the twinkling of an eye: three epochs, one report each; the settings that arrived."""
+    asked: list[Any] = []
+
+    def train(settings: Any, *, progress: Any, on_epoch: Any) -> None:
+        asked.append(settings)
+        for epoch in range(1, EPOCHS + 1):
+            progress(epoch - 1, EPOCHS)
+            learn(settings, on_epoch, epoch)
+
+    monkeypatch.setattr(lfi_training, "train", train)
+    monkeypatch.setattr(lfi_training, "open_data", lambda *_, **__: small_data())
+    return asked
+
+
+def small_data() -> TrainingData:
+    digits = DigitsSet("held-out", count=20)
+    return TrainingData("digits", tuple("0123456789"), digits, digits, flip=False)
+
+
+def learn(settings: Any, on_epoch: Any, epoch: int) -> None:
+    """One epoch: save, report; the second is the best."""
+    network = build_network(settings.arch, settings.backbone, 10, seed=epoch, stem_stride=2)
+    accuracy = {1: 0.3, 2: 0.7, 3: 0.6}[epoch]
+    if epoch < 3:
+        save_checkpoint(settings.out / "best.safetensors", network, FACTS | {"accuracy": accuracy})
+    attention = None if settings.arch == "baseline" else np.full((8, 4, 4), 0.25 * epoch, dtype=np.float32)
+    report = EpochReport(epoch, EPOCHS, 2.0 / epoch, accuracy, accuracy, 0.1, 1.5, epoch < 3, attention)
+    on_epoch(report)
+
+
+def html(at: AppTest) -> str:
+    return "\n".join(element.value for element in at.get("html"))
+
+
+def button(at: AppTest, label: str):
+    return next(entry for entry in at.button if entry.label == label)
+
+
+def train(at: AppTest) -> AppTest:
+    at.button(key="train").click().run()
+    return settle(at)
+
+
+def picker(at: AppTest) -> list[str]:
+    return next(entry for entry in at.selectbox if entry.label == "Model").options
+
+
+# ---- the board
+
+
+def test_first_sight_has_four_images_with_masks_and_three_networks(open_page: Page) -> None:
+    at = open_page()
+    text = html(at)
+    assert at.title[0].value == "LFI-CAM"
+    for name in ("LFI-CAM", "Baseline", "Attention branch network"):
+        assert text.count(f'alt="{name} heatmap of held-out image') == lfi_board.SHOWN
+    assert text.count('alt="True mask of') == lfi_board.SHOWN
+    assert text.count("on the digit") == 3 * lfi_board.SHOWN
+    assert text.count("50.0 % right") == 3
+    assert "Colour bar from 0" in text
+    assert ("✓" in text) or ("✗" in text)
+
+
+def test_another_place_among_the_held_out_images(open_page: Page) -> None:
+    text = html(open_page(**{"from": "8"}))
+    assert 'alt="Held-out image 8"' in text and 'alt="Held-out image 11"' in text
+    assert 'alt="Held-out image 0"' not in text
+
+
+def test_an_image_of_ones_own_has_no_mask(open_page: Page) -> None:
+    at = open_page(images="Mine")
+    assert "Drop an image" in html(at)
+    buffer = io.BytesIO()
+    Image.new("RGB", (90, 70), "navy").save(buffer, "PNG")
+    at.file_uploader[-1].upload("seven.png", buffer.getvalue(), "image/png").run()
+    settle(at)
+    text = html(at)
+    assert 'alt="LFI-CAM heatmap of seven.png: says' in text
+    assert "True mask" not in text and "on the digit" not in text
+
+
+def test_a_file_that_is_no_image_is_answered(open_page: Page) -> None:
+    at = open_page(images="Mine")
+    at.file_uploader[-1].upload("seven.png", b"no image", "image/png").run()
+    assert any("This file cannot be used" in error.value for error in at.error)
+
+
+def test_without_bundled_networks_the_page_says_how_to_get_them(
+    open_page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trained, "BUNDLED", {})
+    at = open_page()
+    assert any("python -m cam_core train" in info.value for info in at.info)
+    assert at.button(key="train")
+
+
+def test_the_table_is_that_of_the_benchmark(open_page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = folder / "comparison.json"
+    monkeypatch.setattr(lfi_table, "_FILE", file)
+    assert any("python benchmarks/lfi.py" in info.value for info in open_page().info)
+    file.write_text(
+        '{"columns": ["", "accuracy"], "rows": [["LFI-CAM", "91.0% [90.1%, 91.9%]"]], "notes": ["Five <networks>."]}'
+    )
+    lfi_table._read.clear()
+    text = html(open_page())
+    assert "<td>91.0% <small>[90.1%, 91.9%]</small></td>" in text
+    assert "Five &lt;networks&gt;." in text
+
+
+# ---- training
+
+
+def test_a_training_ends_with_curves_maps_and_a_network_in_the_sidebar(
+    open_page: Page, quick: list[Any], folder: Path
+) -> None:
+    at = open_page()
+    before = picker(at)
+    at.number_input(key="train-images").set_value(40)
+    at.number_input(key="epochs").set_value(EPOCHS)
+    train(at)
+    assert (quick[0].arch, quick[0].backbone, quick[0].count, quick[0].epochs) == ("lfi", "resnet8", 40, EPOCHS)
+    assert "epoch <b>2</b> of 3" in html(at)
+    assert len(at.get("plotly_chart")) == 1
+    assert html(at).count('alt="Attention heatmap of preview') == 8
+    assert 'after epoch 2"' in html(at)
+    assert set(picker(at)) - set(before) == {"LFI-CAM, resnet8, digits · 70.0% right"}
+    at.slider(key=next(s.key for s in at.slider if s.label == "After epoch")).set_value(1).run()
+    assert 'after epoch 1"' in html(at)
+
+
+def test_the_trained_network_is_chosen_for_the_other_pages(open_page: Page, quick: list[Any]) -> None:
+    at = train(open_page())
+    at.button(key="use").click().run()
+    settle(at)
+    chosen = next(entry for entry in at.selectbox if entry.label == "Model").value
+    assert chosen.startswith("mine-lfi-")
+
+
+def test_the_baseline_has_no_maps_of_its_own(open_page: Page, quick: list[Any]) -> None:
+    at = train(open_page(arch="baseline"))
+    assert "The baseline has no attention of its own" in html(at)
+    assert "Attention heatmap of preview" not in html(at)
+
+
+def test_a_cancelled_training_keeps_the_best_network_and_can_go_on(
+    open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished = lfi_training.train
+
+    def endless(settings: Any, *, progress: Any, on_epoch: Any) -> None:
+        learn(settings, on_epoch, 1)
+        while True:
+            progress(1, EPOCHS)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(lfi_training, "train", endless)
+    at = open_page()
+    at.button(key="train").click().run()
+    until = time.monotonic() + PATIENCE
+    while "after epoch 1" not in html(at):
+        assert time.monotonic() < until
+        at.run()
+    assert at.button(key="train").disabled
+    at.button(key="cancel-training").click().run()
+    settle(at)
+    assert "Cancelled after 1 of 8 epochs. The best network is kept." in html(at)
+    assert any("30.0% right" in option for option in picker(at))
+    monkeypatch.setattr(lfi_training, "train", finished)
+    button(at, "Go on").click().run()
+    settle(at)
+    assert "Cancelled" not in html(at) and any("70.0% right" in option for option in picker(at))
+
+
+def test_cancelled_before_the_first_epoch_there_is_no_network(
+    open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(settings: Any, *, progress: Any, on_epoch: Any) -> None:
+        while True:
+            progress(0, EPOCHS)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(lfi_training, "train", endless)
+    at = open_page()
+    before = picker(at)
+    at.button(key="train").click().run()
+    at.button(key="cancel-training").click().run()
+    settle(at)
+    assert "Cancelled in the first epoch: there is no network yet." in html(at)
+    assert picker(at) == before
+
+
+def test_a_training_that_fails_says_why_and_keeps_what_was_learnt(
+    open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(settings: Any, *, progress: Any, on_epoch: Any) -> None:
+        learn(settings, on_epoch, 1)
+        raise TrainingError("the loss is no finite number any more in epoch 2")
+
+    monkeypatch.setattr(lfi_training, "train", diverge)
+    at = train(open_page())
+    assert any("no finite number any more" in error.value and "stays" in error.value for error in at.error)
+    assert any("30.0% right" in option for option in picker(at))
+
+
+def test_a_folder_that_does_not_exist_is_named(open_page: Page) -> None:
+    at = open_page(**{"train-data": "Folder"})
+    at.button(key="train").click().run()
+    assert any("Name a folder" in error.value for error in at.error)
+    at.text_input(key="train-folder").set_value("/no/such/folder").run()
+    train(at)
+    assert any("/no/such/folder" in error.value for error in at.error)
+
+
+def test_two_epochs_on_a_few_images(open_page: Page, jobs: Jobs) -> None:
+    """The real thing."""
+    at = open_page()
+    at.number_input(key="train-images").set_value(32)
+    at.number_input(key="epochs").set_value(2)
+    train(at)
+    run = at.session_state["_training"]
+    assert [report.epoch for report in run.reports] == [1, 2]
+    assert isinstance(run.previews, ImageSet) and run.kept is not None
+    assert html(at).count('alt="Attention heatmap of preview') == 8
