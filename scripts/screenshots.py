@@ -29,7 +29,7 @@ WIDTHS = {1440: 900, 800: 1000}  # width → height, pixels
 
 def settled(page: Page) -> None:
     """Nothing is being computed, and nothing is being drawn."""
-    page.wait_for_selector('img[alt*=" heatmap "]', timeout=PATIENCE)
+    page.wait_for_selector('img[alt*=" heatmap "], img[alt*=" of its pixels "]', timeout=PATIENCE)
     busy = "[data-testid=stProgress], [data-testid=stStatusWidget]"
     calm = 0
     while calm < 4:  # between two looks of a polling tile there is a moment that seems calm
@@ -80,6 +80,21 @@ def parameters(page: Page) -> None:
     page.wait_for_timeout(2000)
 
 
+def growing(page: Page) -> None:
+    """Curves are being computed."""
+    page.wait_for_selector("text=/Computing the curves · \\d+ %/", timeout=PATIENCE)
+    page.wait_for_selector('img[alt*=" of its pixels "]', timeout=PATIENCE)
+    page.wait_for_timeout(1500)
+
+
+def curves_cancelled(page: Page) -> None:
+    """Curves were cancelled halfway, and stay."""
+    growing(page)
+    page.get_by_role("button", name="Cancel").first.click()
+    page.wait_for_selector("text=/What was computed stays/", timeout=PATIENCE)
+    page.wait_for_timeout(1500)
+
+
 @dataclass(frozen=True)
 class View:
     """One state of one page: its address, and what to do and wait for before it is photographed."""
@@ -93,6 +108,7 @@ class View:
         return f"{server}{self.path}?{urlencode(self.link, doseq=True)}"
 
 
+SEVERAL = ["Grad-CAM", "Grad-CAM++", "LIFT-CAM", "Eigen-CAM"]
 MANY = ["Grad-CAM", "Grad-CAM++", "HiResCAM", "LayerCAM", "Eigen-CAM", "LIFT-CAM", "Ablation-CAM", "Random (control)"]
 
 VIEWS = (
@@ -107,6 +123,12 @@ VIEWS = (
     View("compare-unknown-link", "/", {"model": "resnet5000", "class": "4711"}),
     View("compare-bad-upload", "/", {"sample": "crab"}, bad_upload),
     View("compare-parameters", "/", {"methods": ["Grad-CAM", "Score-CAM"], "sample": "panda"}, parameters),
+    View("deletion", "/deletion", {}),
+    View("deletion-slider", "/deletion", {"methods": SEVERAL, "sample": "panda", "changed": "45"}),
+    View("deletion-running", "/deletion", {"methods": SEVERAL, "steps": "224", "sample": "koala"}, growing),
+    View("deletion-cancelled", "/deletion", {"steps": "224", "sample": "jaguar"}, curves_cancelled),
+    View("deletion-failed", "/deletion", {"methods": ["CAM", "Grad-CAM"], "layer": "blocks.4", "steps": "14"}),
+    View("deletion-improbable", "/deletion", {"class": "1", "score": "Logit", "steps": "14"}),
 )
 # Two animals, the class of one of them, and a method (Eigen-CAM) that does not look at the class.
 README_VIEW = View(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -66,10 +67,15 @@ class Perturbation:
         start, end = (image, baseline) if settings.kind == "deletion" else (baseline, image)
         # Channels last, as the network wants its pictures: no copy between here and the first convolution.
         self._start, self._end = (p.permute(1, 2, 0).contiguous() for p in (start, end))
-        self._places = ranks(descending_order(saliency)).view(saliency.shape).to(image.device)
+        self._saliency = saliency
         self.settings = settings
         self.counts = settings.counts(saliency.numel())
         self.pixels = saliency.numel()
+
+    @cached_property
+    def _places(self) -> Tensor:
+        """(H, W): when each pixel's turn comes. Sorted when first needed, for a curve's first point not to wait."""
+        return ranks(descending_order(self._saliency)).view(self._saliency.shape).to(self._start.device)
 
     @property
     def fractions(self) -> Tensor:
