@@ -1,0 +1,238 @@
+"""The Channels page: what it opens on, what a choice of channel changes, and what stays when something is stopped."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cam_core.metrics.channels import largest
+from cam_core.shapley import ChannelEstimate, channel_shap, stream_channel_shap
+from pages._ui import channel_estimate
+from pages._ui.jobs import Jobs
+from tests.pages.conftest import PATIENCE, Open, load_tiny, settle
+
+OpenChannels = Callable[..., AppTest]
+
+
+@pytest.fixture
+def open_channels(open_app: Open) -> OpenChannels:
+    """The page as a link with these parameters opens it."""
+
+    def open_channels(wait: bool = True, **link: str | list[str]) -> AppTest:
+        return open_app(wait, "pages/channels.py", **link)
+
+    return open_channels
+
+
+def html(at: AppTest) -> str:
+    return "\n".join(element.value for element in at.get("html"))
+
+
+def charts(at: AppTest) -> list[str]:
+    """What the charts say to those who cannot see them."""
+    return [chart.proto.alt for chart in at.get("plotly_chart")]
+
+
+def badges(at: AppTest) -> str:
+    return " ".join(element.value for element in at.markdown)
+
+
+def channel_box(at: AppTest) -> Any:
+    return next(box for box in at.selectbox if box.label == "Channel")
+
+
+def maps(at: AppTest) -> list[str]:
+    return [image.proto.imgs[0].alt for image in at.get("image")]
+
+
+def reference(layer: str = "features.2", budget: int = 64) -> ChannelEstimate:
+    from cam_core.images import SAMPLES
+
+    return channel_shap(load_tiny("efficientnet_lite0"), SAMPLES[0].open(), layer, budget=budget)
+
+
+def test_first_sight_is_a_layer_with_a_nonlinear_tail(open_channels: OpenChannels) -> None:
+    at = open_channels()
+    assert at.title[0].value == "Channels"
+    assert "Which of the 8 channels of features.2 carry" in html(at)
+    assert len(charts(at)) == 4, charts(at)
+    assert at.multiselect(key="beside").value == ["LIFT-CAM", "Grad-CAM"]
+    found = reference()
+    (top,) = largest(found.phi, 1)
+    assert channel_box(at).value == str(top)
+    assert maps(at) == [f"Channel {top} heatmap of its activation over the photo"]
+    assert at.query_params == {}, "the default view has the bare address"
+
+
+def test_numbers_are_those_of_the_core(open_channels: OpenChannels) -> None:
+    text, found = html(open_channels()).replace("−", "-"), reference()
+    assert f"<dt>logit</dt><dd>{found.v_all:.2f}</dd>" in text
+    assert f"<dd>{found.gap:.2f} (" in text or f"<dd>{abs(found.gap):.2f} (" in text
+    assert f"<dt>dead channels</dt><dd>{found.dead} of 8</dd>" in text
+    assert f"{found.passes} tail passes" in text
+
+
+def test_the_badge_follows_the_rule(open_channels: OpenChannels) -> None:
+    for budget in ("4", "64"):
+        at = open_channels(budget=budget)
+        converged = reference(budget=int(budget)).converged
+        assert ("Not converged" in badges(at)) == (not converged)
+    assert "relative standard error, ‖stderr‖ ∕ ‖φ‖, is below 10%" in html(at)
+
+
+def test_more_passes_are_one_click_away(open_channels: OpenChannels) -> None:
+    at = open_channels(budget="4")
+    assert "standard errors are unknown" in html(at)
+    at.button(key="more-passes").click().run()
+    settle(at)
+    assert at.number_input(key="budget").value == 16
+    assert "16 tail passes" in html(at)
+
+
+def test_a_linear_tail_is_said_to_be_exact(open_channels: OpenChannels) -> None:
+    at = open_channels(layer="features", estimator="permutation")
+    assert "Exact" in badges(at) and "onverged" not in badges(at)
+    assert "These values are exact and their error bars are zero: behind features there is only pooling" in html(at)
+    assert not [alt for alt in charts(at) if alt.startswith("Convergence")]
+    assert re.search(r"LIFT-CAM</th><td>(<b>)?1\.000", html(at))
+
+
+def test_few_channels_are_enumerated_where_the_budget_allows(open_channels: OpenChannels) -> None:
+    assert "every coalition of its few live channels was tried" in html(open_channels(budget="1000"))
+
+
+def test_choosing_a_channel_shows_its_map_and_the_link_says_so(open_channels: OpenChannels) -> None:
+    at = open_channels()
+    order = largest(reference().phi, 8)
+    before = at.get("image")[0].proto.imgs[0].url
+    channel_box(at).set_value(str(order[3])).run()
+    assert maps(at) == [f"Channel {order[3]} heatmap of its activation over the photo"]
+    assert at.get("image")[0].proto.imgs[0].url != before
+    assert "<span>SHAP</span><span>4</span>" in html(at)
+    assert at.query_params["channel"] == str(order[3])
+    assert maps(open_channels(channel=str(order[5]))) == [
+        f"Channel {order[5]} heatmap of its activation over the photo"
+    ]
+
+
+def test_similarity_is_read_in_two_ways(open_channels: OpenChannels) -> None:
+    plain, times_mean = (
+        re.findall(r"<td>.*?</td>", html(open_channels(layer="features", reading=reading)))
+        for reading in ("α", "α · mean A")
+    )
+    assert plain != times_mean
+    assert "noise ceiling" in html(open_channels())
+
+
+def test_no_method_beside_leaves_the_bars(open_channels: OpenChannels) -> None:
+    at = open_channels()
+    at.multiselect(key="beside").set_value([]).run()
+    settle(at)
+    assert len(charts(at)) == 4 and "Choose methods above" in html(at)
+
+
+def test_methods_without_coefficients_are_named_not_offered(open_channels: OpenChannels) -> None:
+    box = open_channels().multiselect(key="beside")
+    assert "LayerCAM" in box.help and "LayerCAM" not in box.options
+
+
+def test_a_failing_method_leaves_the_others(open_channels: OpenChannels) -> None:
+    at = open_channels(beside=["CAM", "LIFT-CAM"])
+    assert len(at.error) == 1 and "stands in the way" in at.error[0].value
+    assert "LIFT-CAM</th>" in html(at) and len(charts(at)) == 4
+    at.button(key="cam-action-1").click().run()
+    settle(at)
+    assert at.multiselect(key="beside").value == ["LIFT-CAM"] and not at.error
+
+
+@pytest.fixture
+def slow_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first estimate comes at once, the others never."""
+
+    def stream(*arguments: Any) -> Iterator[ChannelEstimate]:
+        yield next(iter(stream_channel_shap(*arguments)))
+        progress = arguments[7]
+        while True:
+            progress(32, 64)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(channel_estimate, "stream_channel_shap", stream)
+
+
+@pytest.mark.usefixtures("slow_stream")
+def test_the_estimate_grows_and_a_cancel_keeps_what_there_is(open_channels: OpenChannels, jobs: Jobs) -> None:
+    at = open_channels(wait=False, budget="200")
+    until = time.monotonic() + PATIENCE
+    while not charts(at) and time.monotonic() < until:
+        at.run()
+    assert len(at.get("progress")) == 1 and "passes:" in html(at), "bars while it is computed"
+    next(button for button in at.button if button.label == "Cancel").click().run()
+    settle(at)
+    assert "Cancelled. What was estimated by then stays." in html(at)
+    assert len(charts(at)) == 4 and len(maps(at)) == 1
+    at.button(key="again-channels").click().run()
+    assert len(at.get("progress")) == 1, "it runs again"
+
+
+def test_an_error_of_the_estimate_is_answered(open_channels: OpenChannels, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cam_core.types import DeviceError
+
+    def fail(*arguments: Any) -> Iterator[ChannelEstimate]:
+        raise DeviceError("out of memory even for one image: choose a later layer")
+        yield
+
+    monkeypatch.setattr(channel_estimate, "stream_channel_shap", fail)
+    at = open_channels()
+    assert "out of memory even for one image" in at.error[0].value.lower()
+    monkeypatch.undo()
+    assert at.button(key="channels-action-0").label == "Try again"
+
+
+def test_removing_nothing_is_the_logit_itself(open_channels: OpenChannels) -> None:
+    at = open_channels(layer="features")
+    slider = next(one for one in at.slider if one.label == "Channels removed")
+    slider.set_value(0).run()
+    found = re.search(r"Without 0 channels: logit <b>(.*?)</b>, predicted <b>(.*?)</b>", html(at))
+    assert found is not None and found[1] == found[2]
+    slider = next(one for one in at.slider if one.label == "Channels removed")
+    slider.set_value(slider.max).run()
+    found = re.search(r"logit <b>(.*?)</b>, predicted <b>(.*?)</b>", html(at))
+    assert found is not None and found[1] == found[2], "exact values predict a linear tail"
+
+
+def test_table_and_figures_can_be_saved(open_channels: OpenChannels) -> None:
+    assert [button.label for button in open_channels().get("download_button")] == ["CSV", "PDF", "SVG", "PNG"]
+
+
+def test_a_click_on_a_bar_chooses_its_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chart's event, as Streamlit hands it over."""
+    from types import SimpleNamespace
+
+    from pages._ui import channel_board
+
+    event = SimpleNamespace(selection=SimpleNamespace(points=[{"point_index": 2}]))
+    state = {"bars": event, "_channel_key": "channel|x"}
+    monkeypatch.setattr(channel_board.st, "session_state", state)
+    channel_board._choose([7, 3, 9])
+    assert state["channel|x"] == "9"
+    event.selection.points = []
+    channel_board._choose([1, 2, 3])
+    assert state["channel|x"] == "9", "a click beside the bars changes nothing"
+
+
+def test_the_pages_layer_follows_where_none_was_chosen(open_app: Open) -> None:
+    def layer(at: AppTest) -> str:
+        value: str = next(box for box in at.selectbox if box.label == "Layer").value
+        return value
+
+    at = open_app()
+    assert layer(at) == "features"
+    assert layer(settle(at.switch_page("pages/channels.py").run())) == "features.2"
+    next(box for box in at.selectbox if box.label == "Layer").set_value("features.1").run()
+    assert layer(settle(at)) == "features.1"
+    assert layer(settle(at.switch_page("pages/compare.py").run())) == "features.1", "what was chosen stays"
