@@ -18,6 +18,7 @@ from cam_core.training.image_sets import ImageSet, TrainingData
 BUILT_IN: Final = "digits"
 DOWNLOADED: Final = ("cifar10", "cifar100", "stl10")
 _DIGITS_SIZE: Final = 64
+_DIGITS_COUNT: Final = 6000  # half of the digits are used twice, elsewhere: less of it is learnt by heart
 
 
 def open_data(name: str, *, size: int | None = None, seed: int = 0, count: int | None = None) -> TrainingData:
@@ -27,8 +28,8 @@ def open_data(name: str, *, size: int | None = None, seed: int = 0, count: int |
         name: "digits", one of `DOWNLOADED`, or the path of a folder with one folder of images a class.
         size: width and height of the images in pixels; the data's own where omitted. Those of torchvision keep theirs.
         seed: of the digits' composition, and of the share of a folder that is held out.
-        count: how many training images; all where omitted. Of the digits there may be more than there are digits: each
-            is then used again, elsewhere.
+        count: how many training images; all where omitted, 6000 of the digits. These may be more than the 4000 digits:
+            some are then used again, elsewhere.
     Raises:
         TrainingError: no such data, nothing to learn from, or a download that failed.
         ImageError: a file of the folder is no image.
@@ -49,7 +50,7 @@ def _digits(size: int, seed: int, count: int | None) -> TrainingData:
     return TrainingData(
         name=BUILT_IN,
         classes=CLASSES,
-        train=DigitsSet("train", size, seed, count),
+        train=DigitsSet("train", size, seed, count or _DIGITS_COUNT),
         held_out=DigitsSet("held-out", size, seed),
         flip=False,
         facts={"held-out photos": list(split_photos(seed, "held-out"))},

@@ -1,6 +1,6 @@
 """The built-in set: handwritten digits among clutter on photos, whose object masks are known. Nothing is downloaded.
 
-A digit of MNIST is pasted at a random place, scale, rotation and colour on a crop of a free photo, over fragments of
+A digit of MNIST is pasted at a random place, scale, rotation and colour on a crop of a free photo, among fragments of
 other digits. The held-out part has digits and photos of its own.
 """
 
@@ -28,14 +28,15 @@ DIGITS: Final = ASSETS / "digits" / "digits.npz"
 _HELD_OUT: Final = 0.2  # of the digits of each class, and of the photos
 _PHOTO_SIDE: Final = 160  # shorter side of a photo, pixels, before it is cropped
 _CROP: Final = (0.4, 1.0)  # side of a crop in shorter sides of the photo
-_DIGIT: Final = (0.42, 0.7)  # side of the digit's box in sides of the image
-_TURN: Final = np.deg2rad(25.0)  # less than what makes a 6 a 9
+_DIGIT: Final = (0.48, 0.75)  # side of the digit's box in sides of the image
+_TURN: Final = 0.2  # radians
 _FRAGMENTS: Final = 3  # distractors an image
 _FRAGMENT: Final = 12  # side of the piece of a digit that a distractor shows, of 28 pixels
 _CONTRAST: Final = 0.32  # least distance of a digit's colour from what lies behind it, of at most √3
+_MARGIN: Final = 3  # pixels between the digit and any fragment, of an image of 64
 _COLOURS: Final = 8  # colours drawn for a digit; the first with enough contrast is taken
-_DIM: Final = 0.6  # of the photo: its brightest point; all strokes are brighter than most of it
-_LIGHT: Final = (0.5, 1.0)  # of each channel of a stroke's colour
+_DIM: Final = 0.4  # of the photo: its brightest point; all strokes are brighter than most of it
+_LIGHT: Final = (0.6, 1.0)  # of each channel of a stroke's colour
 _CHUNK: Final = 125  # images composed at once
 
 Floats = npt.NDArray[np.float32]
@@ -132,17 +133,19 @@ def _photo(name: str) -> Tensor:
 def _compose(
     digits: Pixels, others: Pixels, photos: list[Tensor], size: int, generator: np.random.Generator
 ) -> tuple[Pixels, npt.NDArray[np.bool_]]:
-    """Paste `digits` (n, 28, 28) on photos, over fragments of `others` (fragments, n, 28, 28).
+    """Paste `digits` (n, 28, 28) on photos, among fragments of `others` (fragments, n, 28, 28).
 
     Returns:
         (n, 3, size, size) uint8, and the digits' masks (n, size, size).
     """
     canvas = _DIM * _backgrounds(len(digits), photos, size, generator)
-    for pieces in others:
-        opacity = _placed(_fragments(pieces, generator), size, _DIGIT, 1.1, np.pi, generator)
-        canvas = torch.lerp(canvas, _colours(len(digits), generator)[0], opacity)
     opacity = _placed(digits, size, _DIGIT, 0.9, _TURN, generator)
     mask = opacity > 0.5
+    margin = round(_MARGIN * size / 64)
+    clear = functional.max_pool2d(mask.float(), 2 * margin + 1, stride=1, padding=margin)
+    for pieces in others:
+        fragments = _placed(_fragments(pieces, generator), size, _DIGIT, 1.1, np.pi, generator) * (1 - clear)
+        canvas = torch.lerp(canvas, _colours(len(digits), generator)[0], fragments)
     behind = (canvas * mask).sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True).clamp(min=1)
     colour = _standing_out(_colours(len(digits), generator, _COLOURS), behind)
     canvas = torch.lerp(canvas, colour, opacity)

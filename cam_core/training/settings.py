@@ -25,7 +25,7 @@ class TrainSettings:
         backbone: see `cam_core.models.backbones.build_backbone`.
         data: "digits", "cifar10", "cifar100", "stl10", or a folder with one folder of images a class.
         size: width and height of the images in pixels; the data's own where omitted.
-        count: use only so many training images.
+        count: how many training images; see `open_data`.
         data_seed: of the built-in set's composition and of the held-out share of a folder.
         seed: of weights, order of images and augmentation.
         learning_rate: at its highest; it warms up over the first twentieth of all steps.
@@ -41,14 +41,14 @@ class TrainSettings:
 
     out: Path
     arch: str = "lfi"
-    backbone: str = "resnet20"
+    backbone: str = "resnet8"
     data: str = "digits"
     size: int | None = None
     count: int | None = None
     data_seed: int = 0
     seed: int = 0
-    epochs: int = 16
-    batch_size: int = 64
+    epochs: int = 6
+    batch_size: int = 32
     learning_rate: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
