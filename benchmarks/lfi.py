@@ -236,6 +236,7 @@ def tables(record: Mapping[str, Any]) -> tuple[tuple[str, ...], list[list[str]]]
         "EBPG",
         "IoU with the digit",
         "pointing game",
+        "area",
         "stability IoU",
         "rowwise",
         "other images",
@@ -250,7 +251,7 @@ def tables(record: Mapping[str, Any]) -> tuple[tuple[str, ...], list[list[str]]]
         overlap = maps.get("stability", {})
         rows.append(
             [TITLES[name], accuracy]
-            + [_number(maps.get(key)) for key in ("ebpg", "iou", "pointing-game")]
+            + [_number(maps.get(key)) for key in ("ebpg", "iou", "pointing-game", "area")]
             + [_number(overlap.get(key)) for key in ("iou", "rowwise", "other images")]
         )
     return columns, rows
@@ -282,8 +283,8 @@ NOTES = (
     "Accuracy is that of the epoch that is kept, chosen on the same held-out images; the JSON file also has that of "
     "the last epoch. The digits and the photos behind them are held out.",
     "EBPG is the share of a map's energy on the digit, the pointing game whether its peak lies on it or less than "
-    f"{TOLERANCE:.1f} pixels away, IoU the overlap of digit and map cut at 100 of 255. Grad-CAM and LIFT-CAM explain "
-    "the predicted class.",
+    f"{TOLERANCE:.1f} pixels away, IoU the overlap of digit and map cut at 100 of 255, area the share of pixels above "
+    "that cut. Grad-CAM and LIFT-CAM explain the predicted class.",
     "Stability is the overlap of two networks' maps of one image, cut at 100 of 255. The row-wise variant counts as "
     "the authors' code does, row by row, where rows that are empty in both maps count as 1. The last column is the "
     "overlap of maps of two different images: what networks that always look at the same place have for nothing.",
@@ -301,7 +302,7 @@ def report(record: dict[str, Any], remedies: Path) -> None:
     }
     columns, rows = tables(record)
     publish("lfi", "LFI-CAM, its baseline and ABN on the built-in digits", columns, rows, whole, notes)
-    summary = {"columns": list(columns), "rows": rows, "notes": notes, "images": record["images"]}
+    summary = {"columns": list(columns), "rows": rows, "notes": notes} | record
     (MODELS / "comparison.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -312,7 +313,10 @@ def _remarks(record: Mapping[str, Any]) -> list[str]:
         return []
     gain = accuracy["lfi"]["mean"] - accuracy["baseline"]["mean"]
     lfi, abn = (maps[name].get("stability", {}).get("iou", {}).get("mean") for name in ("lfi", "abn"))
-    remarks = [f"The paper's claim that LFI-CAM is at least as accurate as its baseline: {gain:+.1%} here."]
+    remarks = [
+        f"The digits cover {record['even map']['ebpg']:.1%} of the images: that is the EBPG of an even map.",
+        f"The paper's claim that LFI-CAM is at least as accurate as its baseline: {gain:+.1%} here.",
+    ]
     if lfi and abn:
         remarks.append(f"The paper's figure shows LFI-CAM about twice as stable as ABN: {lfi / abn:.2f} times here.")
     return remarks
