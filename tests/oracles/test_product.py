@@ -22,6 +22,7 @@ from tests.oracles.scenes import EARLY, LATE, NETWORKS, Formula, Scene, deviatio
 
 EXACT = 1e-6  # an Explanation holds float32, which rounds to 6e-8
 # float32 behind a late layer. XGrad-CAM divides by sums over positions that nearly cancel: measured, up to 7e-4.
+# Ablation-CAM subtracts logits that differ little: measured, up to 2e-4.
 ROUNDED, CANCELLED = 1e-4, 5e-3
 # float32 behind an early layer: values that lie next to zero fall on the other side of a ReLU, or another element of a
 # window is the largest, and the gradient jumps. A plain backward pass deviates as much; measured, up to 4e-2.
@@ -77,7 +78,8 @@ def test_costly_methods_at_an_early_layer(key: str, network: str) -> None:
 @everywhere
 def test_costly_methods_at_a_late_layer(key: str, network: str) -> None:
     formula, params = COSTLY[key]
-    assert_method(key, formula, scene(network, LATE[network], SMALL), ROUNDED, **params)
+    rounded = CANCELLED if key == "ablation-cam" else ROUNDED
+    assert_method(key, formula, scene(network, LATE[network], SMALL), rounded, **params)
 
 
 @pytest.mark.parametrize("mask_space", ["normalized", "pixel"])
