@@ -21,6 +21,7 @@ from cam_core.palette import CONTROL, line_style
 
 _NARROWEST: Final = 52.0  # millimetres of a panel with its numbers
 _FLATTEST, _TALLEST = 28.0, 55.0  # millimetres of a panel's own height
+_RIGHT: Final = 4.5  # millimetres: half of the last number stands beyond the axis
 _KEY: Final = 7.0  # millimetres of a legend's line
 _Dash = Literal["-", "--", ":"]
 _DASHES: Final[dict[str, _Dash]] = {"solid": "-", "dash": "--", "dot": ":"}
@@ -65,7 +66,7 @@ class _Drawing:
         rows = self._legend_rows(entries)
         across = max(1, min(len(panels), int(design.width // _NARROWEST)))
         down = -(-len(panels) // across)
-        width, left, below = design.width / across, 5.2 * self._line, 3.4 * self._line
+        width, left, below = design.width / across, 4.2 * self._line, 3.4 * self._line
         inner = min(_TALLEST, max(_FLATTEST, 0.62 * (width - left)))
         outer = leading(design.font_size) * 1.3 + inner + below
         height = down * outer + (len(rows) + 0.5) * self._line * 1.25
@@ -73,7 +74,7 @@ class _Drawing:
         self._size = design.width, height
         for number, panel in enumerate(panels):
             corner = (number % across) * width, (number // across) * outer
-            self._panel(panel, corner[0] + left, corner[1] + outer - below - inner, width - left - 2.5, inner)
+            self._panel(panel, corner[0] + left, corner[1] + outer - below - inner, width - left - _RIGHT, inner)
         for number, row in enumerate(rows):
             self._legend_row(row, down * outer + (number + 0.6) * self._line * 1.25)
 

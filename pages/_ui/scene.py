@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 import streamlit as st
 from PIL import Image
@@ -101,7 +103,10 @@ def _run_the_app_instead() -> None:
     """A server's very first visitor who follows a link to a page gets that file run alone, without `app.py`.
 
     Streamlit takes a folder called `pages` for an app without navigation of its own until it has seen a call of
-    `st.navigation`. This is one; from the next run on, `app.py` is run.
+    `st.navigation`. This is one; from the next run on, `app.py` is run. It names the page that the link leads to, or
+    Streamlit would lead to the first one.
     """
-    st.navigation([st.Page(lambda: None, title="CAMscope")])
+    name = PurePosixPath(urlsplit(st.context.url or "").path).name
+    linked = [st.Page(lambda: None, title="CAMscope", url_path=name)] if name else []
+    st.navigation([st.Page(lambda: None, title="CAMscope", url_path="start", default=True), *linked])
     st.rerun()
