@@ -63,6 +63,18 @@ def band(curves: Sequence[Curve]) -> Band:
     return Band(len(curves), fractions, values.min(0), values.mean(0), values.max(0))
 
 
+def left_at_baseline(curve: Curve) -> float | None:
+    """The baseline's share of the score that the untouched image has; None while one of the two is unknown.
+
+    Near 1, what replaces the pixels keeps the class: deletion has nothing to take, insertion nothing to bring.
+    """
+    first, last = curve.points.get(0), curve.points.get(curve.total - 1)
+    if first is None or last is None:
+        return None
+    untouched, baseline = (first, last) if curve.kind == "deletion" else (last, first)
+    return baseline.value / untouched.value if untouched.value > 0 else None
+
+
 def spread(curves: Iterable[Curve]) -> Spread | None:
     """The spread of the areas under the curves; None before each has two points."""
     areas = np.array([curve.auc for curve in curves])

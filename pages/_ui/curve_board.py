@@ -17,7 +17,7 @@ from cam_core.figures import FORMATS, CurvePanel, curve_figure, encode_figure
 from cam_core.metrics.curves import Curve, Curves, curves_csv
 from cam_core.metrics.frames import Frame
 from cam_core.metrics.perturbation import Kind
-from cam_core.metrics.spread import Band, Spread, band, spread
+from cam_core.metrics.spread import Band, Spread, band, left_at_baseline, spread
 from pages._ui import compute, curves, messages, pictures, style, tables
 from pages._ui.curves import Settings, Source
 from pages._ui.jobs import Job
@@ -32,7 +32,7 @@ RULES: Final = f"""{tables.RULES}
 }}
 [class*="st-key-frame-"] {{ gap: .2rem; }}
 [class*="st-key-frame-"] img {{ border-radius: 6px; }}
-.st-key-player {{ align-items: flex-end; }}
+.st-key-player {{ align-items: flex-end; padding-bottom: .9rem; }}
 """
 
 CHANGED = "changed"
@@ -41,6 +41,8 @@ CHANGED = "changed"
 _PLAYING = "_deletion_playing"
 _STRIDE = 5  # per cent between two pictures while it plays
 _VERDICTS = {"better": "better than random", "within": "no better than random", "worse": "worse than random"}
+_TOO_MUCH_LEFT = 0.5
+"""Of the untouched photo's probability: where the baseline keeps more, its curves have little to show."""
 _ARROWS = {"deletion": "↓", "insertion": "↑"}
 _DONE = {"deletion": "removed", "insertion": "shown"}
 
@@ -159,6 +161,17 @@ class _Board:
                 self._curves[kind], self._titles, self._band(kind), score=self._settings.score, mark=mark
             )
             st.plotly_chart(figure, key=f"chart-{kind}", config={"displayModeBar": False})
+            self._baseline_notice(kind)
+
+    def _baseline_notice(self, kind: Kind) -> None:
+        left = left_at_baseline(self._curves[kind][0])
+        if self._settings.score == "probability" and left is not None and left > _TOO_MUCH_LEFT:
+            st.html(
+                style.notice_line(
+                    f"With every pixel replaced, {100 * left:.0f} % of the probability is still there. Above "
+                    f"{100 * _TOO_MUCH_LEFT:.0f} % these curves have little to show: let a pixel become something else."
+                )
+            )
 
     def frames(self, kind: Kind, fraction: float) -> dict[str, Frame]:
         """What each curve looks at; of the control, its first map."""
@@ -176,8 +189,8 @@ class _Board:
                         frame.photo, alt=f"{title}: the photo with {100 * fraction:.0f} % of its pixels {_DONE[kind]}"
                     )
                     st.html(
-                        f'<div class="cam-quiet">{tables.line(number)}{title}</div>'
-                        f'<div class="cam-tile">{self._scored(frame.value)}</div>'
+                        f'<div class="cam-tile">{tables.line(number)}{title}</div>'
+                        f'<div class="cam-quiet">{self._scored(frame.value)}</div>'
                     )
 
     def _scored(self, value: float) -> str:
@@ -198,7 +211,9 @@ class _Board:
             for index, source in enumerate(self._sources)
         ]
         title = f"{tables.line(None)}Random, {len(self._control)} maps"
-        return tables.table(columns, [*rows, (title, [_control_area(spreads[kind]) for kind in kinds])])
+        return tables.table(
+            columns, [*rows, (title, [_control_area(spreads[kind], self._random[kind]) for kind in kinds])]
+        )
 
     def _band(self, kind: Kind) -> Band | None:
         return band(self._random[kind]) if self._random[kind] else None
@@ -246,9 +261,10 @@ def _area(curve: Curve, random: Spread | None) -> Cell:
     return Cell(f"{curve.auc:.3f}".replace("-", "−"), _VERDICTS.get(verdict, ""))
 
 
-def _control_area(random: Spread | None) -> Cell:
+def _control_area(random: Spread | None, found: Sequence[Curve]) -> Cell:
     if random is None:
         return Cell("…")
     text = f"{random.mean:.3f}", f"{random.low:.3f} to {random.high:.3f}"
     mean, ends = (part.replace("-", "−") for part in text)
-    return Cell(mean, ends, help="Mean, and lowest to highest.")
+    so_far = "" if all(curve.complete for curve in found) else "≈ "
+    return Cell(f"{so_far}{mean}", ends, help="Mean, and lowest to highest.")

@@ -8,7 +8,7 @@ import pytest
 
 from cam_core.metrics.curves import Curve, CurvePoint
 from cam_core.metrics.perturbation import Kind
-from cam_core.metrics.spread import Spread, band, spread
+from cam_core.metrics.spread import Spread, band, left_at_baseline, spread
 from cam_core.types import MetricError
 
 
@@ -54,3 +54,10 @@ def test_spread_of_areas() -> None:
 )
 def test_verdict_knows_which_way_is_better(area: float, kind: Kind, verdict: str) -> None:
     assert Spread(0.5, 0.4, 0.6, 5).verdict(area, kind) == verdict
+
+
+def test_what_the_baseline_leaves_of_the_score() -> None:
+    assert left_at_baseline(curve({0: 0.8, 2: 0.2})) == pytest.approx(0.25)
+    assert left_at_baseline(curve({0: 0.6, 2: 0.8}, "insertion")) == pytest.approx(0.75)
+    assert left_at_baseline(curve({0: 0.8, 1: 0.2})) is None
+    assert left_at_baseline(curve({0: 0.0, 2: 0.2})) is None

@@ -141,6 +141,14 @@ def test_an_improbable_class_is_pointed_out_with_the_rule(open_page: Open, monke
     assert "Below 99 % there is next to nothing to lose" in at.warning[0].value
 
 
+def test_a_baseline_that_keeps_the_class_is_pointed_out(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curve_board, "left_at_baseline", lambda curve: 0.93 if curve.kind == "insertion" else 0.1)
+    text = html(open_page())
+    assert text.count("of the probability is still there") == 1
+    assert "93 % of the probability is still there. Above 50 %" in text
+    assert "is still there" not in html(open_page(score="Logit"))
+
+
 @pytest.fixture
 def slowly(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Curves]]:
     """Points come slowly, until the list has an entry; it is told the curves that were known at each beginning."""
