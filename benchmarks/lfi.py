@@ -48,6 +48,7 @@ from cam_core.training.lfi import BEST
 from cam_core.types import FloatArray, MetricError
 
 SCRATCH = Path(__file__).parent / "scratch" / "lfi"
+REMEDIES = SCRATCH / "remedies.json"
 MODELS = ASSETS / "models"
 # As in the paper, what differs is not the seed alone. The first of them is the default and is bundled.
 VARIANTS: tuple[dict[str, Any], ...] = (
@@ -79,9 +80,9 @@ class Judged:
     maps: FloatArray
 
 
-def settings_of(arch: str, variant: Mapping[str, Any]) -> TrainSettings:
+def settings_of(arch: str, variant: Mapping[str, Any], folder: str = "") -> TrainSettings:
     """How one network of the comparison is trained."""
-    return TrainSettings(**COMMON | variant | {"arch": arch, "out": SCRATCH / f"{arch}-{variant['seed']}"})
+    return TrainSettings(**COMMON | variant | {"arch": arch, "out": SCRATCH / (folder or f"{arch}-{variant['seed']}")})
 
 
 def train_all(architectures: Sequence[str], workers: int) -> None:
