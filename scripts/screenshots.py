@@ -95,6 +95,42 @@ def curves_cancelled(page: Page) -> None:
     page.wait_for_timeout(1500)
 
 
+def bar_clicked(page: Page) -> None:
+    """A bar of the Channels page was clicked, and its channel's map is shown."""
+    settled(page)
+    box = page.locator(".st-key-channel-bars .barlayer .trace").first.locator(".point").nth(4).bounding_box()
+    if box is None:
+        raise RuntimeError("the page has no bars")
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_function("location.search.includes('channel=')", timeout=PATIENCE)
+    settled(page)
+
+
+def scrolled_to(heading: str) -> Callable[[Page], None]:
+    """Scrolled down to a heading."""
+
+    def scroll(page: Page) -> None:
+        settled(page)
+        page.get_by_role("heading", name=heading).evaluate("element => element.scrollIntoView()")
+        page.wait_for_timeout(800)
+
+    return scroll
+
+
+def estimate_growing(page: Page) -> None:
+    """Shapley values are still being estimated; what there is of them is drawn."""
+    page.wait_for_selector(".st-key-growing-convergence .js-plotly-plot", timeout=PATIENCE)
+    page.wait_for_timeout(4000)
+
+
+def estimate_cancelled(page: Page) -> None:
+    """The estimate was cancelled; what there was by then stays."""
+    estimate_growing(page)
+    page.get_by_role("button", name="Cancel").first.click()
+    page.wait_for_selector("text=What was estimated by then stays.", timeout=PATIENCE)
+    settled(page)
+
+
 @dataclass(frozen=True)
 class View:
     """One state of one page: its address, and what to do and wait for before it is photographed."""
@@ -123,6 +159,14 @@ VIEWS = (
     View("compare-unknown-link", "/", {"model": "resnet5000", "class": "4711"}),
     View("compare-bad-upload", "/", {"sample": "crab"}, bad_upload),
     View("compare-parameters", "/", {"methods": ["Grad-CAM", "Score-CAM"], "sample": "panda"}, parameters),
+    View("channels", "/channels", {}),
+    View("channels-clicked", "/channels", {"sample": "panda"}, bar_clicked),
+    View("channels-steps", "/channels", {"sample": "red_panda"}, scrolled_to("From nothing to the logit")),
+    View("channels-removed", "/channels", {"sample": "red_panda"}, scrolled_to("Take channels away")),
+    View("channels-exact", "/channels", {"layer": "bn2", "beside": ["LIFT-CAM", "Ablation-CAM", "Grad-CAM"]}),
+    View("channels-running", "/channels", {"budget": "20000", "sample": "koala"}, estimate_growing),
+    View("channels-cancelled", "/channels", {"budget": "20000", "sample": "bison"}, estimate_cancelled),
+    View("channels-failed", "/channels", {"beside": ["CAM", "LIFT-CAM"]}),
     View("deletion", "/deletion", {}),
     View("deletion-slider", "/deletion", {"methods": SEVERAL, "sample": "panda", "changed": "45"}),
     View("deletion-running", "/deletion", {"methods": SEVERAL, "steps": "224", "sample": "koala"}, growing),
