@@ -54,11 +54,13 @@ def test_nothing_is_cut_off(width: float) -> None:
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
     page = figure.bbox
-    drawn = [
-        *figure.texts,
-        *(part for axes in figure.axes for part in (axes.xaxis.label, axes.yaxis.label, axes.title)),
-    ]
-    drawn += [label for axes in figure.axes for label in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+    drawn = list(figure.texts)
+    for axes in figure.axes:
+        drawn.append(axes.title)
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = axis.get_view_interval()
+            ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+            drawn += [axis.label, *(label for place, label in ticks if low <= place <= high)]
     for text in drawn:
         box = text.get_window_extent(renderer)
         assert box.x0 >= page.x0 - 1 and box.x1 <= page.x1 + 1, text.get_text()
