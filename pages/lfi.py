@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages._ui import lfi_board, lfi_table, lfi_training, messages, style, tables
+from pages._ui import lfi_board, lfi_table, lfi_training, messages, scene, style, tables
 
 
 def page() -> None:
+    scene.inside_the_app()
     style.style_rules(lfi_board.RULES + lfi_training.RULES + tables.RULES)
     st.title("LFI-CAM")
     st.html(

@@ -24,6 +24,8 @@ Split: TypeAlias = Literal["train", "held-out"]
 SPLITS: Final = ("train", "held-out")
 CLASSES: Final = tuple("0123456789")
 DIGITS: Final = ASSETS / "digits" / "digits.npz"
+CHUNK: Final = 125
+"""Images are composed so many at a time: a set of whole chunks is the beginning of every longer one."""
 
 _HELD_OUT: Final = 0.2  # of the digits of each class, and of the photos
 _PHOTO_SIDE: Final = 160  # shorter side of a photo, pixels, before it is cropped
@@ -37,7 +39,6 @@ _MARGIN: Final = 3  # pixels between the digit and any fragment, of an image of 
 _COLOURS: Final = 8  # colours drawn for a digit; the first with enough contrast is taken
 _DIM: Final = 0.4  # of the photo: its brightest point; all strokes are brighter than most of it
 _LIGHT: Final = (0.6, 1.0)  # of each channel of a stroke's colour
-_CHUNK: Final = 125  # images composed at once
 
 Floats = npt.NDArray[np.float32]
 
@@ -99,7 +100,7 @@ def _composed(split: Split, size: int, seed: int, count: int | None) -> ImageSet
     photos = [_photo(name) for name in split_photos(seed, split)]
     images = np.empty((total, 3, size, size), dtype=np.uint8)
     masks = np.empty((total, size, size), dtype=bool)
-    for part in chunks(total, _CHUNK):
+    for part in chunks(total, CHUNK):
         generator = np.random.default_rng([seed, 2 + SPLITS.index(split), part.start])
         others = digits[generator.choice(order, (_FRAGMENTS, part.stop - part.start))]
         pixels, mask = _compose(digits[chosen[part]], others, photos, size, generator)

@@ -18,6 +18,7 @@ from cam_core import Classifier, load_model
 from cam_core.models.trained import ARCHITECTURE_TITLES, TrainedNetwork, bundled_networks
 from cam_core.overlay import SEQUENTIAL, display_values, limits, overlay
 from cam_core.training import DigitsSet
+from cam_core.training.digits import CHUNK
 from cam_core.training.looks import Look, looks, share_on_object
 from pages._ui import compute, messages, photo, pictures, style
 from pages._ui.compute import Task
@@ -116,7 +117,7 @@ def _first() -> int:
 
 def _held_out(networks: dict[str, TrainedNetwork], first: int) -> Board | Job:
     def subjects() -> list[Subject]:
-        data = DigitsSet("held-out")
+        data = DigitsSet("held-out", count=_composed(first + SHOWN))
         assert data.masks is not None
         return [
             Subject(
@@ -129,6 +130,11 @@ def _held_out(networks: dict[str, TrainedNetwork], first: int) -> Board | Job:
         ]
 
     return _outcome(networks, subjects, f"held-out {first}")
+
+
+def _composed(needed: int) -> int:
+    """How many images to compose, so that the first `needed` are those of the whole set: composing all takes longer."""
+    return min(-(-needed // CHUNK) * CHUNK, _HELD_OUT)
 
 
 def _mine(networks: dict[str, TrainedNetwork]) -> Board | Job | None:
