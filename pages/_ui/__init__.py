@@ -24,4 +24,6 @@ tiles    | heatmaps with colour bar, facts and notices; what stands in their pla
 links    | choices that stand in the page's address, so that a link reopens the view
 messages | what happened, why, and the next click: errors, progress, empty states
 style    | the style sheet, and the small pieces of HTML that Streamlit has no element for
+
+What one page alone needs carries its name: `channel_…` is of the Channels page.
 """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -81,7 +82,7 @@ def board(seen: Scene, trail: Trail, beside: Mapping[str, Values]) -> None:
             view = _view(len(phi) - estimate.dead)
             bars = st.container()
         with st.container(key="channel-map"):
-            chosen = _channel(seen, estimate)
+            chosen = _channel(estimate)
             _map(seen, estimate, chosen)
             _facts(seen, estimate, beside, view, chosen)
         with bars:
@@ -145,7 +146,7 @@ def _bars(estimate: ChannelEstimate, beside: Mapping[str, Values], view: View, c
     st.plotly_chart(
         channel_figure(shown, phi[shown], stderr[shown], scaled, chosen),
         key="bars",
-        on_select=lambda: _choose(seen_channels=shown),
+        on_select=partial(_choose, links.widget_key("channel", _scope(estimate)), shown),
         selection_mode="points",
         config={"displayModeBar": False},
         alt=f"SHAP values of {len(shown)} channels for {estimate.label}; choose one to see its map",
@@ -163,25 +164,29 @@ def _bars(estimate: ChannelEstimate, beside: Mapping[str, Values], view: View, c
     )
 
 
-def _choose(seen_channels: Sequence[int]) -> None:
+def _scope(estimate: ChannelEstimate) -> str:
+    """What the numbers of channels depend on."""
+    return f"{estimate.model}|{estimate.layer}"
+
+
+def _choose(key: str, shown: Sequence[int]) -> None:
+    """A bar was clicked: every trace of the chart has one point a channel, in the order in which they are shown."""
     points = st.session_state["bars"].selection.points
     if points:
-        st.session_state[st.session_state["_channel_key"]] = str(seen_channels[points[0]["point_index"]])
+        st.session_state[key] = str(shown[points[0]["point_index"]])
 
 
-def _channel(seen: Scene, estimate: ChannelEstimate) -> int:
+def _channel(estimate: ChannelEstimate) -> int:
     """The channel that is looked at: of the link, of a click on a bar, or chosen here by keyboard."""
     order = [str(channel) for channel in largest(estimate.phi, len(estimate.phi))]
     phi = estimate.phi.tolist()
-    scope = f"{seen.question.model.name}|{seen.question.layer}"
-    st.session_state["_channel_key"] = links.widget_key("channel", scope)
     return int(
         links.choice(
             "channel",
             "Channel",
             order,
             default=order[0],
-            scope=scope,
+            scope=_scope(estimate),
             shown=lambda number: f"{number} · φ {_signed(phi[int(number)])}",
             help="All channels, the largest |φ| first. Type a number, or click a bar.",
         )

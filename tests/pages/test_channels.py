@@ -216,12 +216,12 @@ def test_a_click_on_a_bar_chooses_its_channel(monkeypatch: pytest.MonkeyPatch) -
     from pages._ui import channel_board
 
     event = SimpleNamespace(selection=SimpleNamespace(points=[{"point_index": 2}]))
-    state = {"bars": event, "_channel_key": "channel|x"}
+    state = {"bars": event}
     monkeypatch.setattr(channel_board.st, "session_state", state)
-    channel_board._choose([7, 3, 9])
+    channel_board._choose("channel|x", [7, 3, 9])
     assert state["channel|x"] == "9"
     event.selection.points = []
-    channel_board._choose([1, 2, 3])
+    channel_board._choose("channel|x", [1, 2, 3])
     assert state["channel|x"] == "9", "a click beside the bars changes nothing"
 
 
