@@ -26,7 +26,7 @@ def click_bar(page: Page, place: int) -> None:
 
 
 def test_a_click_on_a_bar_shows_that_channels_map(visit: Visit) -> None:
-    page = visit(path="/channels", height=1000)
+    page = visit(path="/channels", height=1000, budget="16")
     wait_until_calm(page)
     picture = page.locator(MAP)
     named, seen = picture.get_attribute("alt"), picture.get_attribute("src")
@@ -37,7 +37,7 @@ def test_a_click_on_a_bar_shows_that_channels_map(visit: Visit) -> None:
     wait_for_link(page, f"channel={channel}")
     assert picture.get_attribute("src") != seen
     assert page.get_by_role("combobox", name="Channel").first.is_visible()
-    again = visit(path="/channels", channel=channel)
+    again = visit(path="/channels", channel=channel, budget="16")
     wait_until_calm(again)
     assert again.locator(MAP).get_attribute("src") == picture.get_attribute("src"), "the link reopens the view"
 
