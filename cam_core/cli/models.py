@@ -9,27 +9,29 @@ import torchvision
 from cam_core.cli.tables import print_table
 from cam_core.models.catalog import CATALOG, CatalogEntry
 from cam_core.models.downloads import hub_folder
+from cam_core.models.trained import TrainedNetwork, bundled_networks
 
 _COLUMNS = ("model", "parameters", "file", "weights", "input", "default layer")
 _NOTE = (
-    "Any convolutional network of timm works as well, as timm:NAME, and any classifier of torchvision by its name. "
-    "Weights that are not here are downloaded at first use."
+    "Any convolutional network of timm works as well, as timm:NAME, any classifier of torchvision by its name, and a "
+    "network of `train` by the path of its .safetensors file. Weights that are not here are downloaded at first use."
 )
 
 
 def models() -> None:
     """List the networks that are offered by name."""
-    rows = [_row(entry) for entry in CATALOG.values()]
+    catalogued = [_row(entry, _availability(entry)) for entry in CATALOG.values()]
+    rows = catalogued + [_row(network, "bundled") for network in bundled_networks().values()]
     print_table(_COLUMNS, rows, numeric=("parameters", "file"), whole=("model", "default layer"), note=_NOTE)
 
 
-def _row(entry: CatalogEntry) -> tuple[object, ...]:
+def _row(entry: CatalogEntry | TrainedNetwork, availability: str) -> tuple[object, ...]:
     height, width = entry.input_size
     return (
         entry.key,
         f"{entry.parameters / 1e6:.1f} M",
-        f"{entry.megabytes:.0f} MB",
-        _availability(entry),
+        f"{entry.megabytes:.{0 if entry.megabytes >= 1 else 1}f} MB",
+        availability,
         f"{height}×{width}",
         entry.default_layer,
     )

@@ -26,7 +26,7 @@ from cam_core.models.weights import StateDict, read_state_dict
 from cam_core.types import ModelError, Progress
 
 ARCHITECTURE_TITLES: Final[Mapping[str, str]] = MappingProxyType(
-    {"lfi": "LFI-CAM", "baseline": "Baseline", "abn": "Attention branch network"}
+    {"lfi": "LFI-CAM", "abn": "Attention branch network", "baseline": "Baseline"}
 )
 
 
@@ -53,6 +53,11 @@ class TrainedNetwork:
     def title(self) -> str:
         """ "LFI-CAM, resnet20, digits"."""
         return f"{ARCHITECTURE_TITLES.get(self.arch, self.arch)}, {self.card['backbone']}, {self.card['data']}"
+
+    @property
+    def default_layer(self) -> str:
+        """The layer explained where none is named: see `Baseline.default_layer`."""
+        return "features" if self.arch == "baseline" else "attended"
 
     @property
     def megabytes(self) -> float:
@@ -95,7 +100,7 @@ class TrainedNetwork:
 
 _FOLDER: Final = ASSETS / "models"
 BUNDLED: Final[Mapping[str, Path]] = MappingProxyType(
-    {f"{arch}_digits": _FOLDER / f"{arch}_digits{SUFFIX}" for arch in ("lfi", "baseline", "abn")}
+    {f"{arch}_digits": _FOLDER / f"{arch}_digits{SUFFIX}" for arch in ("lfi", "abn", "baseline")}
 )
 """The networks that come along, by their name for `load_model`: trained on digits pasted into photos, 64 × 64."""
 

@@ -185,7 +185,7 @@ def _html(found: Board, networks: dict[str, TrainedNetwork], opacity: float) -> 
     heads += [_head(networks[key], seen[0]) for key, seen in found.looks.items()]
     cells = []
     for index, subject in enumerate(found.subjects):
-        caption = f"a {subject.label}" if subject.label else subject.title
+        caption = f"true class: {subject.label}" if subject.label else subject.title
         cells.append(_figure(subject.image, subject.title, escape(caption)))
         if subject.mask is not None:
             cells.append(_figure(_masked(subject), f"True mask of {subject.title.lower()}", _area(subject.mask)))

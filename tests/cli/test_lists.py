@@ -12,6 +12,7 @@ import pytest
 
 from cam_core import CATALOG, METHODS, load_model
 from cam_core.cli.methods import methods_markdown
+from cam_core.models.trained import BUNDLED
 from tests.cli.conftest import Call
 
 
@@ -48,8 +49,8 @@ def test_models_lists_the_catalogue_and_where_the_weights_are(
     (cache / "resnet18-f37072fd.pth").touch()
     header, *rows = cells(succeed("models").stdout)
     weights = {row[0]: row[header.index("weights")] for row in rows}
-    assert list(weights) == list(CATALOG)
-    assert weights.pop("efficientnet_lite0") == "bundled"
+    assert list(weights) == [*CATALOG, *BUNDLED]
+    assert {weights.pop(name) for name in ("efficientnet_lite0", *BUNDLED)} == {"bundled"}
     assert weights.pop("resnet18") == "here"
     assert set(weights.values()) == {"download"}
 

@@ -226,7 +226,7 @@ def test_random_weights_are_a_control_for_it_too(path: Path) -> None:
 def test_what_is_known_of_a_checkpoint_before_it_is_built(path: Path) -> None:
     found = find_trained(str(path))
     network, _ = load_checkpoint(path)
-    assert (found.arch, found.input_size) == ("lfi", (32, 32))
+    assert (found.arch, found.input_size, found.default_layer) == ("lfi", (32, 32), network.default_layer)
     assert found.title == "LFI-CAM, resnet8, insects"
     assert found.parameters == pytest.approx(sum(p.numel() for p in network.parameters()), rel=0.05)
 
@@ -239,4 +239,4 @@ def test_a_bundled_network_that_is_missing_says_how_to_get_it(monkeypatch: pytes
 
 
 def test_names_of_the_bundled_networks() -> None:
-    assert list(BUNDLED) == ["lfi_digits", "baseline_digits", "abn_digits"]
+    assert list(BUNDLED) == ["lfi_digits", "abn_digits", "baseline_digits"]

@@ -1,0 +1,80 @@
+"""The LFI-CAM page in a real browser: the bundled networks' maps, and a training that grows and can be cancelled."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PATIENCE, Visit, wait_for_tiles
+
+pytestmark = pytest.mark.browser
+
+POINTS = ".st-key-growing-curves .scatterlayer .points path, .st-key-curves .scatterlayer .points path"
+SERIES = 3  # loss, and accuracy on training and on held-out images
+
+
+@pytest.fixture
+def open_page(visit: Visit) -> partial[Page]:
+    return partial(visit, path="/lfi")
+
+
+def fill(page: Page, label: str, value: int) -> None:
+    box = page.get_by_label(label, exact=True)
+    box.fill(str(value))
+    box.press("Enter")
+    page.wait_for_function("([key, value]) => location.search.includes(`${key}=${value}`)", arg=[KEYS[label], value])
+
+
+KEYS = {"Epochs": "epochs", "Training images": "train-images"}
+
+
+def begin(page: Page, epochs: int) -> None:
+    fill(page, "Epochs", epochs)
+    fill(page, "Training images", 64)
+    page.locator(".st-key-train button").click()
+
+
+def test_first_sight_has_the_maps_of_the_bundled_networks(open_page: partial[Page]) -> None:
+    page = open_page()
+    wait_for_tiles(page, 12)
+    for name in ("LFI-CAM", "Attention branch network", "Baseline"):
+        expect(page.locator(f'img[alt^="{name} heatmap of held-out image"]')).to_have_count(4)
+    expect(page.locator('img[alt^="True mask of"]')).to_have_count(4)
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0
+
+
+def test_another_image_of_the_held_out_ones(open_page: partial[Page]) -> None:
+    page = open_page(**{"from": "4"})
+    expect(page.locator('img[alt="Held-out image 4"]')).to_be_visible()
+    expect(page.locator('img[alt="Held-out image 0"]')).to_have_count(0)
+
+
+def test_two_epochs_grow_the_curves_and_leave_a_network(open_page: partial[Page]) -> None:
+    page = open_page()
+    begin(page, 2)
+    expect(page.get_by_text(re.compile(r"Training .* · \d+ %"))).to_be_visible(timeout=PATIENCE)
+    for epochs in (1, 2):
+        page.wait_for_function(
+            "([points, count]) => document.querySelectorAll(points).length >= count", arg=[POINTS, SERIES * epochs]
+        )
+    expect(page.get_by_text(re.compile(r"Best: epoch \d of 2"))).to_be_visible(timeout=PATIENCE)
+    expect(page.locator('img[alt^="Attention heatmap of preview"]')).to_have_count(8)
+    page.get_by_role("button", name="Explain it on Compare").click()
+    page.wait_for_function("location.search.includes('model=mine-lfi-')")
+    page.wait_for_selector('img[alt^="Grad-CAM heatmap "]')
+
+
+def test_a_cancelled_training_says_so_and_leaves_the_page_in_order(open_page: partial[Page]) -> None:
+    page = open_page()
+    begin(page, 200)
+    page.wait_for_function("points => document.querySelectorAll(points).length >= 3", arg=POINTS)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text(re.compile(r"Cancelled after \d+ of 200 epochs. The best network is kept."))).to_be_visible(
+        timeout=PATIENCE
+    )
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    expect(page.locator("[data-testid=stException]")).to_have_count(0)
