@@ -37,7 +37,7 @@ def train_networks(
     seeds: Annotated[str, typer.Option(help="Of weights, order and augmentation: one or several, as 0,1,2.")] = "0",
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = TrainSettings.epochs,
     size: Annotated[int | None, typer.Option(help="Of the images, pixels; the data's own if omitted.")] = None,
-    count: Annotated[int | None, typer.Option(help="Use only so many training images.")] = None,
+    count: Annotated[int | None, typer.Option(help="Of training images; all if omitted.")] = None,
     data_seed: Annotated[int, typer.Option(help="Of the built-in set, and of what a folder holds out.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Images a step.")] = TrainSettings.batch_size,
     learning_rate: Annotated[float, typer.Option(help="At its highest.")] = TrainSettings.learning_rate,

@@ -56,7 +56,7 @@ def save_checkpoint(path: Path, network: Baseline, card: Mapping[str, Any]) -> N
     preprocessing = card["preprocessing"]
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-    _write(path, lambda file: save_file(state, file))
+    write_whole(path, lambda file: save_file(state, file))
     whole = {
         "format": FORMAT,
         "arch": recipe.arch,
@@ -69,7 +69,7 @@ def save_checkpoint(path: Path, network: Baseline, card: Mapping[str, Any]) -> N
         "sha256": sha256_of(path),
     }
     text = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
-    _write(card_path(path), lambda file: file.write_text(text, encoding="utf-8"))
+    write_whole(card_path(path), lambda file: file.write_text(text, encoding="utf-8"))
 
 
 def load_checkpoint(path: str | Path) -> tuple[Baseline, dict[str, Any]]:
@@ -172,7 +172,7 @@ def _check_suffix(path: Path) -> None:
         raise ModelError(f"{path.name!r} is no checkpoint: its name must end in {SUFFIX}")
 
 
-def _write(path: Path, write: Callable[[Path], object]) -> None:
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Write beside the place, then put it there in one step."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

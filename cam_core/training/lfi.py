@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cam_core.models.checkpoints import load_checkpoint, save_checkpoint
+from cam_core.models.checkpoints import load_checkpoint, save_checkpoint, write_whole
 from cam_core.models.devices import resolve_device
 from cam_core.models.lfi import build_network
 from cam_core.training.batches import batch_count, evaluation_batches, training_batches
@@ -23,7 +23,7 @@ from cam_core.training.image_sets import ImageSet, TrainingData
 from cam_core.training.reports import EpochReport, TrainResult, as_csv
 from cam_core.training.schedule import learning_rate
 from cam_core.training.settings import TrainSettings
-from cam_core.training.state import RunState, check_same, load_state, restore, save_state, write_whole
+from cam_core.training.state import RunState, check_same, load_state, restore, save_state
 from cam_core.types import FloatArray, Progress
 
 BEST: Final = "best.safetensors"

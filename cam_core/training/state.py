@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from cam_core.models.checkpoints import write_whole
 from cam_core.training.errors import TrainingError
 from cam_core.training.reports import EpochReport
 
@@ -122,14 +121,3 @@ def restore(state: RunState, network: nn.Module, optimiser: torch.optim.Optimize
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def write_whole(path: Path, write: Any) -> None:
-    """Let `write` make a draft beside `path`, then put it in its place."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(draft)
-        os.replace(draft, path)
-    finally:
-        with suppress(FileNotFoundError):
-            draft.unlink()
