@@ -39,7 +39,8 @@ def page() -> None:
     if not requests or not settings.kinds:
         messages.empty("Choose one or more methods, and deletion or insertion, to see curves.")
     else:
-        improbable(seen)
+        with st.container():
+            improbable(seen)
         show(seen, requests, settings)
     with notices:
         messages.link_notices()
@@ -115,12 +116,13 @@ def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:
     outcomes = compute.all_explanations(seen.photo.image, asked + random)
     sources = curves.chosen(asked, outcomes[: len(asked)])
     control = curves.control(random, outcomes[len(asked) :])
-    for (_, request), outcome in zip(asked, outcomes, strict=False):
-        if isinstance(outcome, Job):
-            missing_map(request, outcome)
-    waiting = [one for one in outcomes[len(asked) :] if isinstance(one, Job)]
-    if waiting:
-        messages.progress(waiting[-1], "Drawing random maps")
+    with st.container():  # also where it is empty, for nothing below to move when a map is there
+        for (_, request), outcome in zip(asked, outcomes, strict=False):
+            if isinstance(outcome, Job):
+                missing_map(request, outcome)
+        waiting = [one for one in outcomes[len(asked) :] if isinstance(one, Job)]
+        if waiting:
+            messages.progress(waiting[-1], "Drawing random maps")
     if sources:
         curve_board.board(seen, sources, control, settings)
         st.header("Metrics of these maps")

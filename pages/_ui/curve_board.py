@@ -58,8 +58,9 @@ def board(seen: Scene, sources: Sequence[Source], control: Sequence[Source], set
         if moving and _at_rest(job):
             st.rerun()
         with st.container(key="poll-deletion"):
-            if job is not None:
-                progress(job)
+            with st.container():  # also where it is empty, for nothing below to move when the job ends
+                if job is not None:
+                    progress(job)
             found = growing.snapshot()
             state = _Board(seen, sources, control, settings, found)
             places = st.container(key="charts"), st.container(), st.container()

@@ -41,11 +41,12 @@ def board(seen: Scene, sources: Sequence[Source], fake: Source | None) -> None:
         if moving and not working([*quick, *late]):
             st.rerun()
         with st.container(key="poll-scores"):
-            jobs = working(late)
-            if jobs:
-                progress(jobs, len(late))
-            elif stopped(late):
-                again(stopped(late), scores.reasons(late))
+            with st.container():
+                jobs = working(late)
+                if jobs:
+                    progress(jobs, len(late))
+                elif stopped(late):
+                    again(stopped(late), scores.reasons(late))
             st.html(score_table(_fresh(quick), QUICK))
             if slow:
                 st.html(score_table(_fresh(late), SLOW))

@@ -58,17 +58,27 @@ def seen_pages() -> list[Page]:
 
 @pytest.fixture
 def visit(browser: Browser, server: str, seen_pages: list[Page]) -> Iterator[Visit]:
-    """`visit(sample="panda", methods=["CAM"])`: a new visitor follows a link and waits until the first map is there."""
+    """`visit(sample="panda", methods=["CAM"])`: a new visitor follows a link and waits until the first map is there.
+
+    `path` is that of a page, `first` the selector of what it is to have.
+    """
     contexts = []
 
-    def visit(width: int = 1280, height: int = 900, scheme: str = "light", **link: str | list[str]) -> Page:
+    def visit(
+        width: int = 1280,
+        height: int = 900,
+        scheme: str = "light",
+        path: str = "/",
+        first: str = HEATMAP,
+        **link: str | list[str],
+    ) -> Page:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         seen_pages.append(page)
         page.set_default_timeout(PATIENCE)
-        page.goto(f"{server}/?{urlencode(link, doseq=True)}")
-        page.wait_for_selector(HEATMAP)
+        page.goto(f"{server}{path}?{urlencode(link, doseq=True)}")
+        page.wait_for_selector(first)
         return page
 
     yield visit
