@@ -42,5 +42,7 @@ def convergence_figure(
     figure.update_annotations(font={"size": 12})
     figure.update_xaxes(title_text="tail passes", title_standoff=4, rangemode="tozero", zeroline=False, nticks=5)
     figure.update_yaxes(zeroline=False, nticks=5, automargin=True)
+    margin = max(0.002, 0.08 * (1 - min(cosines, default=1.0)))
+    figure.update_yaxes(range=[min(cosines, default=1.0) - margin, 1 + margin], row=1, col=1)
     figure.update_yaxes(rangemode="tozero", row=1, col=2)
     return figure
