@@ -60,7 +60,7 @@ def show(seen: Scene, chosen: Settings, requests: Sequence[Request]) -> None:
     outcome = channel_estimate.settled(begun)
     trail = outcome if isinstance(outcome, Trail) else None
     if isinstance(outcome, Job):
-        if outcome.active:
+        if not outcome.fruitless:
             channel_estimate.growing(outcome)
             return
         trail = outcome.items[-1] if outcome.items else None
@@ -81,7 +81,7 @@ def unfinished(requests: Sequence[Request], outcomes: Sequence[Explanation | Job
         if isinstance(outcome, Explanation):
             continue
         again, remove = partial(compute.forget, outcome), partial(pickers.remove_method, request.method, "beside")
-        if outcome.active:
+        if not outcome.fruitless:
             messages.progress(outcome, request.title, leave=("Remove", remove))
         else:
             why = outcome.error or "It was cancelled."

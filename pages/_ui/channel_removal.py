@@ -32,7 +32,7 @@ def removal(seen: Scene, estimate: ChannelEstimate) -> None:
     found: Removal | Job = compute.outcomes("removal", [task])[0]
     if isinstance(found, Removal):
         _look(seen, estimate, found)
-    elif found.active:
+    elif not found.fruitless:
         messages.progress(found, "Removing channels")
     else:
         why = found.error or "It was cancelled."
