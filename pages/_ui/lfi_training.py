@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -83,10 +84,10 @@ def _form(busy: bool) -> None:
             list(ARCHITECTURE_TITLES),
             default="lfi",
             shown=ARCHITECTURE_TITLES.__getitem__,
-            width=210,
+            width=180,
         )
         backbone = links.choice(
-            "backbone", "Backbone", list(BACKBONES), default="resnet8", shown=BACKBONES.__getitem__, width=210
+            "backbone", "Backbone", list(BACKBONES), default="resnet8", shown=BACKBONES.__getitem__, width=180
         )
         data = _data()
         epochs = _number("Epochs", "epochs", 8, 1, 200, 1, "Passes over the training images.")
@@ -114,7 +115,7 @@ def _data() -> str:
 
 
 def _number(label: str, key: str, value: int, low: int, high: int, step: int, help: str) -> int:
-    return int(st.number_input(label, low, high, value, step, key=key, bind="query-params", width=140, help=help))
+    return int(st.number_input(label, low, high, value, step, key=key, bind="query-params", width=118, help=help))
 
 
 def _begin(arch: str, backbone: str, data: str, epochs: int, images: int, seed: int) -> None:
@@ -146,11 +147,11 @@ def start(settings: TrainSettings, before: tuple[Any, ...]) -> None:
     key = f"{_GROUP}{settings.out.name}"
     jobs.keep_only([], prefix=_GROUP)
     title = f"{ARCHITECTURE_TITLES[settings.arch]}, {settings.backbone}"
-    job = jobs.start(key, partial(_work, settings, before), title=title, lane=_GROUP)
+    job = jobs.start(key, partial(_work, settings, before, models.own_folder()), title=title, lane=_GROUP)
     st.session_state[_CURRENT] = Run(job, settings)
 
 
-def _work(settings: TrainSettings, before: tuple[Any, ...], job: Job) -> None:
+def _work(settings: TrainSettings, before: tuple[Any, ...], networks: Path, job: Job) -> None:
     """In the worker's thread. Whatever ends it, the best network so far is among the visitor's models."""
     for item in before:
         job.publish(item)
@@ -163,7 +164,7 @@ def _work(settings: TrainSettings, before: tuple[Any, ...], job: Job) -> None:
     finally:
         best = settings.out / BEST
         if card_path(best).is_file():
-            job.publish(models.keep(best))
+            job.publish(models.keep(best, networks))
 
 
 # ---- while it runs

@@ -83,11 +83,15 @@ def _offer(key: str, network: TrainedNetwork, origin: str) -> Offer:
     )
 
 
-def keep(checkpoint: Path) -> str:
-    """Put a copy of a checkpoint among the visitor's networks, where later epochs do not change it; its key."""
+def keep(checkpoint: Path, folder: Path) -> str:
+    """Put a copy of a checkpoint among the visitor's networks, where later epochs do not change it; its key.
+
+    Args:
+        folder: `own_folder()`, which only the page's own thread can ask for.
+    """
     network = find_trained(str(checkpoint))
     key = f"{_OWN}{network.arch}-{sha256_of(checkpoint)[:6]}"
-    target = own_folder() / f"{key}{SUFFIX}"
+    target = folder / f"{key}{SUFFIX}"
     shutil.copyfile(card_path(checkpoint), card_path(target))
     shutil.copyfile(checkpoint, target)  # last: a network is there when its weights are
     return key
