@@ -111,7 +111,8 @@ def _data() -> str:
     )
     if source == "Digits":
         return BUILT_IN
-    return st.text_input("Folder", key="train-folder", placeholder="~/photos", width=260).strip()
+    folder = st.text_input("Folder", key="train-folder", bind="query-params", placeholder="~/photos", width=260)
+    return folder.strip()
 
 
 def _number(label: str, key: str, value: int, low: int, high: int, step: int, help: str) -> int:
