@@ -10,6 +10,7 @@ at the same pixels, beside Grad-CAM and LIFT-CAM on the baseline. The project bu
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 import shutil
@@ -39,7 +40,7 @@ from cam_core.metrics.stability import map_iou, object_iou, pairwise_iou, salien
 from cam_core.metrics.statistics import Interval
 from cam_core.metrics.subjects import gather
 from cam_core.models.baseline import Baseline
-from cam_core.models.checkpoints import card_path, load_checkpoint, preprocessing_of
+from cam_core.models.checkpoints import card_path, load_checkpoint, preprocessing_of, write_whole
 from cam_core.models.classifier import Classifier
 from cam_core.models.lfi import ARCHITECTURES
 from cam_core.training import EpochReport, ImageSet, TrainSettings, open_data, train
@@ -175,7 +176,10 @@ def compare(architectures: Sequence[str], images: int) -> dict[str, Any]:
     for settings in track([job for job in jobs if _finished(job)], "judging"):
         network, card = load_checkpoint(settings.out / BEST)
         cards[settings.arch].append(card | {"last accuracy": _last_accuracy(settings)})
-        for name, one in judge_network(network, card, data).items():
+        cache = settings.out / f"judged-{card['sha256'][:12]}-{len(data)}.npz"
+        found = _cached(cache) or judge_network(network, card, data)
+        _keep(cache, found)
+        for name, one in found.items():
             judged.setdefault(name, []).append(one)
     return _gain(cards) | {
         "accuracy": {arch: _accuracy(found) for arch, found in cards.items() if found},
@@ -183,6 +187,25 @@ def compare(architectures: Sequence[str], images: int) -> dict[str, Any]:
         "even map": {"ebpg": float(data.masks.mean()) if data.masks is not None else None},
         "images": len(data),
     }
+
+
+def _keep(path: Path, judged: Mapping[str, Judged]) -> None:
+    """For the next time, so that a comparison that was broken off goes on."""
+    if not path.exists():
+        arrays = {f"{name}/{key}": value for name, one in judged.items() for key, value in one.values.items()}
+        content = io.BytesIO()
+        np.savez(content, **arrays, **{name: one.maps for name, one in judged.items()})
+        write_whole(path, lambda draft: draft.write_bytes(content.getvalue()))
+
+
+def _cached(path: Path) -> dict[str, Judged]:
+    """What `_keep` kept; nothing where it kept nothing."""
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as file:
+        names = [name for name in file.files if "/" not in name]
+        values = {name: [key for key in file.files if key.startswith(f"{name}/")] for name in names}
+        return {name: Judged({key.partition("/")[2]: file[key] for key in values[name]}, file[name]) for name in names}
 
 
 def _gain(cards: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
