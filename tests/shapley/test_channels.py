@@ -100,3 +100,14 @@ def test_cancelling_leaves_the_classifier_as_it_was() -> None:
 def test_wrong_requests_are_named(arguments: dict[str, object], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         channel_shap(tiny_classifier("residual"), IMAGE, **{"layer": "relu1"} | arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("estimator", ["owen", "permutation"])
+def test_the_gpu_says_what_the_cpu_says(estimator: str) -> None:
+    cpu, gpu = (
+        channel_shap(tiny_classifier("plain", device=device), IMAGE, "features.1", 1, estimator, 32)
+        for device in ("cpu", "cuda")
+    )
+    torch.testing.assert_close(gpu.phi.cpu(), cpu.phi, rtol=1e-3, atol=1e-4)
+    assert (gpu.passes, gpu.activations.device.type) == (cpu.passes, "cpu")
