@@ -339,6 +339,10 @@ def report(record: dict[str, Any]) -> None:
 def _remarks(record: Mapping[str, Any]) -> list[str]:
     """What the figures say of the paper's two claims."""
     found = [f"The digits cover {record['even map']['ebpg']:.1%} of the images: that is the EBPG of an even map."]
+    partial = {TITLES[arch]: one["count"] for arch, one in record["accuracy"].items() if one["count"] < len(VARIANTS)}
+    if partial:
+        counts = ", ".join(f"{count} of {name}" for name, count in partial.items())
+        found.append(f"Not complete: {counts} instead of {len(VARIANTS)}. `python benchmarks/lfi.py` goes on.")
     if "gain" in record:
         found.append(
             "The paper's claim that LFI-CAM is at least as accurate as its baseline: the difference, setting by "
