@@ -43,7 +43,7 @@ from cam_core.models.baseline import Baseline
 from cam_core.models.checkpoints import card_path, load_checkpoint, preprocessing_of, write_whole
 from cam_core.models.classifier import Classifier
 from cam_core.models.lfi import ARCHITECTURES
-from cam_core.training import EpochReport, ImageSet, TrainSettings, open_data, train
+from cam_core.training import DigitsSet, EpochReport, ImageSet, TrainSettings, train
 from cam_core.training.batches import evaluation_batches
 from cam_core.training.lfi import BEST
 from cam_core.types import FloatArray, MetricError
@@ -169,7 +169,7 @@ def _pairs(values: Sequence[float]) -> dict[str, Any]:
 
 def compare(architectures: Sequence[str], images: int) -> dict[str, Any]:
     """Everything that is reported, as plain values."""
-    data = open_data("digits").held_out.head(images)
+    data = DigitsSet("held-out").head(images)
     cards: dict[str, list[dict[str, Any]]] = {arch: [] for arch in architectures}
     judged: dict[str, list[Judged]] = {}
     jobs = [settings_of(arch, variant) for arch in architectures for variant in VARIANTS]
@@ -351,10 +351,12 @@ def _remarks(record: Mapping[str, Any]) -> list[str]:
     lfi, abn = (record["maps"].get(name, {}).get("stability") for name in ("lfi", "abn"))
     if lfi and abn:
         own, rival = ((one["iou"]["mean"], one["other images"]["mean"]) for one in (lfi, abn))
+        area = record["maps"]["abn"]["area"]["mean"]
         found.append(
             f"The paper's figure shows LFI-CAM about twice as stable as ABN: the overlap is {own[0]:.3f} against "
             f"{rival[0]:.3f} here, and what it exceeds that of different images by {own[0] - own[1]:.3f} against "
-            f"{rival[0] - rival[1]:.3f}: ABN's maps lie above the cut on {record['maps']['abn']['area']['mean']:.0%} of the image, which overlaps anyhow."
+            f"{rival[0] - rival[1]:.3f}: ABN's maps lie above the cut on {area:.0%} of the image, which overlaps "
+            "anyhow."
         )
     return found
 
