@@ -290,8 +290,9 @@ def _inspect(run: Run, best: EpochReport) -> None:
 def _use(key: str) -> None:
     path = models.own_folder() / f"{key}.safetensors"
     with st.container(horizontal=True, vertical_alignment="center", key="use-network"):
-        if st.button("Explain it on Compare", key="use", icon=":material/compare:", on_click=_choose, args=(key,)):
-            st.switch_page("pages/compare.py")
+        st.button("Explain this network", key="use", icon=":material/check:", on_click=_choose, args=(key,))
+        # A link, because Streamlit cannot switch pages while widgets of this one stand in the address.
+        st.page_link("pages/compare.py", label="Go to Compare", icon=":material/compare:")
         for file, label, kind in (
             (path, "Weights", "application/octet-stream"),
             (card_path(path), "Card", "text/json"),

@@ -110,7 +110,7 @@ def test_first_sight_has_four_images_with_masks_and_three_networks(open_page: Pa
     for name in ("LFI-CAM", "Baseline", "Attention branch network"):
         assert text.count(f'alt="{name} heatmap of held-out image') == lfi_board.SHOWN
     assert text.count('alt="True mask of') == lfi_board.SHOWN
-    assert text.count("on the digit") == 3 * lfi_board.SHOWN
+    assert text.count("on the digit</small>") == 3 * lfi_board.SHOWN
     assert text.count("50.0 % right") == 3
     assert "Colour bar from 0" in text
     assert ("✓" in text) or ("✗" in text)
@@ -131,7 +131,7 @@ def test_an_image_of_ones_own_has_no_mask(open_page: Page) -> None:
     settle(at)
     text = html(at)
     assert 'alt="LFI-CAM heatmap of seven.png: says' in text
-    assert "True mask" not in text and "on the digit" not in text
+    assert "True mask" not in text and "on the digit</small>" not in text
 
 
 def test_a_file_that_is_no_image_is_answered(open_page: Page) -> None:
