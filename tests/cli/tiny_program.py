@@ -21,7 +21,7 @@ def unhurried(*arguments: Any, **options: Any) -> Any:
     """Leaves time to be stopped between two units, too."""
     for step in _original(*arguments, **options):
         yield step
-        time.sleep(0.05)
+        time.sleep(0.25)  # also for a watcher that is kept waiting by a busy machine
 
 
 if __name__ == "__main__":

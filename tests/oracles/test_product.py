@@ -145,5 +145,5 @@ def test_opti_cam(options: dict[str, Any]) -> None:
 def test_no_method_is_without_an_oracle() -> None:
     """Every expected method is registered, and every registered method is compared with something written apart."""
     here = {"cam", "refine-cam", "lift-cam", "opti-cam"}
-    by_hand = {"lrp-cam", "lime-cam", "shap-cam", "shap", "owen-cam", "random", "fake-cam"}
+    by_hand = {"lrp-cam", "lime-cam", "shap-cam", "shap", "owen-cam", "random", "fake-cam", "lfi-cam"}
     assert set(METHODS) == {*CHEAP, *COSTLY, *here, *by_hand}
