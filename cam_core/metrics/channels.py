@@ -55,7 +55,7 @@ def largest(values: npt.ArrayLike, count: int) -> list[int]:
 
 def ranks(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """(K,): 1 for the value largest in magnitude, 2 for the next; of equals the first is ahead."""
-    order = np.argsort(-np.abs(np.asarray(values)), kind="stable")
+    order = largest(values, np.size(values))
     found = np.empty(len(order), dtype=np.int64)
     found[order] = np.arange(1, len(order) + 1)
     return found

@@ -13,6 +13,7 @@ from cam_core.masked import tail_rows
 from cam_core.models.classifier import Classifier
 from cam_core.models.inference import in_batches
 from cam_core.run import Run
+from cam_core.shapley.estimate import Estimate
 from cam_core.types import MethodError, Progress
 
 
@@ -30,6 +31,11 @@ class Removal:
     logit: Tensor
     probability: Tensor
     best: Tensor
+
+    def predicted(self, estimate: Estimate) -> Tensor:
+        """(n + 1,) the logit less the phi of what was removed: what it would be if channels did not interact."""
+        changes = estimate.phi[list(self.order)].double()
+        return estimate.v_all - torch.cat([changes.new_zeros(1), changes.cumsum(0)])
 
 
 def remove_channels(

@@ -253,9 +253,9 @@ def _similarity(estimate: ChannelEstimate, beside: Mapping[str, Values], view: V
         (
             escape(title),
             [
-                Cell(_decimals(one.cosine), best=len(beside) > 1 and one.cosine == best),
-                Cell(_decimals(one.spearman)),
-                Cell(_decimals(one.kendall)),
+                Cell(style.decimals(one.cosine, 3), best=len(beside) > 1 and one.cosine == best),
+                Cell(style.decimals(one.spearman, 3)),
+                Cell(style.decimals(one.kendall, 3)),
                 Cell(f"{one.overlap:.0%}"),
             ],
         )
@@ -273,9 +273,5 @@ def _similarity(estimate: ChannelEstimate, beside: Mapping[str, Values], view: V
     )
 
 
-def _decimals(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
-
-
 def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
+    return style.decimals(value, 3, "+")

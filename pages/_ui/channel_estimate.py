@@ -207,8 +207,7 @@ def _facts(trail: Trail) -> list[tuple[str, str]]:
 
 
 def _plain(value: float) -> str:
-    text = f"{value:.2f}".replace("-", "−")
-    return "0.00" if text == "−0.00" else text
+    return style.decimals(value, 2)
 
 
 def _share(value: float) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from html import escape
 
-import numpy as np
 import streamlit as st
 
 from cam_core.charts import removal_figure
@@ -71,12 +71,10 @@ def _look(seen: Scene, estimate: ChannelEstimate, found: Removal) -> None:
     count = st.slider(
         "Channels removed", 0, most, min(5, most), key=f"removed-{most}", persist_state="session", width=420
     )
-    changes = estimate.phi.numpy()[list(found.order)]
-    predicted = estimate.v_all - np.concatenate([[0.0], np.cumsum(changes)])
-    measured = found.logit.numpy()
+    predicted = found.predicted(estimate).tolist()
     st.html(f'<div class="cam-tile">{_sentence(seen, found, predicted, count)}</div>')
     st.plotly_chart(
-        removal_figure(measured.tolist(), predicted.tolist(), count),
+        removal_figure(found.logit.tolist(), predicted, count),
         key="removal",
         config={"displayModeBar": False},
         alt=f"The logit while up to {most} channels are removed, and what φ predicts",
@@ -89,12 +87,12 @@ def _look(seen: Scene, estimate: ChannelEstimate, found: Removal) -> None:
     )
 
 
-def _sentence(seen: Scene, found: Removal, predicted: np.ndarray, count: int) -> str:
+def _sentence(seen: Scene, found: Removal, predicted: Sequence[float], count: int) -> str:
     labels = seen.classifier.labels
     best = labels[int(found.best[count])]
     now = "The network still says" if int(found.best[count]) == seen.question.target else "The network now says"
+    logit, expected = (style.decimals(float(values[count]), 2) for values in (found.logit, predicted))
     return (
-        f"Without {count} channel{'' if count == 1 else 's'}: logit <b>{float(found.logit[count]):.2f}</b>, predicted "
-        f"<b>{predicted[count]:.2f}</b> · probability {style.percent(float(found.probability[count]))}. "
-        f"{now} <b>{escape(best)}</b>."
-    ).replace("-", "−")
+        f"Without {count} channel{'' if count == 1 else 's'}: logit <b>{logit}</b>, predicted <b>{expected}</b> · "
+        f"probability {style.percent(float(found.probability[count]))}. {now} <b>{escape(best)}</b>."
+    )

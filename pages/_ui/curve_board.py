@@ -259,13 +259,12 @@ def _area(curve: Curve, random: Spread | None) -> Cell:
     if not curve.complete:
         return Cell(f"≈ {curve.auc:.3f}", help="So far: the curve is not complete.")
     verdict = random.verdict(curve.auc, curve.kind) if random is not None else ""
-    return Cell(f"{curve.auc:.3f}".replace("-", "−"), _VERDICTS.get(verdict, ""))
+    return Cell(style.decimals(curve.auc, 3), _VERDICTS.get(verdict, ""))
 
 
 def _control_area(random: Spread | None, found: Sequence[Curve]) -> Cell:
     if random is None:
         return Cell("…")
-    text = f"{random.mean:.3f}", f"{random.low:.3f} to {random.high:.3f}"
-    mean, ends = (part.replace("-", "−") for part in text)
+    mean, low, high = (style.decimals(value, 3) for value in (random.mean, random.low, random.high))
     so_far = "" if all(curve.complete for curve in found) else "≈ "
-    return Cell(f"{so_far}{mean}", ends, help="Mean, and lowest to highest.")
+    return Cell(f"{so_far}{mean}", f"{low} to {high}", help="Mean, and lowest to highest.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -239,5 +238,4 @@ def _figure(picture: Image.Image, alt: str, caption: str) -> str:
 def image(picture: Image.Image, alt: str) -> str:
     """A picture as HTML, with its content inside."""
     large = picture.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
-    content = base64.b64encode(pictures.encoded(large, "JPEG")).decode()
-    return f'<img src="data:image/jpeg;base64,{content}" alt="{escape(alt)}">'
+    return f'<img src="{pictures.address(large)}" alt="{escape(alt)}">'

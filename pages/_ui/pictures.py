@@ -21,8 +21,12 @@ def show(picture: Image.Image, *, alt: str) -> None:
     Args:
         alt: what is to be seen on it, for those who cannot see it.
     """
-    content = base64.b64encode(encoded(picture, "JPEG")).decode()
-    st.image(f"data:image/jpeg;base64,{content}", width="stretch", alt=alt)
+    st.image(address(picture), width="stretch", alt=alt)
+
+
+def address(picture: Image.Image) -> str:
+    """An address that holds the picture itself, for HTML and style sheets."""
+    return f"data:image/jpeg;base64,{base64.b64encode(encoded(picture, 'JPEG')).decode()}"
 
 
 def encoded(picture: Image.Image, form: str) -> bytes:

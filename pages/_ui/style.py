@@ -156,8 +156,14 @@ def _cell(value: float) -> str:
     if isnan(value):
         return "<td>–</td>"
     tint = "--cam-accent" if value > 0 else "--cam-against"
-    text = f"{value:.2f}".replace("-", "−")
+    text = decimals(value, 2)
     return f'<td style="background: color-mix(in srgb, var({tint}) {abs(value) * 55:.0f}%, transparent)">{text}</td>'
+
+
+def decimals(value: float, places: int, sign: str = "") -> str:
+    """So many places after the point, with a true minus; nothing is "−0.00". `sign="+"` shows a plus, too."""
+    text = f"{value:{sign}z.{places}f}"
+    return text.replace("-", "−")
 
 
 def number(value: float, largest: float) -> str:

@@ -215,10 +215,20 @@ def test_bundled_network_from_a_shell(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("tiny_network")
-def test_compiling_changes_the_pace_and_not_the_map(succeed: Call, photo: Path, tmp_path: Path) -> None:
+def test_compiling_is_for_slow_methods_and_changes_no_map(
+    succeed: Call, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def spy(*arguments: Any, method: str, compiled: bool, **options: Any) -> Explanation:
+        asked.append((method, compiled))
+        return explain(*arguments, method=method, compiled=compiled, **options)
+
+    monkeypatch.setattr("cam_core.cli.explain.explain_image", spy)
     found = []
     for number, switches in enumerate(((), ("--compiled",))):
         path = tmp_path / f"{number}.json"
-        succeed("explain", photo, "-M", "score-cam", *switches, "--json", path)
+        succeed("explain", photo, "-M", "score-cam", "-M", "grad-cam", *switches, "--json", path)
         found.append(np.array(read(path)["explanations"][0]["map"]))
+    assert sorted(asked) == [("grad-cam", False), ("grad-cam", False), ("score-cam", False), ("score-cam", True)]
     np.testing.assert_allclose(found[1], found[0], rtol=1e-3, atol=1e-5)

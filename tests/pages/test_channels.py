@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
 from cam_core.metrics.channels import largest
-from cam_core.shapley import ChannelEstimate, channel_shap, stream_channel_shap
-from pages._ui import channel_estimate
+from cam_core.shapley import ChannelEstimate, Removal, channel_shap, stream_channel_shap
+from pages._ui import channel_estimate, channel_removal
 from pages._ui.jobs import Jobs
 from tests.pages.conftest import PATIENCE, Open, load_tiny, settle
 
@@ -236,3 +238,13 @@ def test_the_pages_layer_follows_where_none_was_chosen(open_app: Open) -> None:
     next(box for box in at.selectbox if box.label == "Layer").set_value("features.1").run()
     assert layer(settle(at)) == "features.1"
     assert layer(settle(at.switch_page("pages/compare.py").run())) == "features.1", "what was chosen stays"
+
+
+def test_numbers_get_a_true_minus_and_names_keep_their_hyphens() -> None:
+    scene = SimpleNamespace(
+        classifier=SimpleNamespace(labels=["soft-coated wheaten terrier"]), question=SimpleNamespace(target=0)
+    )
+    found = Removal((3,), torch.tensor([1.0, -2.0]), torch.tensor([0.9, 0.2]), torch.tensor([0, 0]))
+    text = channel_removal._sentence(scene, found, [1.0, -0.001], 1)
+    assert "logit <b>−2.00</b>, predicted <b>0.00</b>" in text
+    assert "still says <b>soft-coated wheaten terrier</b>" in text

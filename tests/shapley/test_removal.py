@@ -39,8 +39,9 @@ def test_exact_values_of_a_linear_tail_predict_every_row() -> None:
     estimate = channel_shap(clf, IMAGE, "features.3", 1)
     order = list(range(8))
     found = remove_channels(clf, IMAGE, "features.3", 1, order)
-    predicted = estimate.v_all - torch.cat([torch.zeros(1), estimate.phi.cumsum(0)])
-    torch.testing.assert_close(found.logit, predicted.double(), atol=1e-5, rtol=1e-5)
+    by_hand = [estimate.v_all - float(estimate.phi[:count].sum()) for count in range(9)]
+    torch.testing.assert_close(found.predicted(estimate).tolist(), by_hand, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found.logit.tolist(), by_hand, atol=1e-5, rtol=1e-5)
     assert float(found.logit[-1]) == pytest.approx(estimate.v_empty, abs=1e-5)
 
 
