@@ -13,6 +13,9 @@ from scripts.serving import serving
 
 PATIENCE = 120_000  # milliseconds: for a busy machine; what is slower is broken
 HEATMAP = 'img[alt*=" heatmap "]'
+# Streamlit's own word comes first: its signs of work show only after a moment, and what was there stands till then.
+CALM = """(document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+    && !document.querySelector('[data-testid=stProgress], [data-testid=stStatusWidget]'))"""
 
 
 @pytest.fixture(scope="session")
@@ -98,10 +101,22 @@ def wait_for_tiles(page: Page, count: int) -> None:
     page.wait_for_function(
         f"""() => {{
             const pictures = [...document.querySelectorAll('{HEATMAP}')];
-            return pictures.length === {count} && pictures.every(p => p.complete && p.naturalWidth > 0)
-                && !document.querySelector('[data-testid=stProgress], [data-testid=stStatusWidget]');
+            return pictures.length === {count} && pictures.every(p => p.complete && p.naturalWidth > 0) && {CALM};
         }}"""
     )
+
+
+def wait_for_another_tile(page: Page, method: str, before: str) -> None:
+    """Until a method's picture is another than `before`: the old tiles stand until the new ones come."""
+    page.wait_for_function(
+        "([picture, before]) => ![null, before].includes(document.querySelector(picture)?.getAttribute('src') ?? null)",
+        arg=[f'img[alt^="{method} heatmap "]', before],
+    )
+
+
+def wait_for_calm(page: Page) -> None:
+    """Until nothing is computed or drawn."""
+    page.wait_for_function(CALM)
 
 
 def wait_for_link(page: Page, part: str) -> None:

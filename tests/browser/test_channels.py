@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.conftest import Visit, wait_for_link
+from tests.browser.conftest import Visit, wait_for_calm, wait_for_link
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
 
@@ -16,7 +16,7 @@ BARS = ".st-key-channel-bars .js-plotly-plot .barlayer .trace"
 def wait_until_calm(page: Page) -> None:
     """Nothing is computed and the bars stand."""
     page.wait_for_selector(f"{BARS} .point")
-    page.wait_for_function("!document.querySelector('[data-testid=stProgress], [data-testid=stStatusWidget]')")
+    wait_for_calm(page)
 
 
 def click_bar(page: Page, place: int) -> None:
