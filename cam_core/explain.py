@@ -143,7 +143,7 @@ class _Job:
             progress=self.progress,
         )
         with torch.no_grad():
-            acts = [net.f1(batch) for net in nets]
+            acts = [net.f1_exactly(batch) if self.method.expensive else net.f1(batch) for net in nets]
             logits = nets[0].f2(acts[0])
             target = torch.tensor(
                 [self.clf.resolve_target(t, row) for t, row in zip(targets, logits, strict=True)], device=batch.device

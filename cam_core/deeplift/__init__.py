@@ -17,6 +17,7 @@ from torch import Tensor
 from cam_core.deeplift.rules import RuleMode
 from cam_core.masked import class_score
 from cam_core.models.split import Halves, SplitModel
+from cam_core.models.tails import pooled_linear_or_none
 from cam_core.types import Activations, ClassIndex
 
 # Float32 carries seven digits: where contributions cancel to a part in ten thousand, too few are left for the sum.
@@ -75,24 +76,39 @@ def _contributions(
     acts = acts.detach().to(net.dtype)
     mode = partial(RuleMode, captum_max_pool=captum_max_pool, write_back=not net.halves.traced)
     if reference is None:
-        reference = torch.zeros_like(acts)
-        tape, reference_logits = _zero_pass(net, reference, mode)
+        difference = acts
+        tape, reference_logits = _zero_pass(net, acts, mode)
     else:
         reference = reference.detach().to(net.dtype)
+        difference = acts - reference
         tape, reference_logits = _record(net, reference, mode)
     before = class_score(reference_logits.expand(len(acts), -1), target)
+    multipliers, after = _multipliers(net, acts, target, partial(mode, tape))
+    values = multipliers * difference
+    delta = after - before
+    total = values.sum((1, 2, 3))
+    magnitude = values.abs().sum((1, 2, 3))
+    cancellation = magnitude / delta.abs().clamp_min(torch.finfo(delta.dtype).tiny)
+    return Contributions(values, delta, total - delta, cancellation, ("",) * len(acts))
+
+
+def _multipliers(
+    net: SplitModel, acts: Activations, target: ClassIndex, mode: Callable[[], RuleMode]
+) -> tuple[Activations, Tensor]:
+    """(B, K, h, w) multipliers and (B,) logits of the targets."""
+    linear = None if net.context else pooled_linear_or_none(net.halves)
+    if linear is not None:  # the multipliers of a linear tail are its weights: no rule has anything to do
+        with torch.no_grad():
+            after = class_score(net.f2(acts), target)
+        weights = linear.weight[target].to(acts.dtype) / (acts.shape[-2] * acts.shape[-1])
+        return weights[:, :, None, None], after
     leaf = acts.clone().requires_grad_()
     with torch.enable_grad():
-        with mode(tape):
+        with mode():
             logits = net.f2(leaf)
         after = class_score(logits, target)
         (multipliers,) = torch.autograd.grad(after.sum(), leaf)
-    values = multipliers * (acts - reference)
-    delta = after.detach() - before
-    total = values.flatten(1).sum(1)
-    magnitude = values.flatten(1).abs().sum(1)
-    cancellation = magnitude / delta.abs().clamp_min(torch.finfo(delta.dtype).tiny)
-    return Contributions(values, delta, total - delta, cancellation, ("",) * len(acts))
+    return multipliers, after.detach()
 
 
 Tape = list[tuple[Tensor, ...]]
@@ -102,13 +118,13 @@ Tape = list[tuple[Tensor, ...]]
 _zero_passes: WeakKeyDictionary[Halves, tuple[torch.Size, Tape, Tensor]] = WeakKeyDictionary()
 
 
-def _zero_pass(net: SplitModel, zeros: Activations, mode: Callable[[], RuleMode]) -> tuple[Tape, Tensor]:
+def _zero_pass(net: SplitModel, acts: Activations, mode: Callable[[], RuleMode]) -> tuple[Tape, Tensor]:
     if net.context:
-        return _record(net, zeros, mode)
+        return _record(net, torch.zeros_like(acts), mode)
     known = _zero_passes.get(net.halves)
-    if known is None or known[0] != zeros.shape[1:]:
-        tape, logits = _record(net, zeros[:1], mode)
-        known = _zero_passes[net.halves] = (zeros.shape[1:], tape, logits)
+    if known is None or known[0] != acts.shape[1:]:
+        tape, logits = _record(net, torch.zeros_like(acts[:1]), mode)
+        known = _zero_passes[net.halves] = (acts.shape[1:], tape, logits)
     return known[1], known[2]
 
 
@@ -121,8 +137,8 @@ def _record(net: SplitModel, reference: Activations, mode: Callable[[], RuleMode
 
 def _lost_digits(result: Contributions) -> Tensor:
     relative = result.gap.abs() / result.delta.abs().clamp_min(torch.finfo(result.delta.dtype).tiny)
-    unfit = ~torch.isfinite(result.values).flatten(1).all(1)
-    return (result.cancellation > _WORST_CANCELLATION) | (relative > _WORST_GAP) | unfit
+    # Not a number is unfit too, hence the negations; Σ |contribution| is one where any contribution is.
+    return ~(result.cancellation <= _WORST_CANCELLATION) | ~(relative <= _WORST_GAP)
 
 
 def _merge(single: Contributions, double: Contributions, poor: Tensor) -> Contributions:

@@ -39,9 +39,9 @@ def _rescale_multiplier(
     slope halfway, wrong by O(Δin²), does.
     """
     delta = value - reference
-    scale = torch.maximum(value.abs(), reference.abs())
-    tiny = delta.abs() <= torch.finfo(value.dtype).eps ** 0.5 * scale
-    quotient = (out - reference_out) / torch.where(tiny, torch.ones_like(delta), delta)
+    bound = torch.maximum(value.abs(), reference.abs()).mul_(torch.finfo(value.dtype).eps ** 0.5)
+    tiny = delta.abs() <= bound
+    quotient = (out - reference_out).div_(delta.masked_fill_(tiny, 1.0))
     if not bool(tiny.any()):
         return quotient
     return torch.where(tiny, _slope(operation, (value + reference) / 2), quotient)

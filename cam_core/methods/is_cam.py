@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from cam_core.methods.channel_scores import MASK_SPACE, SCORE, channel_scores
+from cam_core.methods.channel_shares import MASK_SPACE, SCORE, channel_shares
 from cam_core.methods.registry import Parameter, method
 from cam_core.models.split import SplitModel
 from cam_core.run import Run
@@ -44,7 +44,6 @@ def is_cam(
     def scaled(masks: Tensor, channels: Tensor, variants: Tensor) -> Tensor:
         return masks * ((variants + 1) / steps).to(masks)[:, None, None]
 
-    scores = channel_scores(
+    return channel_shares(
         net, image, acts, target, run, score=score, mask_space=mask_space, variants=steps, vary=scaled
     )
-    return scores.softmax(1)

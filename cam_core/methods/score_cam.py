@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cam_core.methods.channel_scores import MASK_SPACE, SCORE, channel_scores
+from cam_core.methods.channel_shares import MASK_SPACE, SCORE, channel_shares
 from cam_core.methods.registry import method
 from cam_core.models.split import SplitModel
 from cam_core.run import Run
@@ -40,4 +40,4 @@ def score_cam(
     Returns:
         (B, K), not negative, summing to 1.
     """
-    return channel_scores(net, image, acts, target, run, score=score, mask_space=mask_space).softmax(1)
+    return channel_shares(net, image, acts, target, run, score=score, mask_space=mask_space)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cam_core.methods.channel_scores import MASK_SPACE, SCORE, channel_scores
+from cam_core.methods.channel_shares import MASK_SPACE, SCORE, channel_shares
 from cam_core.methods.registry import Parameter, method
 from cam_core.models.split import SplitModel
 from cam_core.run import Run
@@ -54,7 +54,6 @@ def ss_cam(
         draws = [torch.randn(masks.shape[1:], generator=run.generator(stream)) for stream in streams]
         return masks + sigma * torch.stack(draws).to(masks)
 
-    scores = channel_scores(
+    return channel_shares(
         net, image, acts, target, run, score=score, mask_space=mask_space, variants=samples, vary=noisy
     )
-    return scores.softmax(1)

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -180,20 +181,28 @@ class Classifier:
     ) -> SplitModel:
         """A fresh view of the network cut after `layer`. The halves behind it are cached and shared.
 
+        A bfloat16 view knows the float32 one, which is made when it is asked for.
+
         Args:
             compiled: compile the whole network at its first pass without gradients: for long jobs only.
             force_hooks: take the path for networks that cannot be traced.
         Raises:
             LayerError: see `cam_core.models.split.build_halves`.
         """
-        key = (layer or self.default_layer, precision, compiled, force_hooks)
+        layer = layer or self.default_layer
+        halves = self._halves(layer, precision, compiled, force_hooks)
+        exact = partial(self._halves, layer, "float32", False, force_hooks) if precision == "bfloat16" else None
+        return SplitModel(halves, precision, exact=exact)
+
+    def _halves(self, layer: str, precision: str, compiled: bool, force_hooks: bool) -> Halves:
+        key = (layer, precision, compiled, force_hooks)
         with self._lock:
             if key not in self._splits:
                 self._splits[key] = self._build(*key)
                 while len(self._splits) > _CACHED_SPLITS:
                     self._splits.popitem(last=False)
             self._splits.move_to_end(key)
-            return SplitModel(self._splits[key], precision)
+            return self._splits[key]
 
     def _build(self, layer: str, precision: str, compiled: bool, force_hooks: bool) -> Halves:
         # Any image will do; noise, unlike zeros, tells apart two graphs that differ.

@@ -30,7 +30,7 @@ class CompiledHalves:
         # The type of a compiled function depends on torch's version.
         compile_function = cast(Any, torch.compile)
         self._whole: Callable[[Tensor], Tensor] = compile_function(
-            halves.whole, dynamic=False, options={"freezing": True}
+            _readable(halves), dynamic=False, options={"freezing": True}
         )
 
     def head(self, images: Images) -> tuple[Activations, Context]:
@@ -57,3 +57,17 @@ class CompiledHalves:
             except Exception as error:  # the compiler's errors have no common base
                 self.problem = (str(error).strip() or type(error).__name__).splitlines()[0]
         return self._halves.whole(images)
+
+
+def _readable(halves: Halves) -> Callable[[Images], Logits]:
+    """The forward pass as its graphs say it: a compiler cannot look into what was fused by hand."""
+    head, tail = halves.head_graph, halves.tail_graph
+    if head is None or tail is None:
+        return halves.whole
+
+    def whole(images: Images) -> Logits:
+        acts, context = head(images)
+        logits: Logits = tail(acts, *context)
+        return logits
+
+    return whole

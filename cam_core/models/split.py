@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, fx, nn
 
+from cam_core.models.fusion import fused
 from cam_core.models.inference import DTYPES, dtype_of, prepare
 from cam_core.models.tracing import (
     TensorValues,
@@ -56,22 +57,26 @@ class Halves(Protocol):
 
 
 class TracedHalves:
-    """Two `torch.fx` graph modules; the context is every tensor that skips the layer."""
+    """Two `torch.fx` graph modules; the context is every tensor that skips the layer.
+
+    `first` and `second` say what is computed; what runs is their fused form, if `fast`.
+    """
 
     traced = True
 
-    def __init__(self, first: fx.GraphModule, second: fx.GraphModule) -> None:
+    def __init__(self, first: fx.GraphModule, second: fx.GraphModule, *, fast: bool) -> None:
         self.first, self.second = first, second
         self.head_graph: fx.GraphModule | None = first
         self.tail_graph: fx.GraphModule | None = second
-        self._in_dtype = _OncePerDtype(lambda dtype: TracedHalves(first, copy.deepcopy(second).to(dtype)))
+        self._run_first, self._run_second = (fused(first), fused(second)) if fast else (first, second)
+        self._in_dtype = _OncePerDtype(lambda dtype: TracedHalves(first, copy.deepcopy(second).to(dtype), fast=fast))
 
     def head(self, images: Images) -> tuple[Activations, Context]:
-        acts, context = self.first(images)
+        acts, context = self._run_first(images)
         return acts, tuple(context)
 
     def tail(self, acts: Activations, context: Context) -> Logits:
-        logits: Logits = self.second(acts, *context)
+        logits: Logits = self._run_second(acts, *context)
         return logits
 
     def whole(self, images: Images) -> Logits:
@@ -225,14 +230,15 @@ def _traced_halves(
     values = TensorValues(traced)
     expected = values.run(sample)
     first, second = _cut(traced, node, values.tensors, layer)
-    halves = TracedHalves(first, second)
+    halves = TracedHalves(first, second, fast=False)
     acts, context = halves.head(sample)
     if not torch.equal(halves.tail(acts, context), expected):
         return None
-    if prepared:
-        for half in (first, second):
-            prepare(half, sample.device, precision)
-    return halves
+    if not prepared:
+        return halves
+    for half in (first, second):
+        prepare(half, sample.device, precision)
+    return TracedHalves(first, second, fast=True)
 
 
 def _hooked_halves(module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool) -> HookedHalves:
@@ -317,10 +323,17 @@ class SplitModel:
     Cheap to make; the halves behind it are shared. Not to be shared between threads: `fork` one each.
     """
 
-    def __init__(self, halves: Halves, precision: str = "float32", counter: list[int] | None = None) -> None:
+    def __init__(
+        self,
+        halves: Halves,
+        precision: str = "float32",
+        counter: list[int] | None = None,
+        exact: Callable[[], Halves] | None = None,
+    ) -> None:
         self.halves = halves
         self.precision = precision
         self.context: Context = ()
+        self._exact = exact
         # float64 stays float64; bfloat16 is for the halves alone, methods compute on float32.
         self.dtype = torch.float64 if precision == "float64" else torch.float32
         self._inner = dtype_of(precision)
@@ -333,7 +346,11 @@ class SplitModel:
 
     def fork(self) -> SplitModel:
         """A fresh view of the same halves, without context; it counts into the same passes."""
-        return SplitModel(self.halves, self.precision, self._counter)
+        return SplitModel(self.halves, self.precision, self._counter, self._exact)
+
+    def exact(self) -> SplitModel | None:
+        """A fresh view of the network in float32, where this one is coarser and it is known; counts the same passes."""
+        return None if self._exact is None else SplitModel(self._exact(), "float32", self._counter)
 
     def sample(self, index: int) -> SplitModel:
         """A view whose context is that of image `index` alone: its tail takes any number of rows for that image."""
@@ -352,6 +369,15 @@ class SplitModel:
         """The head: (B, 3, H, W) → (B, K, h, w); remembers the context for `f2`."""
         acts, self.context = self._head(images)
         return acts.to(self.dtype)
+
+    def f1_exactly(self, images: Images) -> Activations:
+        """`f1` in float32 where that is finer, for jobs in which one such pass is lost among the many that follow."""
+        exact = self.exact()
+        if exact is None:
+            return self.f1(images)
+        acts = exact.f1(images)
+        self.context = tuple(value.to(self._inner) for value in exact.context)
+        return acts
 
     def f2(self, acts: Activations) -> Logits:
         """The tail: (B·M, K, h, w) → (B·M, C), rows in the order b0m0, b0m1, …; never writes into `acts`."""

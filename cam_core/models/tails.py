@@ -50,13 +50,17 @@ def pooled_linear(halves: Halves) -> PooledLinear:
     return PooledLinear(linear.weight, linear.bias)
 
 
+def pooled_linear_or_none(halves: Halves) -> PooledLinear | None:
+    """The same, or None where the tail is something else."""
+    try:
+        return pooled_linear(halves)
+    except MethodError:
+        return None
+
+
 def is_pooled_linear(halves: Halves) -> bool:
     """Whether `pooled_linear` would succeed."""
-    try:
-        pooled_linear(halves)
-    except MethodError:
-        return False
-    return True
+    return pooled_linear_or_none(halves) is not None
 
 
 def _kind(tail: fx.GraphModule, node: fx.Node) -> str:
