@@ -11,7 +11,7 @@ from cam_core import Explanation
 from cam_core.agreement import rank_agreement
 from cam_core.models.classifier import Prediction
 from cam_core.models.hardware import hardware
-from pages._ui import compute, messages, pickers, pictures, scene, style, tiles
+from pages._ui import compute, messages, pickers, pictures, preload, scene, style, tiles
 from pages._ui.compute import Request
 from pages._ui.jobs import Job
 from pages._ui.scene import Scene
@@ -23,6 +23,7 @@ Outcome = Explanation | Job
 
 def page() -> None:
     seen = scene.current()
+    style.style_rules(preload.RULES)
     st.title("Compare")
     st.html(style.subtitle("What in this photo speaks for ", seen.prediction.label, "? Do the methods agree?"))
     notices = st.container()
@@ -33,6 +34,7 @@ def page() -> None:
             what_the_methods_say(seen)
     with notices:
         messages.link_notices()
+    preload.charts()
 
 
 def what_the_network_sees(seen: Scene) -> None:

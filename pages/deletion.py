@@ -18,6 +18,7 @@ from pages._ui.scene import Scene
 FIRST_METHODS = ("grad-cam", "lift-cam")
 STEPS = (14, 28, 56, 112, 224)
 OWN = "Usual"
+CONTROL_PATIENCE = 0.25  # seconds that the first curves wait for random maps: on a slow machine those join them later
 
 
 def page() -> None:
@@ -113,14 +114,15 @@ def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:
     """Curves and tables of the maps that are there, and what is to be said of the others."""
     asked = [(seen.question, request) for request in requests]
     random = curves.control_questions(seen.question)
-    outcomes = compute.all_explanations(seen.photo.image, asked + random)
-    sources = curves.chosen(asked, outcomes[: len(asked)])
-    control = curves.control(random, outcomes[len(asked) :])
+    outcomes = compute.all_explanations(seen.photo.image, asked)
+    random_outcomes = compute.all_explanations(seen.photo.image, random, "control", CONTROL_PATIENCE)
+    sources = curves.chosen(asked, outcomes)
+    control = curves.control(random, random_outcomes)
     with st.container():  # also where it is empty, for nothing below to move when a map is there
-        for (_, request), outcome in zip(asked, outcomes, strict=False):
+        for (_, request), outcome in zip(asked, outcomes, strict=True):
             if isinstance(outcome, Job):
                 missing_map(request, outcome)
-        waiting = [one for one in outcomes[len(asked) :] if isinstance(one, Job)]
+        waiting = [one for one in random_outcomes if isinstance(one, Job) and not one.fruitless]
         if waiting:
             messages.progress(waiting[-1], "Drawing random maps")
     if sources:

@@ -41,6 +41,8 @@ from cam_core.types import Explanation, MetricError, Progress
 
 ORDERS = ("sequential", "coarse-to-fine")
 
+_FIRST_BATCH = 4
+
 
 @dataclass(frozen=True)
 class CurvePoint:
@@ -249,12 +251,23 @@ def _grow(net: SplitModel, jobs: Sequence[_Job], target: int, run: Run) -> Itera
         return
     rows = image_rows(jobs[0].line.way.picture(0)[None])
     ends = sum(job.index in (0, len(job.line.way.counts) - 1) for job in jobs)
-    starts = sorted({0, *range(ends, len(jobs), rows), len(jobs)})
-    for start, stop in pairwise(starts):
+    for start, stop in pairwise(_bounds(ends, len(jobs), rows)):
         batch = jobs[start:stop]
         values = _score(net, batch, target)
         run.advance(len(batch))
         yield from (line.point(job.index, v) for job, v in zip(batch, values, strict=True) for line in job.sharers)
+
+
+def _bounds(ends: int, total: int, rows: int) -> list[int]:
+    """Where batches of `total` jobs begin and end: the ends, then twice as many each time, up to `rows`.
+
+    Whoever waits for the device between two batches waits least at the beginning, when there is least to be seen.
+    """
+    bounds, size = sorted({0, ends}), _FIRST_BATCH
+    while bounds[-1] < total:
+        bounds.append(min(bounds[-1] + min(size, rows), total))
+        size *= 2
+    return bounds
 
 
 def _inside(last: int, order: str) -> list[int]:

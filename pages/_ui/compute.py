@@ -29,6 +29,7 @@ PATIENCE = 1.2
 
 _GLANCE = 0.15  # seconds: slow methods have cases in which they are not slow
 _KEPT_RESULTS = 512
+_KEPT_PREPARATIONS = 2  # some ten megabytes each, and their models stay as long
 
 T = TypeVar("T")
 Work = Callable[[Job], T]
@@ -114,6 +115,12 @@ def results() -> Store:
 
 
 @st.cache_resource(show_spinner=False)
+def preparations() -> Store:
+    """What many results have in common, kept while somebody asks for one after the other."""
+    return Store(_KEPT_PREPARATIONS)
+
+
+@st.cache_resource(show_spinner=False)
 def device_lock(device: str) -> FairLock:
     """The one lock of a device."""
     return FairLock()
@@ -168,7 +175,12 @@ def explanations(question: Question, image: Image.Image, requests: Sequence[Requ
     return all_explanations(image, [(question, request) for request in requests])
 
 
-def all_explanations(image: Image.Image, asked: Sequence[tuple[Question, Request]]) -> list[Explanation | Job]:
+def all_explanations(
+    image: Image.Image,
+    asked: Sequence[tuple[Question, Request]],
+    group: str = "explain",
+    patience: float = PATIENCE,
+) -> list[Explanation | Job]:
     """One outcome for each question with its request, in the same order: for a method with several seeds, say."""
     tasks = [
         Task(
@@ -179,7 +191,7 @@ def all_explanations(image: Image.Image, asked: Sequence[tuple[Question, Request
         )
         for question, request in asked
     ]
-    return outcomes("explain", tasks)
+    return outcomes(group, tasks, patience)
 
 
 def at_once(key: str, device: str, work: Callable[[], T]) -> T:

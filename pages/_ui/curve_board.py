@@ -5,7 +5,8 @@ All of it is one fragment: the slider moves the mark on every curve and the pict
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import isnan
 from typing import Final
@@ -13,13 +14,12 @@ from typing import Final
 import streamlit as st
 
 from cam_core.charts import Mark, curves_chart
-from cam_core.figures import FORMATS, CurvePanel, curve_figure, encode_figure
 from cam_core.metrics.curves import Curve, Curves, curves_csv
-from cam_core.metrics.frames import Frame
+from cam_core.metrics.frames import Frames
 from cam_core.metrics.perturbation import Kind
 from cam_core.metrics.spread import Band, Spread, band, left_at_baseline, spread
 from pages._ui import compute, curves, messages, pictures, style, tables
-from pages._ui.curves import Settings, Source
+from pages._ui.curves import Settings, Source, Views
 from pages._ui.jobs import Job
 from pages._ui.scene import Scene
 from pages._ui.tables import Cell
@@ -39,6 +39,8 @@ CHANGED = "changed"
 """Where the slider lives in the session state, and in the link: per cent of the pixels."""
 
 _PLAYING = "_deletion_playing"
+_HEAD_START = 0.06
+"""Seconds between pictures and charts: a browser that has both at once shows no picture before it has drawn charts."""
 _STRIDE = 5  # per cent between two pictures while it plays
 _VERDICTS = {"better": "better than random", "within": "no better than random", "worse": "worse than random"}
 _TOO_MUCH_LEFT = 0.5
@@ -50,6 +52,7 @@ _DONE = {"deletion": "removed", "insertion": "shown"}
 def board(seen: Scene, sources: Sequence[Source], control: Sequence[Source], settings: Settings) -> None:
     """Draw it; it draws itself again while curves grow or the slider plays."""
     growing = curves.curves(seen, [*sources, *control], settings)
+    views = Views(seen, [*sources, *control[:1]], settings)
     job = growing.job
     moving = st.session_state.get(_PLAYING, False) or (job is not None and job.active)
 
@@ -62,19 +65,26 @@ def board(seen: Scene, sources: Sequence[Source], control: Sequence[Source], set
                 if job is not None:
                     progress(job)
             found = growing.snapshot()
-            state = _Board(seen, sources, control, settings, found)
-            places = st.container(key="charts"), st.container(), st.container()
-            with places[2]:
+            state = _Board(sources, control, settings, found)
+            charts, table, looks = st.container(key="charts"), st.container(), st.container()
+            with looks:
                 fraction = player()
-                shown = {kind: state.frames(kind, fraction) for kind in settings.kinds}
+            # Pictures go first, for the slider's sake. Only where growing curves hold the device, charts do not wait
+            # for what they look at, and have their dots the next time.
+            shown = views.known(fraction) if job is not None and job.active else views.at(fraction)
+            if shown:
+                with looks:
+                    state.pictures(shown, fraction)
+                time.sleep(_HEAD_START)
+            with charts:
                 for kind in settings.kinds:
-                    state.pictures(kind, shown[kind], fraction)
-            with places[0]:
-                for kind in settings.kinds:
-                    state.chart(kind, shown[kind], fraction)
-            with places[1]:
+                    state.chart(kind, shown, fraction)
+            with table:
                 st.html(state.areas())
                 state.downloads()
+            if not shown:
+                with looks:
+                    state.pictures(views.at(fraction), fraction)
 
     draw()
 
@@ -136,13 +146,12 @@ class _Board:
 
     def __init__(
         self,
-        seen: Scene,
         sources: Sequence[Source],
         control: Sequence[Source],
         settings: Settings,
         found: Curves,
     ) -> None:
-        self._seen, self._sources, self._control, self._settings = seen, sources, control, settings
+        self._sources, self._control, self._settings = sources, control, settings
         self._titles = {source.name: curves.title(source.name) for source in [*sources, *control]}
         self._curves: dict[Kind, list[Curve]] = {
             kind: [found[source.name, kind] for source in sources] for kind in settings.kinds
@@ -151,13 +160,13 @@ class _Board:
             kind: [found[source.name, kind] for source in control] for kind in settings.kinds
         }
 
-    def chart(self, kind: Kind, shown: Mapping[str, Frame], fraction: float) -> None:
-        """One kind's curves, with the mark at the fraction."""
+    def chart(self, kind: Kind, shown: Frames, fraction: float) -> None:
+        """One kind's curves, with the mark at the fraction, and a dot where what is shown was scored."""
         direction = {"deletion": "the lower, the better", "insertion": "the higher, the better"}[kind]
         with st.container():
             st.html(f"{style.name_line(kind.capitalize())}{style.quiet(f'{direction.capitalize()}.')}")
-            drawn = {source.name for source in self._sources}
-            mark = Mark(fraction, {name: frame.value for name, frame in shown.items() if name in drawn})
+            keys = [(source.name, kind) for source in self._sources]
+            mark = Mark(fraction, {key[0]: shown[key].value for key in keys if key in shown})
             figure = curves_chart(
                 self._curves[kind], self._titles, self._band(kind), score=self._settings.score, mark=mark
             )
@@ -174,18 +183,20 @@ class _Board:
                 )
             )
 
-    def frames(self, kind: Kind, fraction: float) -> dict[str, Frame]:
-        """What each curve looks at; of the control, its first map."""
-        return curves.pictures(self._seen, [*self._sources, *self._control[:1]], kind, self._settings, fraction)
+    def pictures(self, shown: Frames, fraction: float) -> None:
+        """What the curves look at, kind by kind; of the control, its first map."""
+        for kind in self._settings.kinds:
+            self._pictures(kind, shown, fraction)
 
-    def pictures(self, kind: Kind, shown: Mapping[str, Frame], fraction: float) -> None:
+    def _pictures(self, kind: Kind, shown: Frames, fraction: float) -> None:
         """The photos side by side, with their scores."""
         st.html(style.name_line(f"{kind.capitalize()}: {100 * fraction:.0f} % of the pixels {_DONE[kind]}"))
         with st.container(key=f"frames-{kind}"):
-            for index, (name, frame) in enumerate(shown.items()):
+            for index, source in enumerate([*self._sources, *self._control[:1]]):
+                frame = shown[source.name, kind]
                 number = index if index < len(self._sources) else None
                 with st.container(key=f"frame-{kind}-{index}"):
-                    title = self._titles[name]
+                    title = self._titles[source.name]
                     pictures.show(
                         frame.photo, alt=f"{title}: the photo with {100 * fraction:.0f} % of its pixels {_DONE[kind]}"
                     )
@@ -226,12 +237,13 @@ class _Board:
             _download(
                 "CSV", lambda: curves_csv(drawn).encode(), "text/csv", "Every point: method, kind, fraction, value."
             )
-            for form in FORMATS:
-                _download(
-                    form.upper(), partial(self._figure, form), _MIME[form], "Both charts, for print: 174 mm wide."
-                )
+            for form, mime in _MIME.items():
+                _download(form.upper(), partial(self._figure, form), mime, "Both charts, for print: 174 mm wide.")
 
     def _figure(self, form: str) -> bytes:
+        # Matplotlib takes a fifth of a second to import: the page's first visitor shall not wait for it.
+        from cam_core.figures import CurvePanel, curve_figure, encode_figure
+
         panels = [CurvePanel(kind, self._curves[kind], self._band(kind)) for kind in self._settings.kinds]
         return encode_figure(curve_figure(panels, self._titles, score=self._settings.score), form)
 

@@ -3,10 +3,12 @@
 sources = chosen(seen.question, requests, explanations)
 growing = curves(seen, sources, settings)      # begins the work, or takes it up where it was stopped
 growing.snapshot()                             # as far as they are now, whatever becomes of the job
+Views(seen, sources, settings).at(0.2)         # the pictures that are scored there
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +16,7 @@ from typing import Any
 
 from cam_core import METHODS, Explanation
 from cam_core.metrics.curves import Curve, Curves, curve_points
-from cam_core.metrics.frames import Frame, frames
+from cam_core.metrics.frames import Film, Frames
 from cam_core.metrics.perturbation import Kind
 from pages._ui import compute
 from pages._ui.compute import Question, Request, Task, digest
@@ -25,6 +27,8 @@ CONTROL = Request("random")
 """What every curve is compared with: a map that knows nothing."""
 
 CONTROL_SEEDS = 5
+
+_FIRST_POINTS = 0.3  # seconds that the page waits for them: charts that are there at once shall not be empty
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,17 @@ def curves(seen: Scene, sources: Sequence[Source], settings: Settings) -> Growin
         return Growing(found, None)
     work = partial(_draw, seen.question, seen.photo.image, list(sources), settings, found)
     task = Task(digest("curves", *(s.identity for s in sources), settings), work, "Curves", lane="curves")
-    outcome: Curves | Job = compute.outcomes("curves", [task], patience=0.2)[0]
-    return Growing(found, outcome) if isinstance(outcome, Job) else Growing(outcome, None)
+    outcome: Curves | Job = compute.outcomes("curves", [task], patience=0)[0]
+    if not isinstance(outcome, Job):
+        return Growing(outcome, None)
+    _await_first_points(found, outcome)
+    return Growing(found, outcome)
+
+
+def _await_first_points(found: Curves, job: Job) -> None:
+    until = time.monotonic() + _FIRST_POINTS
+    while job.active and not all(curve.points for curve in found.values()) and time.monotonic() < until:
+        job.wait(0.01)
 
 
 def _shared(source: Source, kind: Kind, settings: Settings) -> Curve:
@@ -139,25 +152,41 @@ def _draw(
     return found
 
 
-def pictures(
-    seen: Scene, sources: Sequence[Source], kind: Kind, settings: Settings, fraction: float
-) -> dict[str, Frame]:
-    """What every source's curve looks at, at one fraction, by the source's name."""
-    question = seen.question
-    clf = seen.classifier
+@dataclass(frozen=True)
+class Views:
+    """What the curves of these sources look at, by the source's name and the kind of curve."""
 
-    def work() -> dict[str, Frame]:
-        return frames(
-            clf,
-            seen.photo.image,
-            {source.name: source.explanation for source in sources},
-            fraction,
-            kind,
+    seen: Scene
+    sources: Sequence[Source]
+    settings: Settings
+
+    def at(self, fraction: float) -> Frames:
+        """At one fraction: the photo with this share of its pixels changed, and its score."""
+        device = str(self.seen.classifier.device)
+        return compute.at_once(self._key(fraction), device, lambda: self._film().at(fraction))
+
+    def known(self, fraction: float) -> Frames:
+        """The same where somebody has asked before, else nothing: it never waits."""
+        kept: Frames | None = compute.results().get(self._key(fraction))
+        return kept or {}
+
+    def _key(self, *parts: object) -> str:
+        return digest("frames", *(source.identity for source in self.sources), self.settings, *parts)
+
+    def _film(self) -> Film:
+        kept: Film | None = compute.preparations().get(self._key())
+        if kept is not None:
+            return kept
+        question = self.seen.question
+        film = Film(
+            self.seen.classifier,
+            self.seen.photo.image,
+            {source.name: source.explanation for source in self.sources},
+            self.settings.kinds,
             question.target,
             seed=question.seed,
             precision=question.precision,
-            **settings.params,
+            **self.settings.params,
         )
-
-    key = digest("frames", *(s.identity for s in sources), kind, replace(settings, kinds=()), fraction)
-    return compute.at_once(key, str(clf.device), work)
+        compute.preparations().put(self._key(), film)
+        return film

@@ -13,8 +13,17 @@ from torchcam.metrics import DeletionInsertionMetric
 from torchvision.transforms.functional import gaussian_blur
 
 from cam_core import Cancelled, Classifier, evaluate, evaluate_batch, explain
-from cam_core.metrics.curves import Curve, CurvePoint, Curves, add_point, curve_points, curves_csv, perturbation
-from cam_core.metrics.frames import frames
+from cam_core.metrics.curves import (
+    Curve,
+    CurvePoint,
+    Curves,
+    _bounds,
+    add_point,
+    curve_points,
+    curves_csv,
+    perturbation,
+)
+from cam_core.metrics.frames import Film, as_photo
 from cam_core.types import MetricError
 from tests.metrics.scenes import MEAN, STD, coloured, plane, random_maps, scene, weighted
 from tests.metrics.test_confidence import GivenMaps
@@ -209,24 +218,59 @@ def test_a_frame_is_what_the_curve_scored(kind: str) -> None:
     clf, images, maps, targets = scene(count=2)
     named = {"one": maps[0], "other": maps[1]}
     curves = grown(list(curve_points(clf, images[0], named, (kind,), targets[0], steps=16)))
+    film = Film(clf, images[0], named, (kind,), targets[0])
     for index, fraction in enumerate(np.arange(17) / 16):
-        shown = frames(clf, images[0], named, float(fraction), kind, targets[0])
+        shown = film.at(float(fraction))
         for name in named:
-            assert shown[name].value == pytest.approx(curves[name, kind].values[index], abs=1e-6)
-            assert shown[name].photo.size == (16, 16)
+            assert shown[name, kind].value == pytest.approx(curves[name, kind].values[index], abs=1e-6)
+            assert shown[name, kind].photo.size == (16, 16)
 
 
 def test_a_frame_shows_the_photo_in_its_colours() -> None:
     clf = tiny_classifier("plain")
     photo = Image.effect_noise((300, 300), 60).convert("RGB")
     seen = np.asarray(clf.preprocessing.frame(photo)).astype(int)
-    frame = frames(clf, photo, {"map": random_maps(1)[0]}, 0.5, mask_space="pixel")["map"]
+    film = Film(clf, photo, {"map": random_maps(1)[0]}, mask_space="pixel")
+    frame = film.at(0.5)["map", "deletion"]
     shown = np.asarray(frame.photo).astype(int)
     black = (shown == 0).all(-1)
     assert black.sum() == pytest.approx(128, abs=2)
     assert np.abs(shown - seen)[~black].max() <= 1
     with pytest.raises(MetricError, match=r"fraction=1.5"):
-        frames(clf, photo, {}, 1.5)
+        film.at(1.5)
+    assert Film(clf, photo, {}).at(0.5) == {}
+
+
+@pytest.mark.parametrize("score", ["probability", "logit"])
+@pytest.mark.parametrize("fraction", [0.0, 0.07, 0.5, 0.93, 1.0])
+def test_a_frame_of_several_maps_and_kinds_is_scored_as_the_network_scores_that_picture(
+    fraction: float, score: str
+) -> None:
+    """Also between the steps of a curve, also when fractions were asked for before, and whatever else is shown."""
+    clf, images, maps, targets = scene("dense", count=2)
+    named = {"one": maps[0], "other": maps[1]}
+    film = Film(clf, images[0], named, ("deletion", "insertion"), targets[0], score=score)
+    film.at(0.3)
+    shown = film.at(fraction)
+    assert list(shown) == [(name, kind) for kind in ("deletion", "insertion") for name in named]
+    for (name, kind), frame in shown.items():
+        way = perturbation(clf, images[0], named[name], kind)
+        logits = clf.module(way.picture(fraction)[None]).detach().double()[0]
+        expected = logits.softmax(0) if score == "probability" else logits
+        assert frame.value == pytest.approx(float(expected[targets[0]]), abs=1e-6)
+        assert frame.photo.tobytes() == as_photo(clf, way.picture(fraction)).tobytes()
+
+
+def test_a_film_explains_the_class_that_is_most_probable_where_none_is_named() -> None:
+    clf, images, maps, _ = scene(count=1)
+    top = clf.predict(images[0])[0]
+    assert Film(clf, images[0], {"map": maps[0]}).at(0)["map", "deletion"].value == pytest.approx(top.probability)
+
+
+def test_batches_begin_small() -> None:
+    assert _bounds(ends=2, total=60, rows=20) == [0, 2, 6, 14, 30, 50, 60]
+    assert _bounds(ends=0, total=3, rows=2) == [0, 2, 3]
+    assert _bounds(ends=2, total=2, rows=20) == [0, 2]
 
 
 def test_cancelling_keeps_the_points_that_came() -> None:

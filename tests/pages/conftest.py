@@ -64,9 +64,11 @@ def tiny_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(compute, "load_model", load_tiny)
     compute.classifier.clear()
     compute.results.clear()
+    compute.preparations.clear()
     yield
     compute.classifier.clear()
     compute.results.clear()
+    compute.preparations.clear()
 
 
 def settle(at: AppTest) -> AppTest:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,12 +14,15 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cam_core import METHODS, METRICS
+from cam_core import METHODS, METRICS, Explanation
 from cam_core.methods.registry import Method
 from cam_core.metrics import MetricResult
-from cam_core.metrics.curves import CurvePoint, Curves
-from pages._ui import curve_board, curves, scores
-from pages._ui.jobs import Jobs
+from cam_core.metrics.curves import CurvePoint, Curves, perturbation
+from cam_core.metrics.frames import Film, Frames
+from pages._ui import compute, curve_board, curves, scores, style
+from pages._ui.compute import Question, Request, Work
+from pages._ui.curves import Views
+from pages._ui.jobs import Job, Jobs
 from tests.pages.conftest import PATIENCE, Open, broken, settle
 
 Register = Callable[..., Method]
@@ -66,6 +71,7 @@ def scored(at: AppTest) -> AppTest:
 def test_first_sight_has_curves_areas_pictures_and_metrics(open_page: Open) -> None:
     at = open_page()
     assert at.title[0].value == "Deletion"
+    assert not at.markdown, "Streamlit prints what stands alone in a page's file, docstrings of constants too"
     assert charts(at) == 2
     areas = rows(at, "Area under the curve")
     assert list(areas) == ["Grad-CAM", "LIFT-CAM", "Random, 5 maps"]
@@ -97,6 +103,61 @@ def test_the_slider_changes_pictures_and_values(open_page: Open) -> None:
     assert pictures(at)[0] == "Grad-CAM: the photo with 70 % of its pixels removed"
     after = [image.proto.imgs[0].url for image in at.get("image")]
     assert len(after) == 3 and not set(before) & set(after)
+
+
+def test_what_is_written_under_a_picture_is_what_the_network_says_of_it(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[Views, float, Frames]] = []
+    original = Views.at
+
+    def at_fraction(self: Views, fraction: float) -> Frames:
+        shown.append((self, fraction, original(self, fraction)))
+        return shown[-1][2]
+
+    monkeypatch.setattr(Views, "at", at_fraction)
+    at = open_page(changed="33")
+    at.slider(key="changed").set_value(71).run()
+    settle(at)
+    views, fraction, frames = shown[-1]
+    assert fraction == 0.71
+    clf, question = views.seen.classifier, views.seen.question
+    expected = []
+    for kind in views.settings.kinds:
+        for source in views.sources:
+            way = perturbation(clf, views.seen.photo.image, source.explanation, kind, question.seed)
+            probability = clf.module(way.picture(0.71)[None]).detach().double().softmax(1)[0, question.target]
+            assert frames[source.name, kind].value == pytest.approx(float(probability), abs=1e-6)
+            expected.append(style.percent(frames[source.name, kind].value))
+    assert re.findall(r'<div class="cam-quiet">p = (.*?)</div>', html(at)) == expected
+
+
+def test_steps_of_the_slider_share_what_does_not_depend_on_them(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Film] = []
+    asked: list[float] = []
+
+    class Counted(Film):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+        def at(self, fraction: float) -> Frames:
+            asked.append(fraction)
+            return super().at(fraction)
+
+    monkeypatch.setattr(curves, "Film", Counted)
+    at = open_page()
+    assert made
+    made.clear()
+    asked.clear()
+    for percent in (30, 31, 30):
+        settle(at.slider(key="changed").set_value(percent).run())
+    assert not made
+    assert asked == [0.3, 0.31], "a frame that was seen is not computed again"
+    settle(at.selectbox(key="baseline").set_value("Mean").run())
+    assert len(made) == 1
 
 
 def test_a_link_reopens_the_view(open_page: Open) -> None:
@@ -196,6 +257,66 @@ def test_curves_grow_a_cancel_keeps_them_and_they_go_on(open_page: Open, slowly:
     assert len(slowly) == 2
     assert all(not curve.points for curve in slowly[0].values())
     assert any(curve.points for curve in slowly[1].values()), "what was known is not computed again"
+
+
+def lines(at: AppTest) -> dict[str, list[float]]:
+    """What the first chart draws, by name."""
+    return {line["name"]: line["y"] for line in json.loads(at.get("plotly_chart")[0].proto.spec)["data"]}
+
+
+def test_charts_that_grow_begin_with_a_point_and_do_not_wait_for_pictures(
+    open_page: Open, slowly: list[Curves], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    chart, film = curve_board._Board.chart, Film.at
+
+    def noted_chart(*arguments: Any) -> None:
+        order.append("chart")
+        chart(*arguments)
+
+    def noted_film(*arguments: Any) -> Frames:
+        order.append("frames")
+        return film(*arguments)
+
+    monkeypatch.setattr(curve_board._Board, "chart", noted_chart)
+    monkeypatch.setattr(Film, "at", noted_film)
+    monkeypatch.setattr(curves, "_FIRST_POINTS", PATIENCE)
+    at = open_page(wait=False, curves="Deletion", steps="56")
+    assert any(button.key == "cancel-curves" for button in at.button), "still growing"
+    assert order == ["chart", "frames"]
+    assert lines(at)["grad-cam"], "not an empty chart"
+    assert "grad-cam here" not in lines(at)
+    assert len(pictures(at)) >= 2
+    settle(at)
+    assert "grad-cam here" in lines(at)
+    order.clear()
+    at.slider(key="changed").set_value(70).run()
+    assert order == ["frames", "chart"], "at rest all that moves, moves together"
+
+
+def test_curves_begin_without_random_maps_that_take_long(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, gate = compute._explaining, threading.Event()
+
+    def explaining(question: Question, image: Any, request: Request) -> Work[Explanation]:
+        work = original(question, image, request)
+
+        def late(job: Job) -> Explanation:
+            assert gate.wait(PATIENCE)
+            return work(job)
+
+        return late if request == curves.CONTROL else work
+
+    monkeypatch.setattr(compute, "_explaining", explaining)
+    monkeypatch.setattr(curves, "_FIRST_POINTS", PATIENCE)
+    at = open_page(wait=False)
+    assert any(bar.proto.text.startswith("Drawing random maps") for bar in at.get("progress"))
+    assert lines(at)["grad-cam"]
+    assert rows(at, "Area under the curve")["Random, 0 maps"] == ["…", "…"]
+    assert len(pictures(at)) == 4
+    gate.set()
+    settle(at)
+    assert "…" not in "".join(rows(at, "Area under the curve")["Random, 5 maps"])
+    assert len(pictures(at)) == 6
 
 
 def test_curves_that_fail_say_so(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,20 @@
+"""What other pages will need, fetched by the browser while a visitor looks at this one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from cam_core.charts import curves_chart
+
+RULES: Final = ".st-key-preload { display: none; }"
+
+
+def charts() -> None:
+    """A chart that nobody sees: the script that draws charts has 5 MB, which take a browser about a second to read.
+
+    Draw it last: what stands before it is on the screen by then.
+    """
+    with st.container(key="preload"):
+        st.plotly_chart(curves_chart([], {}), key="preloaded-chart")
