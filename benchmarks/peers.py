@@ -3,8 +3,9 @@
     python benchmarks/peers.py                      # two CPU threads, a quarter of an hour
     python benchmarks/peers.py --device cuda --suffix h200
 
-Each row is one comparison; its ratio is the peer's median over ours. Networks have seeded random weights: time does not
-depend on what they have learned.
+Each row is one comparison; its ratio is the peer's median over ours. Networks have seeded random weights and look at
+noise, for time hardly depends on what they have learned. It does for Score-CAM, which scores no mask twice, and in
+bfloat16 scores again what matters: so it is timed on trained weights and a photo too.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from torch import Tensor, fx, nn
 
 from benchmarks.common import machine, median, publish, side_by_side
 from cam_core import Classifier, explain, load_model
+from cam_core.images import sample
 from cam_core.models.split import TracedHalves, build_halves
 
 CLASS = 207
@@ -74,12 +76,14 @@ class Bench:
     layer: str
     device: str
     runs: int
+    photo: bool = False
 
     def __post_init__(self) -> None:
         self.module = copy.deepcopy(self.clf.module).eval().to(self.device)
         self.target_layer = self.module.get_submodule(self.layer)
         generator = torch.Generator().manual_seed(0)
-        self.image = torch.randn(1, 3, *self.clf.input_size, generator=generator).to(self.device)
+        noise = torch.randn(1, 3, *self.clf.input_size, generator=generator)
+        self.image = (self.clf.preprocess(sample("dog").open())[None] if self.photo else noise).to(self.device)
 
     def ours(self, method: str, **options: object) -> Callable[[], np.ndarray]:
         return lambda: explain(self.clf, self.image, method, layer=self.layer, target=CLASS, **options).map
@@ -301,6 +305,10 @@ def main(
     if "score" in chosen:
         for network, bench in benches.items():
             rows += score_rows(bench, compiled=network == "resnet50")
+        if "efficientnet_lite0" in benches:
+            clf = load_model("efficientnet_lite0", device=device)
+            trained = Bench("efficientnet_lite0, trained, a photo", clf, "bn2", device, runs, photo=True)
+            rows += score_rows(trained, compiled=False)
     memory = score_memory() if "memory" in chosen and device == "cpu" else {}
     print(memory)
     columns = ["method", "network", "ours", "peers (ratio)", "wanted", "reached", "runs", "note"]
