@@ -1,7 +1,11 @@
-"""The command line on a tiny network, as a process of its own: `python -m tests.cli.tiny_program evaluate …`."""
+"""The command line on a tiny network, as a process of its own: `python -m tests.cli.tiny_program evaluate …`.
+
+With HOLD_AT=n in its environment it waits to be stopped once n units are done.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -17,15 +21,16 @@ def load(name: str, **_: Any) -> Any:
     return tiny_classifier("residual")
 
 
-def unhurried(*arguments: Any, **options: Any) -> Any:
-    """Leaves time to be stopped between two units, too."""
+def held(*arguments: Any, **options: Any) -> Any:
+    """A watcher may be kept waiting for as long as it likes: the work does not end before it is stopped."""
+    last = int(os.environ.get("HOLD_AT", "-1"))
     for step in _original(*arguments, **options):
         yield step
-        time.sleep(0.25)  # also for a watcher that is kept waiting by a busy machine
+        time.sleep(600 if step.done == last else 0.01)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     inputs.load_model = load
-    evaluate.evaluate_folder = unhurried
+    evaluate.evaluate_folder = held
     app()
