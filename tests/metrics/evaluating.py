@@ -1,4 +1,7 @@
-"""A program that evaluates a folder and can be killed: `python -m tests.metrics.evaluating FOLDER TABLE`."""
+"""A program to be killed while it evaluates a folder: `python -m tests.metrics.evaluating FOLDER TABLE HOLD_AT`.
+
+It waits for that once HOLD_AT units are done.
+"""
 
 from __future__ import annotations
 
@@ -33,5 +36,5 @@ def evaluating(folder: Path, out: Path, **arguments: Any) -> Iterator[Step]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for _ in evaluating(Path(sys.argv[1]), Path(sys.argv[2])):
-        time.sleep(0.05)  # leaves time to be killed between two units, too
+    for step in evaluating(Path(sys.argv[1]), Path(sys.argv[2])):
+        time.sleep(600 if step.done == int(sys.argv[3]) else 0.01)

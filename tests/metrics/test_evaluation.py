@@ -102,7 +102,7 @@ def test_killed_at_random_moments_it_gives_the_same_table(
     finished = 0
     for _ in range(kills):
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.metrics.evaluating", str(folder), str(out)],
+            [sys.executable, "-m", "tests.metrics.evaluating", str(folder), str(out), str(finished + UNITS // 4)],
             cwd=ROOT,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
