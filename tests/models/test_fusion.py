@@ -12,10 +12,15 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from cam_core import load_model
-from cam_core.models.fusion import FusedConv2d, PackedWeights, conv2d, fused
+from cam_core.models.fusion import FusedConv2d, PackedWeights, _supported, conv2d, fused
 from cam_core.models.split import TracedHalves
 
-DTYPES = [torch.float32, torch.bfloat16]
+DTYPES = [
+    pytest.param(
+        dtype, marks=pytest.mark.skipif(not _supported(dtype), reason=f"oneDNN does not compute {dtype} on this CPU")
+    )
+    for dtype in (torch.float32, torch.bfloat16)
+]
 
 
 class Residual(nn.Module):
