@@ -70,6 +70,15 @@ class Parameter:
         return f"one of {', '.join(self.choices)}" if self.choices else kinds[self.kind]
 
 
+# What everything that masks an image lets its user choose.
+MASK_SPACE = Parameter(
+    "mask_space",
+    "normalized",
+    "what a masked pixel becomes: the mean colour (normalized) or black (pixel)",
+    choices=("normalized", "pixel"),
+)
+
+
 def validate(
     owner: str, parameters: Sequence[Parameter], values: Mapping[str, Any], error: type[CamError]
 ) -> dict[str, Any]:

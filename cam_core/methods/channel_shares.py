@@ -18,12 +18,6 @@ from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 
 SCORE = Parameter("score", "logit", "what the masked image is scored by", choices=("logit", "probability"))
-MASK_SPACE = Parameter(
-    "mask_space",
-    "normalized",
-    "what a masked pixel becomes: the mean colour (normalized) or black (pixel)",
-    choices=("normalized", "pixel"),
-)
 
 Vary = Callable[[Tensor, Tensor, Tensor], Tensor]
 """`vary(masks, channels, variants)`: (n, H, W) masks, (n,) channel and variant of each → (n, H, W)."""
@@ -46,17 +40,28 @@ def channel_shares(
     Channels with the same mask are scored once. In bfloat16, those that decide about the map are scored again in
     float32: see `rescored`.
     """
-    shares = []
+    scores = []
     for index, sample in enumerate(acts):
         masked = _Masked(image[index : index + 1], sample, target[index], run, score, mask_space, variants, vary)
-        first, kind = distinct_channels(sample)
-        scores = masked.scores(net, first)
-        exact = net.exact()
-        if exact is not None:
-            scores, certain = rescored(scores, _summed(sample, kind), partial(_scores_of, masked, exact, first))
-            _warn_if_most(certain, run, index)
-        shares.append(scores[kind].softmax(0))
-    return torch.stack(shares)
+        found, again = _scores(net, masked)
+        scores.append(found)
+        if 2 * sum(again) > len(again):
+            counts = f"{sum(again)} of {len(again)}"
+            run.warn(index, f"bfloat16 is too coarse here: {counts} masks were scored again in float32.")
+    return torch.stack(scores).softmax(1)
+
+
+def _scores(net: SplitModel, masked: _Masked) -> tuple[Tensor, list[bool]]:
+    """(K,) scores, and which of the distinct masks were scored again."""
+    first, kind = distinct_channels(masked.acts)
+    scores = masked.scores(net, first)
+    exact = net.exact()
+    if exact is None:
+        return scores[kind], []
+    # What the share of one kind of channels is multiplied by: their sum.
+    parts = torch.zeros_like(masked.acts[first]).index_add_(0, kind, masked.acts)
+    scores, certain = rescored(scores, parts, lambda kinds: masked.scores(exact, first[kinds]))
+    return scores[kind], certain.tolist()
 
 
 @dataclass(frozen=True)
@@ -86,18 +91,3 @@ class _Masked:
         wanted = channels[index // self.variants]
         masks = maps.normalise(maps.upsample(self.acts[wanted], (self.image.shape[-2], self.image.shape[-1])))
         return self.vary(masks, wanted, index % self.variants)
-
-
-def _summed(acts: Tensor, kind: Tensor) -> Tensor:
-    """What the share of one kind of channels is multiplied by: their sum, (D, h, w)."""
-    return acts.new_zeros(int(kind.max()) + 1, *acts.shape[1:]).index_add_(0, kind, acts)
-
-
-def _scores_of(masked: _Masked, net: SplitModel, first: Tensor, kinds: Tensor) -> Tensor:
-    return masked.scores(net, first[kinds])
-
-
-def _warn_if_most(certain: Tensor, run: Run, sample: int) -> None:
-    count = int(certain.sum())
-    if 2 * count > len(certain):
-        run.warn(sample, f"bfloat16 is too coarse here: {count} of {len(certain)} masks were scored again in float32.")

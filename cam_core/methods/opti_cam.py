@@ -10,9 +10,9 @@ from torch import Tensor
 
 from cam_core import maps
 from cam_core.masked import class_score
-from cam_core.methods.channel_shares import MASK_SPACE
 from cam_core.methods.registry import Parameter, Result, method
 from cam_core.models.split import SplitModel
+from cam_core.parameters import MASK_SPACE
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, FloatArray, Images
 

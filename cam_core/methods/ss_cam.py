@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cam_core.methods.channel_shares import MASK_SPACE, SCORE, channel_shares
+from cam_core.methods.channel_shares import SCORE, channel_shares
 from cam_core.methods.registry import Parameter, method
 from cam_core.models.split import SplitModel
+from cam_core.parameters import MASK_SPACE
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 

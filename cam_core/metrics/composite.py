@@ -10,11 +10,11 @@ from torch import Tensor
 from cam_core.metrics.base import Scores, metric
 from cam_core.metrics.confidence import Masking, drop, probabilities
 from cam_core.metrics.road import NOISE, SPACING, road
-from cam_core.metrics.scoring import MASK_SPACE, SCORE
+from cam_core.metrics.scoring import SCORE
 from cam_core.metrics.similarity import pearson
 from cam_core.metrics.subjects import Subjects
 from cam_core.models.split import SplitModel
-from cam_core.parameters import Parameter
+from cam_core.parameters import MASK_SPACE, Parameter
 from cam_core.run import Run
 
 _POPPI = "Poppi et al. 2021, arXiv:2104.10252"

@@ -12,8 +12,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from cam_core.metrics.scoring import MASK_SPACE, SCORE, descending_order, ranks
-from cam_core.parameters import Parameter
+from cam_core.metrics.scoring import SCORE, descending_order, ranks
+from cam_core.parameters import MASK_SPACE, Parameter
 from cam_core.run import Run
 from cam_core.types import Images
 

@@ -18,12 +18,6 @@ Pictures: TypeAlias = Callable[[int, int], Images]
 """`pictures(start, stop)` → images (stop − start, 3, H, W), made when their batch comes."""
 
 SCORE = Parameter("score", "probability", "what a picture is scored by", choices=("probability", "logit"))
-MASK_SPACE = Parameter(
-    "mask_space",
-    "normalized",
-    "what a masked pixel becomes: the mean colour (normalized) or black (pixel)",
-    choices=("normalized", "pixel"),
-)
 
 
 def exact_logits(net: SplitModel, images: Images) -> Logits:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import logging
 import operator
 import threading
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_input
 from torch.overrides import handle_torch_function, has_torch_function_unary
+
+_log = logging.getLogger(__name__)
 
 
 def fused(half: fx.GraphModule) -> fx.GraphModule:
@@ -34,7 +37,7 @@ def fused(half: fx.GraphModule) -> fx.GraphModule:
     result = fx.GraphModule(half, copy.deepcopy(half.graph))
     for number, node in enumerate(list(result.graph.nodes)):
         conv = _module(result, node)
-        if conv is not None and _is_plain(conv):
+        if conv is not None and _is_plain(conv) and len(node.args) == 1:
             _fuse(result, node, f"fused_{number}")
     result.graph.lint()
     result.recompile()
@@ -273,22 +276,41 @@ def _pack(
     return packed
 
 
+def _offered(dtype: torch.dtype) -> bool:
+    """Whether this build of torch has oneDNN, and this CPU the dtype."""
+    if not torch._C._has_mkldnn or dtype not in (torch.float32, torch.bfloat16):
+        return False
+    return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 @functools.cache
 def _supported(dtype: torch.dtype) -> bool:
-    """Tried out: these operations are torch's own but not of its public interface, and may be missing elsewhere."""
-    if dtype not in (torch.float32, torch.bfloat16) or not torch._C._has_mkldnn:
+    """Tried out where it is offered: these operations are torch's own, but not public, and may change."""
+    if not _offered(dtype):
         return False
-    with torch.no_grad():
-        conv = nn.Conv2d(4, 4, 3, padding=1).to(dtype)
-        weights, x = PackedWeights(conv), torch.linspace(-1, 1, 4 * 25).view(1, 4, 5, 5).to(dtype)
-        try:
-            found = [
-                weights.run(x),
-                weights.run_and_add(x, x, "relu"),
-                *(FusedConv2d(conv, kind())(x) for kind in _ACTIVATIONS),
-            ]
-            wanted = [conv(x), (conv(x) + x).relu(), *(kind()(conv(x)) for kind in _ACTIVATIONS)]
-        except (AttributeError, RuntimeError, NotImplementedError, TypeError):
-            return False
-        error = 1e-5 if dtype == torch.float32 else 2e-2
-        return all(torch.allclose(a, b, rtol=error, atol=error) for a, b in zip(found, wanted, strict=True))
+    try:
+        wrong = _trial(dtype)
+    except (
+        AttributeError,
+        RuntimeError,
+    ) as error:  # torch's for an operation that is missing, or takes other arguments
+        wrong = str(error)
+    if wrong:
+        _log.warning("networks run slower than they could: torch %s and oneDNN: %s", torch.__version__, wrong)
+    return not wrong
+
+
+@torch.no_grad()
+def _trial(dtype: torch.dtype) -> str:
+    """What is wrong with fused convolutions, or nothing."""
+    # By way of "meta": nobody's random numbers are used up.
+    conv = nn.Conv2d(4, 4, 3, padding=1, device="meta").to_empty(device="cpu").to(dtype)
+    for parameter in conv.parameters():
+        parameter.copy_(torch.linspace(-0.3, 0.3, parameter.numel()).view_as(parameter))
+    weights, x = PackedWeights(conv), torch.linspace(-1, 1, 4 * 25).view(1, 4, 5, 5).to(dtype)
+    plain = conv(x)
+    pairs = {"addition": (weights.run_and_add(x, x, "relu"), (plain + x).relu())}
+    pairs |= {kind.__name__: (FusedConv2d(conv, kind())(x), kind()(plain)) for kind in _ACTIVATIONS}
+    error = 1e-5 if dtype == torch.float32 else 2e-2
+    wrong = [name for name, (a, b) in pairs.items() if not torch.allclose(a, b, rtol=error, atol=error)]
+    return f"wrong values with {', '.join(wrong)}" if wrong else ""

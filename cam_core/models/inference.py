@@ -105,9 +105,8 @@ def _what_follows(norm: nn.Module) -> nn.Module | None:
     return activation
 
 
-# Elements of one batch's widest tensor. On a CPU a batch should stay near the cache: past some eight images of 224 ×
-# 224, networks with wide, cheap layers slow down by half, and none gains any more. On a GPU it should fill
-# the machine.
+# Elements of one batch's widest tensor. On a CPU a batch should stay near the cache: past some eight images of 224²
+# pixels, networks with wide, cheap layers slow down by half, and none gains any more. A GPU it should fill.
 _BATCH_ELEMENTS = {"cpu": 6 << 20, "cuda": 1 << 28}
 
 

@@ -12,12 +12,12 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from cam_core import load_model
-from cam_core.models.fusion import FusedConv2d, PackedWeights, _supported, conv2d, fused
+from cam_core.models.fusion import FusedConv2d, PackedWeights, _offered, _supported, conv2d, fused
 from cam_core.models.split import TracedHalves
 
 DTYPES = [
     pytest.param(
-        dtype, marks=pytest.mark.skipif(not _supported(dtype), reason=f"oneDNN does not compute {dtype} on this CPU")
+        dtype, marks=pytest.mark.skipif(not _offered(dtype), reason=f"oneDNN does not compute {dtype} on this CPU")
     )
     for dtype in (torch.float32, torch.bfloat16)
 ]
@@ -65,7 +65,7 @@ def calls(half: fx.GraphModule) -> list[object]:
     ]
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_values_are_those_of_the_plain_graph(dtype: torch.dtype) -> None:
     plain, fast, x = halves(dtype)
     error = 1e-5 if dtype == torch.float32 else 0.05
@@ -124,7 +124,7 @@ def test_a_convolutions_gradient(options: dict[str, object]) -> None:
     )
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_convolutions_of_every_kind(dtype: torch.dtype) -> None:
     """Channels, groups, kernels, strides, paddings, dilations and sizes at random: oneDNN has a path for each."""
     chance = random.Random(0)
@@ -156,7 +156,6 @@ def test_convolutions_of_every_kind(dtype: torch.dtype) -> None:
 
 def test_only_what_one_dnn_computes_is_fused() -> None:
     half = fx.symbolic_trace(Residual().eval())
-    assert fused(copy.deepcopy(half).double()) is not half
     double = copy.deepcopy(half).double()
     assert fused(double) is double, "float64 runs as it is"
 
@@ -173,6 +172,28 @@ def test_only_what_one_dnn_computes_is_fused() -> None:
     assert not fused_parts(fused(traced))
     x = torch.randn(1, 3, 9, 9)
     assert torch.equal(fused(traced)(x), odd(x))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_where_it_is_offered_it_is_used_and_random_numbers_stay_as_they_are(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    assert _supported.__wrapped__(dtype)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("fault", ["missing", "wrong"])
+def test_a_fault_of_the_library_is_told_and_the_plain_graph_runs(
+    fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run(self: PackedWeights, x: Tensor, *operation: object) -> Tensor:
+        if fault == "missing":
+            raise AttributeError("no such operation")
+        return torch.zeros_like(x)
+
+    monkeypatch.setattr(PackedWeights, "run", run)
+    assert not _supported.__wrapped__(torch.float32)
+    assert {"missing": "no such operation", "wrong": "wrong values with ReLU"}[fault] in caplog.text
 
 
 def test_a_whole_network_runs_without_an_addition_or_a_relu_of_its_own() -> None:
