@@ -115,13 +115,13 @@ def finished(out: Path) -> int:
 
 
 def stop(process: subprocess.Popen[str], how: signal.Signals) -> str:
-    """Its standard error. Python drops an interrupt that meets it in a destructor, say: people press the keys again."""
-    while True:
+    """Its standard error. Python drops an interrupt that meets it in a destructor: then one presses the keys again."""
+    process.send_signal(how)
+    try:
+        return process.communicate(timeout=20)[1]
+    except subprocess.TimeoutExpired:
         process.send_signal(how)
-        try:
-            return process.communicate(timeout=10)[1]
-        except subprocess.TimeoutExpired:
-            continue
+        return process.communicate(timeout=40)[1]
 
 
 def test_stopped_at_random_moments_it_gives_the_table_of_an_unbroken_run(folder: Path, tmp_path: Path) -> None:
