@@ -114,16 +114,6 @@ def finished(out: Path) -> int:
     return len(list(out.with_name(f"{out.name}.parts").glob("*.parquet")))
 
 
-def stop(process: subprocess.Popen[str], how: signal.Signals) -> str:
-    """Its standard error. Python drops an interrupt that meets it in a destructor: then one presses the keys again."""
-    process.send_signal(how)
-    try:
-        return process.communicate(timeout=20)[1]
-    except subprocess.TimeoutExpired:
-        process.send_signal(how)
-        return process.communicate(timeout=40)[1]
-
-
 def test_stopped_at_random_moments_it_gives_the_table_of_an_unbroken_run(folder: Path, tmp_path: Path) -> None:
     """Once by Ctrl-C, once by a kill, then to the end."""
     unbroken, broken = tmp_path / "unbroken.parquet", tmp_path / "broken.parquet"
@@ -134,7 +124,8 @@ def test_stopped_at_random_moments_it_gives_the_table_of_an_unbroken_run(folder:
         while finished(broken) < number and process.poll() is None and time.monotonic() < until:
             time.sleep(0.005)
         time.sleep(random.SystemRandom().uniform(0, 0.1))
-        stderr = stop(process, how)
+        process.send_signal(how)
+        _, stderr = process.communicate(timeout=60)
         assert not broken.exists()
         assert number <= finished(broken) < UNITS
         if how == signal.SIGINT:

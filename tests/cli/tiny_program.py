@@ -6,6 +6,7 @@ With HOLD_AT=n in its environment it waits to be stopped once n units are done.
 from __future__ import annotations
 
 import os
+import signal
 import time
 from typing import Any
 
@@ -30,6 +31,8 @@ def held(*arguments: Any, **options: Any) -> Any:
 
 
 if __name__ == "__main__":
+    # Whatever a shell starts in the background ignores Ctrl-C, and so do its children: a test run, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     inputs.load_model = load
     evaluate.evaluate_folder = held
