@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -45,6 +49,21 @@ def test_every_requirement_has_its_reason(name: str) -> None:
     rows = [line.split("|")[1] for line in text.split("## Dependencies")[1].splitlines() if line.startswith("|")]
     named = {canonicalize_name(word) for row in rows for word in re.split(r"[,\s]+", row.strip()) if word}
     assert name in named
+
+
+def served_option(name: str) -> Any:
+    """What Streamlit makes of its files and of the command that `make app` runs."""
+    told = subprocess.run(["make", "--dry-run", "app"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (command,) = [line for line in told.splitlines() if "streamlit run app.py" in line]
+    assert f"--{name}" not in command, "the command would override the file"
+    program = f"import json, streamlit; print(json.dumps(streamlit.get_option({name!r})))"
+    asked = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(asked.stdout)
+
+
+def test_no_run_of_a_page_ends_in_a_collection_of_garbage() -> None:
+    """It would hold Python's lock for some 300 ms, twice a second: seconds of work became minutes."""
+    assert served_option("runner.postScriptGC") is False
 
 
 def test_app_listens_on_this_machine_only_and_hides_tracebacks() -> None:
