@@ -3,16 +3,16 @@
 import streamlit as st
 
 from cam_core.images import ASSETS
-from pages._ui.sidebar import sidebar
-from pages._ui.style import apply_style
+from pages.shared.sidebar import sidebar
+from pages.shared.style import apply_style
 
 st.set_page_config(page_title="CAMscope", page_icon=str(ASSETS / "icon.png"), layout="wide")
 page = st.navigation(
     [
-        st.Page("pages/compare.py", title="Compare", icon=":material/compare:", default=True),
-        st.Page("pages/channels.py", title="Channels", icon=":material/bar_chart:"),
-        st.Page("pages/deletion.py", title="Deletion", icon=":material/show_chart:"),
-        st.Page("pages/lfi.py", title="LFI-CAM", icon=":material/center_focus_strong:"),
+        st.Page("pages/compare/page.py", title="Compare", url_path="compare", icon=":material/compare:", default=True),
+        st.Page("pages/channels/page.py", title="Channels", url_path="channels", icon=":material/bar_chart:"),
+        st.Page("pages/deletion/page.py", title="Deletion", url_path="deletion", icon=":material/show_chart:"),
+        st.Page("pages/lfi/page.py", title="LFI-CAM", url_path="lfi", icon=":material/center_focus_strong:"),
     ]
 )
 st.logo(str(ASSETS / "icon.png"))

@@ -26,7 +26,7 @@ from torchcam.metrics import DeletionInsertionMetric
 from benchmarks.common import machine, median, publish, side_by_side
 from cam_core import Classifier, evaluate, explain, load_model
 from cam_core.images import sample
-from cam_core.metrics.curves import curve_points
+from cam_core.metrics.curves.points import curve_points
 
 KINDS = ("deletion", "insertion")
 PEER = "torchcam"

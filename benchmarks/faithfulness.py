@@ -28,10 +28,10 @@ from rich.progress import track
 
 from benchmarks.common import RESULTS, machine
 from cam_core import METHODS, METRICS, Classifier, load_model
+from cam_core.evaluation.folder import evaluate_folder
+from cam_core.evaluation.results import Row, Summary, paired_difference, read_rows, summarise
 from cam_core.images import ASSETS, EXTENSIONS
-from cam_core.metrics.evaluation import evaluate_folder
 from cam_core.metrics.ground_truth import SAMPLE_BOXES
-from cam_core.metrics.results import Row, Summary, paired_difference, read_rows, summarise
 from cam_core.metrics.statistics import Interval
 from cam_core.types import MetricError
 

@@ -31,18 +31,18 @@ from rich.progress import track
 from scipy.stats import t as student
 
 from benchmarks.common import machine, publish
+from cam_core.analysis.stability import map_iou, object_iou, pairwise_iou, salient
 from cam_core.explain import explain_batch
 from cam_core.images import ASSETS
 from cam_core.maps import saliency
 from cam_core.metrics import METRICS
-from cam_core.metrics.judging import judge
-from cam_core.metrics.stability import map_iou, object_iou, pairwise_iou, salient
+from cam_core.metrics.evaluating import judge
+from cam_core.metrics.samples import gather
 from cam_core.metrics.statistics import Interval
-from cam_core.metrics.subjects import gather
-from cam_core.models.baseline import Baseline
-from cam_core.models.checkpoints import card_path, load_checkpoint, preprocessing_of, write_whole
 from cam_core.models.classifier import Classifier
-from cam_core.models.lfi import ARCHITECTURES
+from cam_core.models.trainable.baseline import Baseline
+from cam_core.models.trainable.checkpoints import card_path, load_checkpoint, preprocessing_of, write_whole
+from cam_core.models.trainable.lfi import ARCHITECTURES
 from cam_core.training import DigitsSet, EpochReport, ImageSet, TrainSettings, train
 from cam_core.training.batches import evaluation_batches
 from cam_core.training.lfi import BEST

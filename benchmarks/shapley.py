@@ -30,8 +30,7 @@ from torch import Tensor
 
 from benchmarks.common import machine, publish
 from cam_core import METHODS, Classifier, explain, load_image, load_model
-from cam_core.images import ASSETS, image_digest
-from cam_core.metrics.shapley_fidelity import (
+from cam_core.analysis.shapley_fidelity import (
     Fidelity,
     ShapReference,
     fidelity,
@@ -39,6 +38,7 @@ from cam_core.metrics.shapley_fidelity import (
     reference_from_samples,
     shap_reference,
 )
+from cam_core.images import ASSETS, image_digest
 from cam_core.metrics.statistics import Interval, bootstrap_interval
 from cam_core.shapley import ChannelGame, Estimate, kernel, owen, permutation
 from cam_core.shapley.permutation import permutation_passes, repetitions

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from cam_core.explain import explain, explain_batch
 from cam_core.images import SAMPLES, load_image
 from cam_core.methods import METHODS
-from cam_core.models.catalog import CATALOG, load_model
 from cam_core.models.classifier import Classifier
+from cam_core.models.load import CATALOG, load_model
 from cam_core.types import CamError, Cancelled, Explanation, LayerInfo, Passes
 from cam_core.version import __version__ as __version__
 

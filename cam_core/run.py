@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cam_core.masked import MaskRows, masked_scores
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.types import Images, Progress
 
 

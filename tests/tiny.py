@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cam_core.models.backbones import Backbone
-from cam_core.models.baseline import Recipe
 from cam_core.models.classifier import Classifier
-from cam_core.models.lfi import LFI
+from cam_core.models.trainable.backbones import Backbone
+from cam_core.models.trainable.baseline import Recipe
+from cam_core.models.trainable.lfi import LFI
 
 CLASSES = 5
 SIZE = (16, 16)  # height and width of the input

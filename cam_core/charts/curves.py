@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import plotly.graph_objects as go
 
-from cam_core.metrics.curves import Curve
-from cam_core.metrics.spread import Band
+from cam_core.metrics.curves.points import Curve
+from cam_core.metrics.curves.spread import Band
 from cam_core.palette import CONTROL, line_style
 
 _AXIS = {"probability": "p(class)", "logit": "logit"}

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from PIL import Image
 
+from cam_core.analysis.channels import channel_csv, channel_table, similarity
 from cam_core.cli import options
 from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
 from cam_core.cli.outputs import check_outputs, write_output
@@ -19,7 +20,6 @@ from cam_core.explain import explain
 from cam_core.figures import DOUBLE_COLUMN, FORMATS, Design, channel_bars, encode_figure, figure_format
 from cam_core.methods import METHODS
 from cam_core.metrics.base import Values
-from cam_core.metrics.channels import channel_csv, channel_table, similarity
 from cam_core.models.classifier import Classifier
 from cam_core.models.tails import nonlinear_layer
 from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, channel_shap

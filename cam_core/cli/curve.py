@@ -27,10 +27,10 @@ from cam_core.figures import (
     figure_format,
 )
 from cam_core.methods import METHODS
-from cam_core.metrics.curves import Curve, Curves, add_point, curve_points, curve_settings, curves_csv
-from cam_core.metrics.judging import IMPROBABLE
-from cam_core.metrics.perturbation import KINDS, Kind
-from cam_core.metrics.spread import band, spread
+from cam_core.metrics.curves.perturbation import KINDS, Kind
+from cam_core.metrics.curves.points import Curve, Curves, add_point, curve_points, curve_settings, curves_csv
+from cam_core.metrics.curves.spread import band, spread
+from cam_core.metrics.evaluating import IMPROBABLE
 from cam_core.models.classifier import Classifier
 from cam_core.types import Explanation, MetricError
 

@@ -14,9 +14,9 @@ from cam_core.cli.outputs import check_outputs
 from cam_core.cli.progress import watching
 from cam_core.cli.requests import read_params, read_requests
 from cam_core.cli.tables import print_table
+from cam_core.evaluation.folder import Step, evaluate_folder
+from cam_core.evaluation.results import Row, Summary, summarise
 from cam_core.metrics import METRICS
-from cam_core.metrics.evaluation import Step, evaluate_folder
-from cam_core.metrics.results import Row, Summary, summarise
 from cam_core.models.classifier import Classifier
 from cam_core.types import MetricError
 

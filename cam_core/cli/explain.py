@@ -20,7 +20,7 @@ from cam_core.figures import DOUBLE_COLUMN, FORMATS, Design, Row, encode_figure,
 from cam_core.images import image_digest
 from cam_core.methods import METHODS
 from cam_core.models.classifier import Classifier
-from cam_core.models.downloads import sha256_of
+from cam_core.models.zoo.downloads import sha256_of
 from cam_core.overlay import DIVERGING, SEQUENTIAL, close_up
 from cam_core.types import Explanation
 from cam_core.version import versions

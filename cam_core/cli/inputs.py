@@ -9,8 +9,8 @@ from PIL import Image
 
 from cam_core.cli.progress import watching
 from cam_core.images import SAMPLES, load_image, sample
-from cam_core.models.catalog import load_model
 from cam_core.models.classifier import Classifier
+from cam_core.models.load import load_model
 from cam_core.types import ImageError
 
 

@@ -9,9 +9,9 @@ import typer
 
 from cam_core.cli import options
 from cam_core.cli.tables import print_table
-from cam_core.models.architectures import find_architecture
 from cam_core.models.classifier import Classifier
-from cam_core.models.random_weights import PrivateRandomness
+from cam_core.models.zoo.find import find_architecture
+from cam_core.models.zoo.random_weights import PrivateRandomness
 from cam_core.types import LayerInfo
 
 _COLUMNS = ("layer", "channels", "height", "width", "place")

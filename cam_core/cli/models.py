@@ -7,9 +7,9 @@ from pathlib import Path
 import torchvision
 
 from cam_core.cli.tables import print_table
-from cam_core.models.catalog import CATALOG, CatalogEntry
-from cam_core.models.downloads import hub_folder
-from cam_core.models.trained import TrainedNetwork, bundled_networks
+from cam_core.models.load import CATALOG, CatalogEntry
+from cam_core.models.trainable.trained import TrainedNetwork, bundled_networks
+from cam_core.models.zoo.downloads import hub_folder
 
 _COLUMNS = ("model", "parameters", "file", "weights", "input", "default layer")
 _NOTE = (

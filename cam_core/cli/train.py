@@ -13,7 +13,7 @@ import typer
 from cam_core.cli import options
 from cam_core.cli.progress import watching
 from cam_core.cli.tables import print_table
-from cam_core.models.lfi import ARCHITECTURES, FIN_RELU
+from cam_core.models.trainable.lfi import ARCHITECTURES, FIN_RELU
 from cam_core.training import BUILT_IN, DOWNLOADED, EpochReport, TrainingError, TrainResult, TrainSettings, train
 from cam_core.training.settings import SCHEDULES
 

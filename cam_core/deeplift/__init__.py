@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cam_core.deeplift.rules import RuleMode
 from cam_core.masked import class_score
-from cam_core.models.split import Halves, SplitModel
+from cam_core.models.split.model import Halves, SplitModel
 from cam_core.models.tails import pooled_linear_or_none
 from cam_core.types import Activations, ClassIndex
 

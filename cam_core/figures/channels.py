@@ -10,11 +10,11 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cam_core.analysis.channels import largest, unit_norm
 from cam_core.figures.design import Design, FigureError
 from cam_core.figures.output import drawing
 from cam_core.figures.text import INCH, POINT
 from cam_core.metrics.base import Values
-from cam_core.metrics.channels import largest, unit_norm
 from cam_core.palette import COLOURS
 from cam_core.shapley import ChannelEstimate
 

@@ -14,9 +14,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from cam_core.figures.design import Design, FigureError
 from cam_core.figures.output import drawing
 from cam_core.figures.text import INCH, leading, text_width
-from cam_core.metrics.curves import Curve
-from cam_core.metrics.perturbation import Kind
-from cam_core.metrics.spread import Band
+from cam_core.metrics.curves.perturbation import Kind
+from cam_core.metrics.curves.points import Curve
+from cam_core.metrics.curves.spread import Band
 from cam_core.palette import CONTROL, line_style
 
 _NARROWEST: Final = 52.0  # millimetres of a panel with its numbers

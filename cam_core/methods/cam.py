@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cam_core.methods.registry import method
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.models.tails import pooled_linear
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images

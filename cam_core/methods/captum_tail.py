@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.types import MethodError, UnsupportedOperation
 
 # Functions that only rearrange values: relevance flows through them unchanged.

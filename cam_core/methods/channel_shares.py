@@ -13,7 +13,7 @@ from cam_core import maps
 from cam_core.masked import distinct_channels
 from cam_core.methods.registry import Parameter
 from cam_core.methods.rescoring import rescored
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cam_core.methods.gradients import class_gradient
 from cam_core.methods.principal import first_component
 from cam_core.methods.registry import method
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Images, RawMap
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cam_core.methods.registry import Result, method
-from cam_core.models.lfi import MAP_MODULE, WEIGHTS_MODULE
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
+from cam_core.models.trainable.lfi import MAP_MODULE, WEIGHTS_MODULE
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Images, MethodError
 

@@ -6,7 +6,7 @@ import torch
 
 from cam_core.methods.captum_tail import captum, owned_tail
 from cam_core.methods.registry import method
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images, UnsupportedOperation
 

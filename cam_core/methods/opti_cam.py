@@ -11,7 +11,7 @@ from torch import Tensor
 from cam_core import maps
 from cam_core.masked import class_score
 from cam_core.methods.registry import Parameter, Result, method
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.parameters import MASK_SPACE
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, FloatArray, Images

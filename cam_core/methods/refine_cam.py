@@ -11,7 +11,7 @@ from cam_core.methods.grad_cam import grad_cam
 from cam_core.methods.grad_cam_plus_plus import grad_cam_plus_plus
 from cam_core.methods.layer_cam import layer_cam
 from cam_core.methods.registry import Parameter, method
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Images, RawMap
 

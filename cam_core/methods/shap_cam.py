@@ -6,7 +6,7 @@ import torch
 
 from cam_core.methods.registry import Parameter, Result, method
 from cam_core.methods.shapley_values import shapley_values
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.shapley import BASELINES, PositionGame
 from cam_core.types import Activations, ClassIndex, Images

@@ -8,7 +8,7 @@ from torch import Tensor
 from cam_core.maps import divide
 from cam_core.methods.gradients import class_gradient
 from cam_core.methods.registry import Parameter, method
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 

@@ -13,6 +13,6 @@ from cam_core.metrics import (  # noqa: I001, F401  (the order is the registry's
     randomisation,
 )
 from cam_core.metrics.base import METRICS, Metric, MetricResult, Scores, metric
-from cam_core.metrics.judging import evaluate, evaluate_batch, evaluate_many
+from cam_core.metrics.evaluating import evaluate, evaluate_batch, evaluate_many
 
 __all__ = ["METRICS", "Metric", "MetricResult", "Scores", "evaluate", "evaluate_batch", "evaluate_many", "metric"]

@@ -10,10 +10,10 @@ from torch import Tensor
 from cam_core.metrics.base import Scores, metric
 from cam_core.metrics.confidence import Masking, drop, probabilities
 from cam_core.metrics.road import NOISE, SPACING, road
+from cam_core.metrics.samples import Subjects
 from cam_core.metrics.scoring import SCORE
 from cam_core.metrics.similarity import pearson
-from cam_core.metrics.subjects import Subjects
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.parameters import MASK_SPACE, Parameter
 from cam_core.run import Run
 

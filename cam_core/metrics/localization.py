@@ -10,8 +10,8 @@ from torch import Tensor
 from cam_core.maps import divide
 from cam_core.metrics.base import Scores, Values, metric
 from cam_core.metrics.ground_truth import Box, Region, box_around
-from cam_core.metrics.subjects import Subjects
-from cam_core.models.split import SplitModel
+from cam_core.metrics.samples import Subjects
+from cam_core.models.split.model import SplitModel
 from cam_core.parameters import Parameter
 from cam_core.run import Run
 

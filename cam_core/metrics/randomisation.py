@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from cam_core.metrics.base import Scores, metric
+from cam_core.metrics.samples import ExplainWith, Subjects, as_saliency
 from cam_core.metrics.similarity import spearman, ssim
-from cam_core.metrics.subjects import ExplainWith, Subjects, as_saliency
 from cam_core.models.classifier import Classifier
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import FloatArray

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from cam_core.masked import image_rows
 from cam_core.metrics.base import Scores, Values, metric
+from cam_core.metrics.samples import Subjects
 from cam_core.metrics.scoring import SCORE, picture_scores
-from cam_core.metrics.subjects import Subjects
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.parameters import Parameter
 from cam_core.run import Run
 

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
 from cam_core.metrics.base import Values
-from cam_core.metrics.subjects import Saliency, as_saliency
+from cam_core.metrics.samples import Saliency, as_saliency
 from cam_core.types import Explanation, MetricError
 
 Measure = Literal["spearman", "pearson", "ssim"]
@@ -64,7 +64,7 @@ MEASURES: dict[Measure, Callable[[npt.ArrayLike, npt.ArrayLike], float]] = {
 def agreement(saliencies: Sequence[Saliency], measure: Measure = "spearman") -> Values:
     """How alike every two maps of one image are.
 
-    For raw maps of different resolutions see `cam_core.agreement.rank_agreement`.
+    For raw maps of different resolutions see `cam_core.analysis.agreement.rank_agreement`.
 
     Args:
         saliencies: n maps (H, W) in [0, 1] of one size.

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import torchvision
 
-from cam_core.models.downloads import hub_folder, reason_of
+from cam_core.models.zoo.downloads import hub_folder, reason_of
 from cam_core.training.digits import CLASSES, DigitsSet, split_photos
 from cam_core.training.errors import TrainingError
 from cam_core.training.folders import open_folder

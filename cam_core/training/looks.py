@@ -12,8 +12,8 @@ from PIL import Image
 
 from cam_core import maps
 from cam_core.explain import explain
-from cam_core.models.baseline import Baseline
 from cam_core.models.classifier import Classifier, Prediction
+from cam_core.models.trainable.baseline import Baseline
 from cam_core.types import FloatArray
 
 POST_HOC = "grad-cam"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from cam_core.models.baseline import Baseline
+from cam_core.models.trainable.baseline import Baseline
 from cam_core.types import FloatArray
 
 LOGGED: Final = ("epoch", "loss", "train_accuracy", "accuracy", "learning_rate", "seconds")

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from cam_core.models.backbones import is_cifar_style
-from cam_core.models.lfi import ARCHITECTURES
+from cam_core.models.trainable.backbones import is_cifar_style
+from cam_core.models.trainable.lfi import ARCHITECTURES
 from cam_core.training.errors import TrainingError
 
 SCHEDULES: Final = ("cosine", "step")
@@ -22,7 +22,7 @@ class TrainSettings:
     Attributes:
         out: folder of this run alone; a run that was broken off there goes on.
         arch: "lfi", "baseline" or "abn".
-        backbone: see `cam_core.models.backbones.build_backbone`.
+        backbone: see `cam_core.models.trainable.backbones.build_backbone`.
         data: "digits", "cifar10", "cifar100", "stl10", or a folder with one folder of images a class.
         size: width and height of the images in pixels; the data's own where omitted.
         count: how many training images; see `open_data`.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cam_core import explain, load_image
-from cam_core.metrics.curves import Curves, add_point, curve_points
+from cam_core.metrics.curves.points import Curves, add_point, curve_points
 from tests.cli.conftest import Call
 from tests.tiny import tiny_classifier
 

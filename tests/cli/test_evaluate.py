@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from cam_core import evaluate, explain, load_image
-from cam_core.metrics.results import read_rows, read_settings, summarise
+from cam_core.evaluation.results import read_rows, read_settings, summarise
 from tests.cli.conftest import Call
 from tests.tiny import tiny_classifier
 

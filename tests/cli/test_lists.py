@@ -12,7 +12,7 @@ import pytest
 
 from cam_core import CATALOG, METHODS, load_model
 from cam_core.cli.methods import methods_markdown
-from cam_core.models.trained import BUNDLED
+from cam_core.models.trainable.trained import BUNDLED
 from tests.cli.conftest import Call
 
 

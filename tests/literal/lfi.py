@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from cam_core.models.abn import ABN
-from cam_core.models.lfi import LFI
+from cam_core.models.trainable.abn import ABN
+from cam_core.models.trainable.lfi import LFI
 
 Array = npt.NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from cam_core.metrics.evaluation import Step, evaluate_folder
+from cam_core.evaluation.folder import Step, evaluate_folder
 from tests.tiny import tiny_classifier
 
 METHODS = ("grad-cam", "random", "fake-cam", "cam")

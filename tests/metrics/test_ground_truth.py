@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from cam_core.images import SAMPLES, Preprocessing, Sample
 from cam_core.metrics.ground_truth import SAMPLE_BOXES, Region, framed, own_and_other, read_ground_truth
-from cam_core.metrics.subjects import as_region
+from cam_core.metrics.samples import as_region
 from cam_core.types import MetricError
 
 PHOTOS = read_ground_truth()

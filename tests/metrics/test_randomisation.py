@@ -9,7 +9,7 @@ import torch
 
 from cam_core import evaluate, explain
 from cam_core.metrics.randomisation import cascade, randomisation_steps
-from cam_core.metrics.subjects import Recipe
+from cam_core.metrics.samples import Recipe
 from cam_core.run import Run
 from tests.metrics.scenes import scene
 from tests.tiny import TINY, tiny, tiny_classifier

@@ -11,14 +11,15 @@ import pytest
 import torch
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 from torch import Tensor
 
 from cam_core import METHODS, Classifier
 from cam_core.methods.registry import Method, method
 from cam_core.parameters import Parameter
 from cam_core.types import MethodError, WeightsError
-from pages._ui import compute
-from pages._ui.jobs import Jobs
+from pages.runtime import compute
+from pages.runtime.jobs import Jobs
 from tests.tiny import CLASSES, SIZE, tiny
 
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -94,8 +95,8 @@ def open_app(jobs: Jobs, tiny_model: None) -> Open:
 
     def open_app(wait: bool = True, page: str = "", **link: str | list[str]) -> AppTest:
         at = AppTest.from_file(APP, default_timeout=PATIENCE)
-        if page:
-            at.switch_page(page)
+        if page:  # `switch_page` knows a page's address only after a first run, which would be Compare's
+            at._page_hash = calc_hash(Path(page).parent.name)
         at.query_params.update(link)
         at.run()
         return settle(at) if wait else at

@@ -12,10 +12,10 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from cam_core.metrics.channels import largest
+from cam_core.analysis.channels import largest
 from cam_core.shapley import ChannelEstimate, Removal, channel_shap, stream_channel_shap
-from pages._ui import channel_estimate, channel_removal
-from pages._ui.jobs import Jobs
+from pages.channels import estimate, removal
+from pages.runtime.jobs import Jobs
 from tests.pages.conftest import PATIENCE, Open, load_tiny, settle
 
 OpenChannels = Callable[..., AppTest]
@@ -26,7 +26,7 @@ def open_channels(open_app: Open) -> OpenChannels:
     """The page as a link with these parameters opens it."""
 
     def open_channels(wait: bool = True, **link: str | list[str]) -> AppTest:
-        return open_app(wait, "pages/channels.py", **link)
+        return open_app(wait, "pages/channels/page.py", **link)
 
     return open_channels
 
@@ -163,7 +163,7 @@ def slow_stream(monkeypatch: pytest.MonkeyPatch) -> None:
             progress(32, 64)
             time.sleep(0.01)
 
-    monkeypatch.setattr(channel_estimate, "stream_channel_shap", stream)
+    monkeypatch.setattr(estimate, "stream_channel_shap", stream)
 
 
 @pytest.mark.usefixtures("slow_stream")
@@ -188,7 +188,7 @@ def test_an_error_of_the_estimate_is_answered(open_channels: OpenChannels, monke
         raise DeviceError("out of memory even for one image: choose a later layer")
         yield
 
-    monkeypatch.setattr(channel_estimate, "stream_channel_shap", fail)
+    monkeypatch.setattr(estimate, "stream_channel_shap", fail)
     at = open_channels()
     assert "out of memory even for one image" in at.error[0].value.lower()
     monkeypatch.undo()
@@ -215,15 +215,15 @@ def test_a_click_on_a_bar_chooses_its_channel(monkeypatch: pytest.MonkeyPatch) -
     """The chart's event, as Streamlit hands it over."""
     from types import SimpleNamespace
 
-    from pages._ui import channel_board
+    from pages.channels import board
 
     event = SimpleNamespace(selection=SimpleNamespace(points=[{"point_index": 2}]))
     state = {"bars": event}
-    monkeypatch.setattr(channel_board.st, "session_state", state)
-    channel_board._choose("channel|x", [7, 3, 9])
+    monkeypatch.setattr(board.st, "session_state", state)
+    board._choose("channel|x", [7, 3, 9])
     assert state["channel|x"] == "9"
     event.selection.points = []
-    channel_board._choose("channel|x", [1, 2, 3])
+    board._choose("channel|x", [1, 2, 3])
     assert state["channel|x"] == "9", "a click beside the bars changes nothing"
 
 
@@ -234,10 +234,10 @@ def test_the_pages_layer_follows_where_none_was_chosen(open_app: Open) -> None:
 
     at = open_app()
     assert layer(at) == "features"
-    assert layer(settle(at.switch_page("pages/channels.py").run())) == "features.2"
+    assert layer(settle(at.switch_page("pages/channels/page.py").run())) == "features.2"
     next(box for box in at.selectbox if box.label == "Layer").set_value("features.1").run()
     assert layer(settle(at)) == "features.1"
-    assert layer(settle(at.switch_page("pages/compare.py").run())) == "features.1", "what was chosen stays"
+    assert layer(settle(at.switch_page("pages/compare/page.py").run())) == "features.1", "what was chosen stays"
 
 
 def test_numbers_get_a_true_minus_and_names_keep_their_hyphens() -> None:
@@ -245,6 +245,6 @@ def test_numbers_get_a_true_minus_and_names_keep_their_hyphens() -> None:
         classifier=SimpleNamespace(labels=["soft-coated wheaten terrier"]), question=SimpleNamespace(target=0)
     )
     found = Removal((3,), torch.tensor([1.0, -2.0]), torch.tensor([0.9, 0.2]), torch.tensor([0, 0]))
-    text = channel_removal._sentence(scene, found, [1.0, -0.001], 1)
+    text = removal._sentence(scene, found, [1.0, -0.001], 1)
     assert "logit <b>−2.00</b>, predicted <b>0.00</b>" in text
     assert "still says <b>soft-coated wheaten terrier</b>" in text

@@ -12,8 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from cam_core import METHODS, Explanation, explain
 from cam_core.methods.registry import Method
-from pages._ui import compute, style
-from pages._ui.jobs import Jobs
+from pages.runtime import compute
+from pages.runtime.jobs import Jobs
+from pages.shared import style
 from tests.pages.conftest import PARAMETERS, Open, adjustable, broken, endless, settle, surprised, zero
 
 Register = Callable[..., Method]
@@ -207,7 +208,7 @@ def test_colour_maps_are_perceptually_uniform(open_app: Open) -> None:
 def test_opacity_redraws_and_computes_nothing(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     at = open_app()
     before = [image.value for image in at.get("image")]
-    monkeypatch.setattr("pages._ui.compute.explain", lambda *a, **k: pytest.fail("computed again"))
+    monkeypatch.setattr("pages.runtime.compute.explain", lambda *a, **k: pytest.fail("computed again"))
     at.slider(key="opacity").set_value(0.9).run()
     after = [image.value for image in at.get("image")]
     assert before[0] == after[0] and before[1] != after[1] and before[2] != after[2]

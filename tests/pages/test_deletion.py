@@ -17,12 +17,14 @@ from streamlit.testing.v1 import AppTest
 from cam_core import METHODS, METRICS, Explanation
 from cam_core.methods.registry import Method
 from cam_core.metrics import MetricResult
-from cam_core.metrics.curves import CurvePoint, Curves, perturbation
-from cam_core.metrics.frames import Film, Frames
-from pages._ui import compute, curve_board, curves, scores, style
-from pages._ui.compute import Question, Request, Work
-from pages._ui.curves import Views
-from pages._ui.jobs import Job, Jobs
+from cam_core.metrics.curves.frames import Film, Frames
+from cam_core.metrics.curves.points import CurvePoint, Curves, perturbation
+from pages.deletion import board, curves, scores
+from pages.deletion.curves import Views
+from pages.runtime import compute
+from pages.runtime.compute import Question, Request, Work
+from pages.runtime.jobs import Job, Jobs
+from pages.shared import style
 from tests.pages.conftest import PATIENCE, Open, broken, settle
 
 Register = Callable[..., Method]
@@ -31,7 +33,7 @@ Register = Callable[..., Method]
 @pytest.fixture
 def open_page(open_app: Open) -> Callable[..., AppTest]:
     """The page as a link with these parameters opens it."""
-    return partial(open_app, page="pages/deletion.py")
+    return partial(open_app, page="pages/deletion/page.py")
 
 
 def html(at: AppTest) -> str:
@@ -207,13 +209,13 @@ def test_nothing_chosen_says_what_to_do(open_page: Open, nothing: str) -> None:
 
 def test_an_improbable_class_is_pointed_out_with_the_rule(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not open_page().warning
-    monkeypatch.setattr("cam_core.metrics.judging.IMPROBABLE", 0.99)
+    monkeypatch.setattr("cam_core.metrics.evaluating.IMPROBABLE", 0.99)
     at = open_page()
     assert "Below 99 % there is next to nothing to lose" in at.warning[0].value
 
 
 def test_a_baseline_that_keeps_the_class_is_pointed_out(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curve_board, "left_at_baseline", lambda curve: 0.93 if curve.kind == "insertion" else 0.1)
+    monkeypatch.setattr(board, "left_at_baseline", lambda curve: 0.93 if curve.kind == "insertion" else 0.1)
     text = html(open_page())
     assert text.count("of the probability is still there") == 1
     assert "93 % of the probability is still there. Above 50 %" in text
@@ -268,7 +270,7 @@ def test_charts_that_grow_begin_with_a_point_and_do_not_wait_for_pictures(
     open_page: Open, slowly: list[Curves], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    chart, film = curve_board._Board.chart, Film.at
+    chart, film = board._Board.chart, Film.at
 
     def noted_chart(*arguments: Any) -> None:
         order.append("chart")
@@ -278,7 +280,7 @@ def test_charts_that_grow_begin_with_a_point_and_do_not_wait_for_pictures(
         order.append("frames")
         return film(*arguments)
 
-    monkeypatch.setattr(curve_board._Board, "chart", noted_chart)
+    monkeypatch.setattr(board._Board, "chart", noted_chart)
     monkeypatch.setattr(Film, "at", noted_film)
     monkeypatch.setattr(curves, "_FIRST_POINTS", PATIENCE)
     at = open_page(wait=False, curves="Deletion", steps="56")
@@ -362,7 +364,7 @@ def test_the_best_is_no_control_and_nobody_where_all_are_equal() -> None:
 
 def test_downloads_hold_every_curve(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: dict[str, Any] = {}
-    monkeypatch.setattr(curve_board, "_download", lambda label, data, mime, help: saved.update({label: data}))
+    monkeypatch.setattr(board, "_download", lambda label, data, mime, help: saved.update({label: data}))
     open_page(steps="14", methods="Grad-CAM")
     assert list(saved) == ["CSV", "PDF", "SVG", "PNG"]
     head, *lines = saved["CSV"]().decode().splitlines()

@@ -15,12 +15,13 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cam_core.images import Preprocessing
-from cam_core.models import trained
-from cam_core.models.checkpoints import save_checkpoint
-from cam_core.models.lfi import build_network
+from cam_core.models.trainable import trained
+from cam_core.models.trainable.checkpoints import save_checkpoint
+from cam_core.models.trainable.lfi import build_network
 from cam_core.training import DigitsSet, EpochReport, ImageSet, TrainingData, TrainingError
-from pages._ui import lfi_board, lfi_table, lfi_training, models
-from pages._ui.jobs import Jobs
+from pages.lfi import board, table, training
+from pages.runtime.jobs import Jobs
+from pages.shared import models
 from tests.pages.conftest import PATIENCE, Open, settle
 
 Page = Callable[..., AppTest]
@@ -38,17 +39,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         trained, "BUNDLED", {path.stem: path for path in sorted((tmp_path / "bundled").glob("*.safetensors"))}
     )
     monkeypatch.setattr(models, "visitor_folder", lambda: tmp_path)
-    lfi_board.network.clear()
-    lfi_table._read.clear()
+    board.network.clear()
+    table._read.clear()
     yield tmp_path
-    lfi_board.network.clear()
-    lfi_table._read.clear()
+    board.network.clear()
+    table._read.clear()
 
 
 @pytest.fixture
 def open_page(open_app: Open, folder: Path) -> Page:
     """The page as a link with these parameters opens it."""
-    return partial(open_app, page="pages/lfi.py")
+    return partial(open_app, page="pages/lfi/page.py")
 
 
 @pytest.fixture
@@ -62,8 +63,8 @@ def quick(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[Any]:
             progress(epoch - 1, EPOCHS)
             learn(settings, on_epoch, epoch)
 
-    monkeypatch.setattr(lfi_training, "train", train)
-    monkeypatch.setattr(lfi_training, "open_data", lambda *_, **__: small_data())
+    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(training, "open_data", lambda *_, **__: small_data())
     return asked
 
 
@@ -108,9 +109,9 @@ def test_first_sight_has_four_images_with_masks_and_three_networks(open_page: Pa
     text = html(at)
     assert at.title[0].value == "LFI-CAM"
     for name in ("LFI-CAM", "Baseline", "Attention branch network"):
-        assert text.count(f'alt="{name} heatmap of held-out image') == lfi_board.SHOWN
-    assert text.count('alt="True mask of') == lfi_board.SHOWN
-    assert text.count("on the digit</small>") == 3 * lfi_board.SHOWN
+        assert text.count(f'alt="{name} heatmap of held-out image') == board.SHOWN
+    assert text.count('alt="True mask of') == board.SHOWN
+    assert text.count("on the digit</small>") == 3 * board.SHOWN
     assert text.count("50.0 % right") == 3
     assert "Colour bar from 0" in text
     assert ("✓" in text) or ("✗" in text)
@@ -151,12 +152,12 @@ def test_without_bundled_networks_the_page_says_how_to_get_them(
 
 def test_the_table_is_that_of_the_benchmark(open_page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = folder / "comparison.json"
-    monkeypatch.setattr(lfi_table, "_FILE", file)
+    monkeypatch.setattr(table, "_FILE", file)
     assert any("python benchmarks/lfi.py" in info.value for info in open_page().info)
     file.write_text(
         '{"columns": ["", "accuracy"], "rows": [["LFI-CAM", "91.0% [90.1%, 91.9%]"]], "notes": ["Five <networks>."]}'
     )
-    lfi_table._read.clear()
+    table._read.clear()
     text = html(open_page())
     assert "<td>91.0% <small>[90.1%, 91.9%]</small></td>" in text
     assert "Five &lt;networks&gt;." in text
@@ -200,7 +201,7 @@ def test_the_baseline_has_no_maps_of_its_own(open_page: Page, quick: list[Any]) 
 def test_a_cancelled_training_keeps_the_best_network_and_can_go_on(
     open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finished = lfi_training.train
+    finished = training.train
 
     def endless(settings: Any, *, progress: Any, on_epoch: Any) -> None:
         learn(settings, on_epoch, 1)
@@ -208,7 +209,7 @@ def test_a_cancelled_training_keeps_the_best_network_and_can_go_on(
             progress(1, EPOCHS)
             time.sleep(0.01)
 
-    monkeypatch.setattr(lfi_training, "train", endless)
+    monkeypatch.setattr(training, "train", endless)
     at = open_page()
     at.button(key="train").click().run()
     until = time.monotonic() + PATIENCE
@@ -220,7 +221,7 @@ def test_a_cancelled_training_keeps_the_best_network_and_can_go_on(
     settle(at)
     assert "Cancelled after 1 of 8 epochs. The best network is kept." in html(at)
     assert any("30.0% right" in option for option in picker(at))
-    monkeypatch.setattr(lfi_training, "train", finished)
+    monkeypatch.setattr(training, "train", finished)
     button(at, "Go on").click().run()
     settle(at)
     assert "Cancelled" not in html(at) and any("70.0% right" in option for option in picker(at))
@@ -234,7 +235,7 @@ def test_cancelled_before_the_first_epoch_there_is_no_network(
             progress(0, EPOCHS)
             time.sleep(0.01)
 
-    monkeypatch.setattr(lfi_training, "train", endless)
+    monkeypatch.setattr(training, "train", endless)
     at = open_page()
     before = picker(at)
     at.button(key="train").click().run()
@@ -251,7 +252,7 @@ def test_a_training_that_fails_says_why_and_keeps_what_was_learnt(
         learn(settings, on_epoch, 1)
         raise TrainingError("the loss is no finite number any more in epoch 2")
 
-    monkeypatch.setattr(lfi_training, "train", diverge)
+    monkeypatch.setattr(training, "train", diverge)
     at = train(open_page())
     assert any("no finite number any more" in error.value and "stays" in error.value for error in at.error)
     assert any("30.0% right" in option for option in picker(at))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cam_core.models.split import SplitModel
+from cam_core.models.split.model import SplitModel
 from cam_core.shapley import ChannelGame, PositionGame, exact
 from cam_core.types import Activations, MethodError
 from tests.literal.games import Value, channel_game, position_game, shapley_values

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cam_core.images import ASSETS
-from cam_core.models.checkpoints import load_checkpoint, preprocessing_of
+from cam_core.models.trainable.checkpoints import load_checkpoint, preprocessing_of
 from cam_core.training import TrainSettings, open_data
 from cam_core.training.batches import evaluation_batches
 

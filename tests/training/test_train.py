@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from cam_core.models.checkpoints import load_checkpoint
+from cam_core.models.trainable.checkpoints import load_checkpoint
 from cam_core.training import EpochReport, TrainingError, TrainSettings, train
 from cam_core.training.batches import batch_count
 from cam_core.training.lfi import BEST, LOG, STATE

@@ -1,0 +1,97 @@
+"""What a curve looks at: the image with a share of its pixels changed, for each map, and how the network scores it.
+
+film = Film(clf, image, {"Grad-CAM": one, "LIFT-CAM": other}, kinds=("deletion", "insertion"))
+film.at(0.3)["Grad-CAM", "deletion"].photo
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cam_core.explain import Target
+from cam_core.masked import class_score
+from cam_core.metrics.curves.perturbation import Kind, Perturbation
+from cam_core.metrics.curves.points import curve_settings, explained_class, perturbations
+from cam_core.metrics.samples import Saliency
+from cam_core.metrics.scoring import exact_logits
+from cam_core.models.classifier import Classifier
+from cam_core.run import Run
+from cam_core.types import MetricError
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture: the photo as the network sees it, and the class's score, as the curve has it at this fraction."""
+
+    photo: Image.Image
+    value: float
+
+
+Frames = dict[tuple[str, Kind], Frame]
+"""By name of the map and kind of curve, as `Curves` are."""
+
+
+class Film:
+    """The frames of several maps at any fraction. What fractions share is made once: baselines, order of the pixels.
+
+    Args:
+        saliencies: maps (H, W) in [0, 1], or explanations, by name.
+        target, seed, precision, params: as of `curve_points`.
+    Raises:
+        MetricError: an unknown kind or parameter, or a map that is none.
+        TargetError: a class that does not exist.
+    """
+
+    def __init__(
+        self,
+        clf: Classifier,
+        image: Image.Image | Tensor,
+        saliencies: Mapping[str, Saliency],
+        kinds: Sequence[Kind] = ("deletion",),
+        target: Target = None,
+        *,
+        seed: int = 0,
+        precision: str = "float32",
+        **params: Any,
+    ) -> None:
+        self._clf = clf
+        self._net = clf.split(None, precision)
+        tensor = clf.as_batch(image).to(self._net.dtype)[0]
+        run = Run(seed=seed, mean=clf.preprocessing.mean, std=clf.preprocessing.std)
+        self._ways: dict[tuple[str, Kind], Perturbation] = {}
+        for kind in kinds:
+            ways = perturbations(tensor, saliencies, curve_settings(kind, **params), run)
+            self._ways |= {(name, kind): way for name, way in ways.items()}
+        asked = explained_class(saliencies) if target is None else target
+        self._target = clf.resolve_target(asked, exact_logits(self._net, tensor[None])[0])
+
+    def at(self, fraction: float) -> Frames:
+        """All frames at one fraction, scored in one pass.
+
+        Args:
+            fraction: share of the pixels that is changed, from 0 to 1; rounded to whole pixels.
+        Raises:
+            MetricError: a fraction out of range.
+        """
+        if not 0 <= fraction <= 1:
+            raise MetricError(f"fraction={fraction} must be from 0 to 1")
+        if not self._ways:
+            return {}
+        pictures = torch.stack([way.picture(fraction) for way in self._ways.values()])
+        score = next(iter(self._ways.values())).settings.score
+        values = class_score(exact_logits(self._net, pictures), self._target, score)
+        photos = [as_photo(self._clf, picture) for picture in pictures]
+        return {key: Frame(photo, float(v)) for key, photo, v in zip(self._ways, photos, values, strict=True)}
+
+
+def as_photo(clf: Classifier, picture: Tensor) -> Image.Image:
+    """A normalised picture (3, H, W) as an RGB image; what lies outside the range of colours is cut to it."""
+    pixels = clf.preprocessing.denormalise(picture.detach().float().cpu()).clamp(0, 1)
+    return Image.fromarray((pixels * 255).round().permute(1, 2, 0).numpy().astype(np.uint8))

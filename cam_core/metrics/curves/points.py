@@ -1,0 +1,381 @@
+"""Deletion and insertion: the class's score while pixels go or come in the order of a map. Points as they are computed.
+
+curves = {}
+for point in curve_points(clf, image, {"Grad-CAM": one, "LIFT-CAM": other}, kinds=("deletion", "insertion")):
+    add_point(curves, point)            # stop at any time: what was computed stays
+curves["Grad-CAM", "deletion"].auc
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cam_core.explain import Target
+from cam_core.masked import class_score, image_rows
+from cam_core.metrics.base import Scores, Values, metric
+from cam_core.metrics.curves.perturbation import (
+    KINDS,
+    Kind,
+    Perturbation,
+    Settings,
+    baseline_image,
+    curve_parameters,
+)
+from cam_core.metrics.samples import Saliency, Subjects, as_saliency
+from cam_core.metrics.scoring import exact_logits, picture_scores
+from cam_core.models.classifier import Classifier
+from cam_core.models.split.model import SplitModel
+from cam_core.parameters import validate
+from cam_core.run import Run
+from cam_core.types import Explanation, MetricError, Progress
+
+ORDERS = ("sequential", "coarse-to-fine")
+
+_FIRST_BATCH = 4
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Point `index` of the `total` of its curve: `fraction` of the pixels changed, `value` the class's score."""
+
+    name: str
+    kind: Kind
+    index: int
+    total: int
+    fraction: float
+    value: float
+
+
+@dataclass
+class Curve:
+    """As much of a curve as is known; it grows by `add`."""
+
+    name: str
+    kind: Kind
+    total: int = 0
+    points: dict[int, CurvePoint] = field(default_factory=dict)
+
+    def add(self, point: CurvePoint) -> None:
+        """Take in one point, in any order."""
+        self.total = point.total
+        self.points[point.index] = point
+
+    @property
+    def complete(self) -> bool:
+        """Whether every point is there."""
+        return bool(self.points) and len(self.points) == self.total
+
+    @property
+    def fractions(self) -> Values:
+        """(n,) of the known points, ascending."""
+        return np.array([self.points[i].fraction for i in sorted(self.points)])
+
+    @property
+    def values(self) -> Values:
+        """(n,) of the known points, by ascending fraction."""
+        return np.array([self.points[i].value for i in sorted(self.points)])
+
+    def snapshot(self) -> Curve:
+        """As it is now: another thread may go on adding points to this one."""
+        return replace(self, points=dict(self.points))
+
+    @property
+    def auc(self) -> float:
+        """Area under the known points by the trapezoid rule, NaN before the second; final once `complete`."""
+        return float(np.trapezoid(self.values, self.fractions)) if len(self.points) > 1 else float("nan")
+
+
+Curves = dict[tuple[str, Kind], Curve]
+
+
+def add_point(curves: Curves, point: CurvePoint) -> None:
+    """Add a point to its curve, which is begun where it is the first."""
+    curves.setdefault((point.name, point.kind), Curve(point.name, point.kind)).add(point)
+
+
+def curve_points(
+    clf: Classifier,
+    image: Image.Image | Tensor,
+    saliencies: Mapping[str, Saliency],
+    kinds: Sequence[Kind] = ("deletion",),
+    target: Target = None,
+    *,
+    order: str = "coarse-to-fine",
+    known: Curves | None = None,
+    seed: int = 0,
+    precision: str = "float32",
+    compiled: bool = False,
+    progress: Progress | None = None,
+    **params: Any,
+) -> Iterator[CurvePoint]:
+    """Points of the curves of several maps of one image, all curves growing together.
+
+    Ends first: one pass gives what all curves share, the untouched image, and one more a kind its baseline.
+
+    Args:
+        saliencies: maps (H, W) in [0, 1], or explanations, by name.
+        kinds: "deletion", "insertion" or both.
+        target: class index or label; where omitted that of the first explanation, or the most probable class.
+        order: "coarse-to-fine" halves the gaps again and again, "sequential" goes from left to right; the points are
+            the same.
+        known: curves that were begun before, with the same arguments: their points are not computed again.
+        compiled: compile the network first, which takes up to a minute: pays where thousands of points follow.
+        params: steps, baseline, blur_sigma, mask_space, score: see `curve_parameters`. A baseline that is not named is
+            the kind's own.
+    Raises:
+        MetricError: an unknown parameter, kind or order, or a map that is none; raised at the first point.
+    """
+    if order not in ORDERS:
+        raise MetricError(f"unknown order {order!r}; there are: {', '.join(ORDERS)}")
+    chosen = [curve_settings(kind, **params) for kind in kinds]
+    net = clf.split(None, precision)
+    tensor = clf.as_batch(image).to(net.dtype)[0]
+    run = Run(seed=seed, mean=clf.preprocessing.mean, std=clf.preprocessing.std, progress=progress)
+    lines = [_Line(n, way) for one in chosen for n, way in perturbations(tensor, saliencies, one, run).items()]
+    logits = exact_logits(net, tensor[None])
+    index = clf.resolve_target(explained_class(saliencies) if target is None else target, logits[0])
+    if lines:
+        untouched = float(class_score(logits, index, chosen[0].score))
+        yield from (line.point(line.untouched, untouched) for line in lines)
+        todo = _missing(_jobs(lines, order), known or {})
+        yield from _grow(clf.split(None, precision, compiled=compiled), todo, index, run)
+
+
+def explained_class(saliencies: Mapping[str, Saliency]) -> int | None:
+    """The class that the first explanation among the maps explains; None where all are bare arrays."""
+    return next((s.target for s in saliencies.values() if isinstance(s, Explanation)), None)
+
+
+def curve_settings(kind: Kind, **params: Any) -> Settings:
+    """The checked settings of one kind of curve, defaults filled in.
+
+    Raises:
+        MetricError: an unknown kind or parameter, or a wrong value.
+    """
+    if kind not in KINDS:
+        raise MetricError(f"unknown kind of curve {kind!r}; there are: {', '.join(KINDS)}")
+    return Settings(kind=kind, **validate(f"the {kind} curve", curve_parameters(kind), params, MetricError))
+
+
+def perturbation(
+    clf: Classifier,
+    image: Image.Image | Tensor,
+    saliency: Saliency,
+    kind: Kind = "deletion",
+    seed: int = 0,
+    **params: Any,
+) -> Perturbation:
+    """One map's way through one image, to look at: `perturbation(…).picture(0.3)` is the image at 30 %."""
+    tensor = clf.as_batch(image)[0]
+    run = Run(seed=seed, mean=clf.preprocessing.mean, std=clf.preprocessing.std)
+    return perturbations(tensor, {"": saliency}, curve_settings(kind, **params), run)[""]
+
+
+def curves_csv(curves: Iterable[Curve]) -> str:
+    """The known points of many curves as text, with the columns method, kind, fraction, value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("method", "kind", "fraction", "value"))
+    for curve in curves:
+        writer.writerows((curve.name, curve.kind, x, y) for x, y in zip(curve.fractions, curve.values, strict=True))
+    return text.getvalue()
+
+
+def perturbations(
+    image: Tensor, saliencies: Mapping[str, Saliency], chosen: Settings, run: Run
+) -> dict[str, Perturbation]:
+    """The way of each map through one image (3, H, W), all to or from the same baseline."""
+    size = (image.shape[-2], image.shape[-1])
+    baseline = baseline_image(image, chosen, run)
+    return {name: Perturbation(image, as_saliency(s, size), baseline, chosen) for name, s in saliencies.items()}
+
+
+@dataclass(frozen=True)
+class _Line:
+    name: str
+    way: Perturbation
+
+    @property
+    def untouched(self) -> int:
+        """Index of the point at which the picture is the image itself."""
+        return 0 if self.way.settings.kind == "deletion" else len(self.way.counts) - 1
+
+    def point(self, index: int, value: float) -> CurvePoint:
+        way = self.way
+        return CurvePoint(self.name, way.settings.kind, index, len(way.counts), float(way.fractions[index]), value)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One picture to be scored: point `index` of `line`, and of all `sharers`."""
+
+    line: _Line
+    index: int
+    sharers: tuple[_Line, ...]
+
+
+def _jobs(lines: Sequence[_Line], order: str) -> list[_Job]:
+    """All points but the untouched ones: first those that share the baselines, then the insides of all lines."""
+    by_kind: dict[Kind, list[_Line]] = {}
+    for line in lines:
+        by_kind.setdefault(line.way.settings.kind, []).append(line)
+    ends = [_Job(same[0], len(same[0].way.counts) - 1 - same[0].untouched, tuple(same)) for same in by_kind.values()]
+    inside = _inside(len(lines[0].way.counts) - 1, order)
+    return ends + [_Job(line, index, (line,)) for index in inside for line in lines]
+
+
+def _missing(jobs: Sequence[_Job], known: Curves) -> list[_Job]:
+    """The jobs of which at least one curve does not have the point yet."""
+
+    def has(line: _Line, index: int) -> bool:
+        curve = known.get((line.name, line.way.settings.kind))
+        return curve is not None and index in curve.points
+
+    return [job for job in jobs if not all(has(line, job.index) for line in job.sharers)]
+
+
+def _grow(net: SplitModel, jobs: Sequence[_Job], target: int, run: Run) -> Iterator[CurvePoint]:
+    """The points of all jobs; the ends in a batch of their own, for the first points not to wait."""
+    run.expect(len(jobs))
+    if not jobs:
+        return
+    rows = image_rows(jobs[0].line.way.picture(0)[None])
+    ends = sum(job.index in (0, len(job.line.way.counts) - 1) for job in jobs)
+    for start, stop in pairwise(_bounds(ends, len(jobs), rows)):
+        batch = jobs[start:stop]
+        values = _score(net, batch, target)
+        run.advance(len(batch))
+        yield from (line.point(job.index, v) for job, v in zip(batch, values, strict=True) for line in job.sharers)
+
+
+def _bounds(ends: int, total: int, rows: int) -> list[int]:
+    """Where batches of `total` jobs begin and end: the ends, then twice as many each time, up to `rows`.
+
+    Whoever waits for the device between two batches waits least at the beginning, when there is least to be seen.
+    """
+    bounds, size = sorted({0, ends}), _FIRST_BATCH
+    while bounds[-1] < total:
+        bounds.append(min(bounds[-1] + min(size, rows), total))
+        size *= 2
+    return bounds
+
+
+def _inside(last: int, order: str) -> list[int]:
+    """1 … last − 1 in the order in which they are computed; coarse to fine takes the middle of every gap in turn."""
+    if order == "sequential":
+        return list(range(1, last))
+    gaps, found = [(0, last)], []
+    for low, high in gaps:
+        middle = (low + high) // 2
+        if middle > low:
+            found.append(middle)
+            gaps += [(low, middle), (middle, high)]
+    return found
+
+
+def _score(net: SplitModel, batch: Sequence[_Job], target: int) -> list[float]:
+    """The scores of one batch of pictures, which are made line by line and put back into the batch's order."""
+    by_line: dict[_Line, list[int]] = {}
+    for place, job in enumerate(batch):
+        by_line.setdefault(job.line, []).append(place)
+    places = [place for group in by_line.values() for place in group]
+    pictures = torch.cat(
+        [line.way.pictures(line.way.counts[[batch[p].index for p in group]]) for line, group in by_line.items()]
+    )
+    score = batch[0].line.way.settings.score
+    classes = torch.full((len(batch),), target)
+    scores = picture_scores(net, lambda i, j: pictures[i:j], classes, len(batch), score=score)
+    values = torch.empty_like(scores)
+    values[places] = scores
+    return [float(v) for v in values]
+
+
+def _areas(net: SplitModel, subjects: Subjects, run: Run, chosen: Settings) -> Scores:
+    """The area under each subject's curve; extras: `fractions` and `curve`."""
+    ways = [
+        Perturbation(image, saliency, baseline_image(image, chosen, run), chosen)
+        for image, saliency in zip(subjects.images, subjects.saliency, strict=True)
+    ]
+    run.expect(sum(len(way.counts) - 1 for way in ways))
+    untouched = subjects.score(chosen.score)
+    curves = [_whole(net, *each, run) for each in zip(ways, subjects.target, untouched, strict=True)]
+    fractions = ways[0].fractions
+    areas = torch.stack([torch.trapezoid(curve, fractions) for curve in curves])
+    return Scores(areas, {"fractions": [fractions.numpy()] * len(ways), "curve": [c.numpy() for c in curves]})
+
+
+def _whole(net: SplitModel, way: Perturbation, target: Tensor, untouched: Tensor, run: Run) -> Tensor:
+    """(n + 1,) float64: all points of one curve, the untouched image's score being known."""
+    deletes = way.settings.kind == "deletion"
+    counts = way.counts[1:] if deletes else way.counts[:-1]
+    rest = picture_scores(
+        net,
+        lambda start, stop: way.pictures(counts[start:stop]),
+        target.expand(len(counts)),
+        image_rows(way.picture(0)[None]),
+        score=way.settings.score,
+        advance=run.advance,
+    )
+    return torch.cat([untouched[None], rest] if deletes else [rest, untouched[None]])
+
+
+@metric(
+    "deletion-auc",
+    title="Deletion AUC",
+    direction="lower",
+    range=(0, 1),
+    source="Petsiuk et al. 2018 (RISE), arXiv:1806.07421, section 4.1",
+    formula="area under p(class) against the share of pixels removed, most salient first (trapezoid)",
+    edge_cases="Equal pixels go from the top left to the bottom right. Any range where the score is the logit.",
+    cost="one pass per step",
+    expensive=True,
+    parameters=curve_parameters("deletion"),
+)
+def deletion_auc(
+    net: SplitModel,
+    subjects: Subjects,
+    run: Run,
+    steps: int,
+    baseline: str,
+    blur_sigma: float,
+    mask_space: str,
+    score: str,
+) -> Scores:
+    """How fast the class's score falls when pixels are taken away. Not renormalised by p(class) on the whole image."""
+    return _areas(net, subjects, run, Settings("deletion", steps, baseline, blur_sigma, mask_space, score))
+
+
+@metric(
+    "insertion-auc",
+    title="Insertion AUC",
+    direction="higher",
+    range=(0, 1),
+    source="Petsiuk et al. 2018 (RISE), arXiv:1806.07421, section 4.1",
+    formula="area under p(class) against the share of pixels shown, most salient first (trapezoid)",
+    edge_cases="Equal pixels come from the top left to the bottom right. Any range where the score is the logit.",
+    cost="one pass per step",
+    expensive=True,
+    parameters=curve_parameters("insertion"),
+)
+def insertion_auc(
+    net: SplitModel,
+    subjects: Subjects,
+    run: Run,
+    steps: int,
+    baseline: str,
+    blur_sigma: float,
+    mask_space: str,
+    score: str,
+) -> Scores:
+    """How fast the class's score rises when pixels of the image are put onto its blurred self."""
+    return _areas(net, subjects, run, Settings("insertion", steps, baseline, blur_sigma, mask_space, score))

@@ -1,0 +1,83 @@
+"""How far the curves of the random control scatter: the band that a curve has to leave to say anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cam_core.metrics.base import Values
+from cam_core.metrics.curves.perturbation import Kind
+from cam_core.metrics.curves.points import Curve
+from cam_core.types import MetricError
+
+
+@dataclass(frozen=True)
+class Band:
+    """Curves of one kind, point by point, where all of them are known.
+
+    Attributes:
+        count: how many curves.
+        fractions: (n,), ascending.
+        low, mean, high: (n,) lowest, mean and highest value.
+    """
+
+    count: int
+    fractions: Values
+    low: Values
+    mean: Values
+    high: Values
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean, lowest and highest of the areas under `count` curves."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+    def verdict(self, area: float, kind: Kind) -> str:
+        """How an area stands to these: "better" than all of them, "worse" than all, or "within" their range.
+
+        A map is better where its class's score falls fast (deletion) or rises fast (insertion).
+        """
+        if self.low <= area <= self.high or np.isnan(area):
+            return "within"
+        return "better" if (area < self.low) == (kind == "deletion") else "worse"
+
+
+def band(curves: Sequence[Curve]) -> Band:
+    """The band of curves that share their fractions; it has the points that all of them have by now.
+
+    Raises:
+        MetricError: no curves.
+    """
+    if not curves:
+        raise MetricError("a band needs at least one curve")
+    shared = sorted(set.intersection(*(set(curve.points) for curve in curves)))
+    fractions = np.array([curves[0].points[index].fraction for index in shared])
+    values = np.array([[curve.points[index].value for index in shared] for curve in curves])
+    return Band(len(curves), fractions, values.min(0), values.mean(0), values.max(0))
+
+
+def left_at_baseline(curve: Curve) -> float | None:
+    """The baseline's share of the score that the untouched image has; None while one of the two is unknown.
+
+    Near 1, what replaces the pixels keeps the class: deletion has nothing to take, insertion nothing to bring.
+    """
+    first, last = curve.points.get(0), curve.points.get(curve.total - 1)
+    if first is None or last is None:
+        return None
+    untouched, baseline = (first, last) if curve.kind == "deletion" else (last, first)
+    return baseline.value / untouched.value if untouched.value > 0 else None
+
+
+def spread(curves: Iterable[Curve]) -> Spread | None:
+    """The spread of the areas under the curves; None before each has two points."""
+    areas = np.array([curve.auc for curve in curves])
+    if not areas.size or np.isnan(areas).any():
+        return None
+    return Spread(float(areas.mean()), float(areas.min()), float(areas.max()), len(areas))

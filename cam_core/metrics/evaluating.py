@@ -1,0 +1,227 @@
+"""evaluate: one metric on one map, or on many, whatever made them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cam_core.explain import Target
+from cam_core.metrics.base import METRICS, Metric, MetricResult, Scores
+from cam_core.metrics.samples import ExplainAgain, ExplainWith, GroundTruth, Saliency, Subjects, gather
+from cam_core.models.classifier import Classifier
+from cam_core.models.split.model import SplitModel
+from cam_core.run import Run
+from cam_core.types import CamError, Cancelled, MetricError, Progress
+
+IMPROBABLE = 0.01
+"""Below this probability a change of the score says little, and a share of it still less."""
+
+_HOW_TO_GIVE = {
+    "region": "ground truth: pass region= (boxes or a mask in pixels of the network's input)",
+    "other_region": "the ground truth of another subject: pass other_region=",
+    "explain_again": "to explain changed images: pass explain_again= (image → map), or an Explanation",
+    "explain_with": "to explain by changed networks: pass explain_with= (classifier → map), or an Explanation",
+}
+
+T = TypeVar("T")
+
+
+def evaluate(
+    clf: Classifier,
+    image: Image.Image | Tensor,
+    saliency: Saliency,
+    metric: str,
+    target: Target = None,
+    *,
+    region: GroundTruth | None = None,
+    other_region: GroundTruth | None = None,
+    explain_again: ExplainAgain | None = None,
+    explain_with: ExplainWith | None = None,
+    seed: int = 0,
+    precision: str = "float32",
+    compiled: bool = False,
+    progress: Progress | None = None,
+    **params: Any,
+) -> MetricResult:
+    """Judge one map by one metric.
+
+    >>> evaluate(clf, image, explanation, "deletion-auc", baseline="blur").value
+    >>> evaluate(clf, image, my_own_array, "average-gain", target="tabby").value
+
+    Args:
+        image: PIL image, or a normalised float tensor (3, H, W) or (1, 3, H, W).
+        saliency: (H, W) in [0, 1] at the size of the network's input, or an `Explanation`.
+        metric: a key of `METRICS`.
+        target: class index or label; where omitted that of the explanation, or the most probable class.
+        region: the subject, for metrics of localisation; `other_region` a subject of another class.
+        explain_again: image (3, H, W) → map, for metrics that explain changed images; an `Explanation` brings its own.
+        explain_with: classifier → map of this image, for metrics that change the network; likewise.
+        seed: of everything random; the same seed gives the same value.
+        precision: "float32", "bfloat16" (explicit: it deviates) or "float64".
+        compiled: compile the network first, which takes up to a minute: pays for a metric of thousands of passes.
+        progress: called as `progress(done, total)`; may raise `Cancelled`.
+        params: the metric's declared parameters.
+    Raises:
+        MetricError: unknown metric or parameter, a map that is none, or something missing that the metric needs.
+        CamError: a subclass that names what is wrong; see `cam_core.types`.
+    """
+    return evaluate_batch(
+        clf,
+        [image],
+        [saliency],
+        metric,
+        [target],
+        regions=[region],
+        other_regions=[other_region],
+        explain_again=[explain_again],
+        explain_with=[explain_with],
+        seed=seed,
+        precision=precision,
+        compiled=compiled,
+        progress=progress,
+        **params,
+    )[0]
+
+
+def evaluate_batch(
+    clf: Classifier,
+    images: Sequence[Image.Image | Tensor],
+    saliencies: Sequence[Saliency],
+    metric: str,
+    targets: Sequence[Target] | None = None,
+    *,
+    regions: Sequence[GroundTruth | None] | None = None,
+    other_regions: Sequence[GroundTruth | None] | None = None,
+    explain_again: Sequence[ExplainAgain | None] | None = None,
+    explain_with: Sequence[ExplainWith | None] | None = None,
+    seed: int = 0,
+    precision: str = "float32",
+    compiled: bool = False,
+    progress: Progress | None = None,
+    **params: Any,
+) -> list[MetricResult]:
+    """Judge many maps, each as if alone: see `evaluate`. Every sequence has one entry an image."""
+    chosen = METRICS[metric]
+    checked = chosen.validate(params)
+    count = len(images)
+    net = clf.split(None, precision)
+    subjects = gather(
+        clf,
+        net,
+        images,
+        _one_each(saliencies, count, "maps"),
+        _one_each(targets, count, "targets"),
+        _one_each(regions, count, "regions"),
+        _one_each(other_regions, count, "other regions"),
+        _one_each(explain_again, count, "explain_again functions"),
+        _one_each(explain_with, count, "explain_with functions"),
+    )
+    return judge(clf.split(None, precision, compiled=compiled), subjects, chosen, checked, seed=seed, progress=progress)
+
+
+def evaluate_many(
+    clf: Classifier,
+    image: Image.Image | Tensor,
+    saliency: Saliency,
+    metrics: Sequence[str],
+    target: Target = None,
+    *,
+    seed: int = 0,
+    precision: str = "float32",
+    progress: Progress | None = None,
+) -> Iterator[MetricResult]:
+    """Judge one map by several metrics at their defaults, one after the other; arguments as of `evaluate`.
+
+    A metric that fails gives NaN with the reason as its warning, and leaves the others.
+
+    Args:
+        progress: counts metrics, in thousandths.
+    """
+    chosen = [METRICS[key] for key in metrics]
+    net = clf.split(None, precision)
+    subjects = gather(clf, net, [image], [saliency], [target], [None], [None], [None], [None])
+    for place, metric in enumerate(chosen):
+        params = metric.validate({})
+        try:
+            watched = progress and _share_of(progress, place, len(chosen))
+            yield judge(net, subjects, metric, params, seed=seed, progress=watched)[0]
+        except Cancelled:
+            raise
+        except CamError as error:
+            yield MetricResult(metric.key, float("nan"), params, warnings=(str(error),))
+        if progress:
+            progress(1000 * (place + 1), 1000 * len(chosen))
+
+
+def _share_of(progress: Progress, place: int, count: int) -> Progress:
+    """The progress of one of `count` pieces of work as progress of all of them, in thousandths of a piece."""
+    return lambda done, total: progress(1000 * place + 1000 * done // max(total, 1), 1000 * count)
+
+
+def judge(
+    net: SplitModel,
+    subjects: Subjects,
+    metric: Metric,
+    params: dict[str, Any],
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[MetricResult]:
+    """One metric on subjects that are gathered already: for several metrics of the same maps.
+
+    Raises:
+        MetricError: something is missing that the metric needs.
+    """
+    _check_needs(metric, subjects)
+    frame = subjects.clf.preprocessing
+    run = Run(batch=len(subjects), seed=seed, mean=frame.mean, std=frame.std, progress=progress)
+    with torch.no_grad():
+        returned = metric.function(net, subjects, run, **params)
+    scores = returned if isinstance(returned, Scores) else Scores(returned)
+    probability = subjects.score()
+    return [
+        MetricResult(
+            metric=metric.key,
+            value=float(scores.values[index]),
+            params=params,
+            extras={name: np.asarray(values[index], dtype=np.float64) for name, values in scores.extras.items()},
+            warnings=tuple(run.warnings[index] + _doubts(metric, float(probability[index]))),
+        )
+        for index in range(len(subjects))
+    ]
+
+
+def missing_needs(metric: Metric, subjects: Subjects) -> list[str]:
+    """What `metric` asks for and at least one of the subjects lacks, each with how to give it."""
+    given = {
+        "region": subjects.regions,
+        "other_region": subjects.other_regions,
+        "explain_again": subjects.explain_again,
+        "explain_with": subjects.explain_with,
+    }
+    return [_HOW_TO_GIVE[need] for need in metric.needs if any(entry is None for entry in given[need])]
+
+
+def _check_needs(metric: Metric, subjects: Subjects) -> None:
+    missing = missing_needs(metric, subjects)
+    if missing:
+        raise MetricError(f"{metric.key} needs {'; and '.join(missing)}")
+
+
+def _doubts(metric: Metric, probability: float) -> list[str]:
+    if not metric.uses_network or probability >= IMPROBABLE:
+        return []
+    return [f"The network gives this class a probability of {probability:.1g}: the value says very little."]
+
+
+def _one_each(entries: Sequence[T] | None, count: int, what: str) -> Sequence[T | None]:
+    if entries is None:
+        return [None] * count
+    if len(entries) != count:
+        raise MetricError(f"{count} images but {len(entries)} {what}")
+    return entries

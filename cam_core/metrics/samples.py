@@ -1,0 +1,189 @@
+"""What metrics look at: images, the map of each, the class it explains, and whatever else a metric may need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cam_core.explain import Target, explain
+from cam_core.masked import class_score
+from cam_core.metrics.ground_truth import Region
+from cam_core.metrics.scoring import exact_logits
+from cam_core.models.classifier import Classifier
+from cam_core.models.split.model import SplitModel
+from cam_core.types import Explanation, FloatArray, Images, MetricError
+
+Saliency: TypeAlias = Any
+"""A map (H, W) in [0, 1] at the size of the network's input, of whatever origin: NumPy, torch, nested lists, or an
+`Explanation`, which also says which class it explains and how to have it made again."""
+ExplainAgain: TypeAlias = Callable[[Tensor], Saliency]
+"""A normalised image (3, H, W) → its map, for the same class."""
+ExplainWith: TypeAlias = Callable[[Classifier], Saliency]
+"""Another network of the same architecture → the map of the same image for the same class."""
+GroundTruth: TypeAlias = Any
+"""A `Region`, a boolean mask (H, W), or boxes [[left, top, right, bottom], …], in pixels of the network's input."""
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """B images with their maps.
+
+    Attributes:
+        images: (B, 3, H, W), normalised, on the device.
+        saliency: (B, H, W) in [0, 1], float64, on the CPU.
+        target: (B,) int64, on the CPU.
+        logits: (B, C) float64, of the unmasked images, on the CPU.
+        regions, other_regions, explain_again, explain_with: one an image, or None.
+    """
+
+    clf: Classifier
+    images: Images
+    saliency: Tensor
+    target: Tensor
+    logits: Tensor
+    regions: Sequence[Region | None]
+    other_regions: Sequence[Region | None]
+    explain_again: Sequence[ExplainAgain | None]
+    explain_with: Sequence[ExplainWith | None]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return (self.images.shape[-2], self.images.shape[-1])
+
+    def score(self, kind: str = "probability") -> Tensor:
+        """(B,) float64: logit or probability of the class on the unmasked images."""
+        return class_score(self.logits, self.target, kind)
+
+    def mapped_again(self, index: int, image: Tensor) -> Tensor:
+        """The map (H, W) of another image (3, H, W), as image `index` was explained; float64, on the CPU."""
+        again = self.explain_again[index]
+        assert again is not None, "checked before the metric was called"
+        return as_saliency(again(image), self.size)
+
+
+def gather(
+    clf: Classifier,
+    net: SplitModel,
+    images: Sequence[Image.Image | Tensor],
+    saliencies: Sequence[Saliency],
+    targets: Sequence[Target],
+    regions: Sequence[GroundTruth | None],
+    other_regions: Sequence[GroundTruth | None],
+    explain_again: Sequence[ExplainAgain | None],
+    explain_with: Sequence[ExplainWith | None],
+) -> Subjects:
+    """Check and complete what the user gave: classes from explanations or from the network, ways to explain again.
+
+    Raises:
+        MetricError: a map of the wrong size or range, or ground truth that is none.
+        TargetError: no such class.
+    """
+    batch = torch.cat([clf.as_batch(image) for image in images]).to(net.dtype)
+    size = (batch.shape[-2], batch.shape[-1])
+    logits = exact_logits(net, batch)
+    given = [
+        s.target if t is None and isinstance(s, Explanation) else t for s, t in zip(saliencies, targets, strict=True)
+    ]
+    target = torch.tensor([clf.resolve_target(t, row) for t, row in zip(given, logits, strict=True)])
+    recipes = [_recipe(clf, s, image) for s, image in zip(saliencies, batch, strict=True)]
+    return Subjects(
+        clf=clf,
+        images=batch,
+        saliency=torch.stack([as_saliency(s, size) for s in saliencies]),
+        target=target,
+        logits=logits,
+        regions=[as_region(r, size) for r in regions],
+        other_regions=[as_region(r, size) for r in other_regions],
+        explain_again=[f or (None if r is None else r.again) for f, r in zip(explain_again, recipes, strict=True)],
+        explain_with=[f or (None if r is None else r.with_network) for f, r in zip(explain_with, recipes, strict=True)],
+    )
+
+
+class Recipe:
+    """How an explanation was made, to make it again on another image or with another network.
+
+    The last answer is kept: several metrics ask for the map of the same masked image.
+    """
+
+    def __init__(self, clf: Classifier, explanation: Explanation, image: Tensor) -> None:
+        self._clf, self._explanation, self._image = clf, explanation, image
+        self._last: tuple[Tensor, FloatArray] | None = None
+
+    def again(self, image: Tensor) -> FloatArray:
+        """The map of another image (3, H, W)."""
+        if self._last is None or not torch.equal(self._last[0], image):
+            self._last = image.clone(), self._explain(self._clf, image)
+        return self._last[1]
+
+    def with_network(self, clf: Classifier) -> FloatArray:
+        """The map of the same image by another network."""
+        return self._explain(clf, self._image)
+
+    def _explain(self, clf: Classifier, image: Tensor) -> FloatArray:
+        made = self._explanation
+        return explain(
+            clf,
+            image,
+            made.method,
+            layer=made.layer.split(" + "),
+            target=made.target,
+            seed=made.seed,
+            precision=made.precision,
+            **made.params,
+        ).saliency
+
+
+def _recipe(clf: Classifier, saliency: Saliency, image: Tensor) -> Recipe | None:
+    return Recipe(clf, saliency, image) if isinstance(saliency, Explanation) else None
+
+
+def as_saliency(saliency: Saliency, size: tuple[int, int]) -> Tensor:
+    """A map of whatever origin as (H, W) float64 on the CPU.
+
+    Raises:
+        MetricError: wrong shape, not finite, or outside [0, 1].
+    """
+    values = saliency.saliency if isinstance(saliency, Explanation) else saliency
+    found = torch.as_tensor(values if isinstance(values, Tensor) else np.array(values, dtype=np.float64))
+    found = found.detach().to("cpu", torch.float64)
+    if tuple(found.shape) != size:
+        raise MetricError(
+            f"the map is {' × '.join(map(str, found.shape))} but the network sees {size[0]} × {size[1]}: "
+            "bring it to that size first, for instance with cam_core.maps.saliency"
+        )
+    if not torch.isfinite(found).all():
+        raise MetricError("the map has NaN or infinite values")
+    if float(found.min()) < 0 or float(found.max()) > 1:
+        raise MetricError(
+            f"the map ranges from {float(found.min()):.4g} to {float(found.max()):.4g}, but must lie in [0, 1]: "
+            "ReLU and min-max it first, for instance with cam_core.maps.saliency"
+        )
+    return found
+
+
+def as_region(truth: GroundTruth | None, size: tuple[int, int]) -> Region | None:
+    """Ground truth in any form as a region of the network's input.
+
+    Raises:
+        MetricError: boxes or a mask that are none, or of another size.
+    """
+    if truth is None:
+        return None
+    if isinstance(truth, Region):
+        region = truth
+    else:
+        array = np.asarray(truth)
+        region = Region.from_mask(array) if array.dtype == bool else Region.from_boxes(np.atleast_2d(array), size)
+    if region.mask.shape != size:
+        raise MetricError(f"the ground truth is {region.mask.shape} but the network sees {size}")
+    return region

@@ -1,0 +1,96 @@
+"""Networks by name: `load_model`, over the catalogue, timm and a user's own weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from cam_core.models.classifier import Classifier
+from cam_core.models.devices import resolve_device
+from cam_core.models.trainable.trained import find_trained, is_checkpoint
+from cam_core.models.zoo.architecture import Architecture
+from cam_core.models.zoo.catalog import CATALOG, CatalogEntry
+from cam_core.models.zoo.find import find_architecture
+from cam_core.models.zoo.labels import labels_for
+from cam_core.models.zoo.random_weights import PrivateRandomness, calibrate
+from cam_core.models.zoo.weights import count_classes, load_weights, read_state_dict
+from cam_core.types import Progress
+
+__all__ = ["CATALOG", "CatalogEntry", "load_model"]
+
+
+def load_model(
+    name: str = "efficientnet_lite0",
+    weights: str | Path = "default",
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Classifier:
+    """A classifier ready to be explained. May be called from several threads.
+
+    Args:
+        name: a key of `CATALOG`; "timm:NAME", or NAME alone, for any convolutional network of timm; the name of a
+            torchvision classifier; "lfi_digits", "baseline_digits" or "abn_digits", the trainable networks that come
+            along; or the path of a checkpoint (`.safetensors`) with its card beside it.
+        weights: "default" for the official ImageNet weights (bundled, or downloaded at first use into torch's cache);
+            "random" for seeded ones with activations of order one; or the path of a `.safetensors` file or a state dict
+            (`.pt`, `.pth`), whose number of classes may differ.
+        seed: of random weights: the same seed gives the same weights. Torch's global random state is left alone.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        progress: of a download of torchvision's weights, in bytes; may raise `Cancelled`.
+    Raises:
+        ModelError: unknown network, or one without a feature map to explain, such as a transformer.
+        WeightsError: weights that cannot be had, do not fit, are not finite, or come with code.
+        DeviceError: no such device.
+    """
+    where = resolve_device(device)
+    architecture = find_trained(name).architecture() if is_checkpoint(name) else find_architecture(name)
+    module, classes = _with_weights(architecture, weights, seed, progress)
+    return Classifier(
+        module.eval(),
+        name=_full_name(architecture, weights, seed),
+        labels=architecture.labels if len(architecture.labels) == classes else labels_for(classes),
+        preprocessing=architecture.preprocessing,
+        layers=architecture.layers,
+        default_layer=architecture.default_layer,
+        device=where,
+    )
+
+
+def _with_weights(
+    architecture: Architecture, weights: str | Path, seed: int, progress: Progress | None
+) -> tuple[nn.Module, int]:
+    if weights == "random":
+        with PrivateRandomness(seed):
+            module = architecture.build(architecture.classes)
+        calibrate(module, architecture.preprocessing.input_size, seed)
+        return module, architecture.classes
+    if weights == "default":
+        module = _unfilled(architecture, architecture.classes)
+        official = architecture.official(module, progress)
+        load_weights(module, official, f"the official weights of {architecture.name}", architecture.auxiliary)
+        return module, architecture.classes
+    return _with_own_weights(architecture, read_state_dict(weights), Path(weights).name)
+
+
+def _with_own_weights(architecture: Architecture, state: Mapping[str, Tensor], file: str) -> tuple[nn.Module, int]:
+    module = _unfilled(architecture, architecture.classes)
+    classes = count_classes(state, module, architecture.classes)
+    if classes != architecture.classes:
+        module = _unfilled(architecture, classes)
+    load_weights(module, state, file, architecture.auxiliary)
+    return module, classes
+
+
+def _unfilled(architecture: Architecture, classes: int) -> nn.Module:
+    with PrivateRandomness(seed=None):
+        return architecture.build(classes)
+
+
+def _full_name(architecture: Architecture, weights: str | Path, seed: int) -> str:
+    """What an explanation says of the network: nobody shall take random weights for trained ones."""
+    if weights == "default":
+        return architecture.name
+    return f"{architecture.name} ({f'random weights, seed {seed}' if weights == 'random' else Path(weights).name})"

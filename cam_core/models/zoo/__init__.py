@@ -1,0 +1,1 @@
+"""The networks known by name: catalogue, timm, torchvision, their weights and labels."""

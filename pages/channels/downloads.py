@@ -1,0 +1,41 @@
+"""Take it away: all channels as a table, the bars as a figure for print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from cam_core.analysis.channels import channel_csv
+from cam_core.figures import FORMATS, Design, channel_bars, encode_figure
+from cam_core.metrics.base import Values
+from cam_core.shapley import ChannelEstimate
+
+_KINDS = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
+
+
+def downloads(estimate: ChannelEstimate, beside: Mapping[str, Values], count: int = 20) -> None:
+    """Buttons; what they give is made when they are clicked."""
+    name = f"channels-{estimate.layer}-{estimate.target}"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="channel-downloads"):
+        st.download_button(
+            "CSV",
+            data=lambda: channel_csv(estimate, beside),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            key="save-csv",
+            icon=":material/download:",
+            help="Every channel with φ, its standard error, its mean activation, and the methods’ coefficients.",
+            on_click="ignore",
+        )
+        for form in FORMATS:
+            st.download_button(
+                form.upper(),
+                data=lambda form=form: encode_figure(channel_bars(estimate, beside, count, Design()), form),
+                file_name=f"{name}.{form}",
+                mime=_KINDS[form],
+                key=f"save-{form}",
+                icon=":material/download:",
+                help=f"The bars of the {count} largest channels as a figure, 174 mm wide.",
+                on_click="ignore",
+            )

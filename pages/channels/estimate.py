@@ -1,0 +1,247 @@
+"""The estimate of the channels' Shapley values: what is asked for, the job behind it, and how it stands."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import streamlit as st
+from PIL import Image
+
+from cam_core.analysis.channels import convergence, largest
+from cam_core.charts import channel_figure, convergence_figure
+from cam_core.models.tails import is_pooled_linear
+from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, stream_channel_shap
+from pages.runtime import compute
+from pages.runtime.compute import PATIENCE, Question, Task
+from pages.runtime.jobs import Job
+from pages.shared import links, messages, style
+from pages.shared.scene import Scene
+
+FIRST_BUDGET = 64
+_MOST_PASSES = 100_000
+_GROWING = 20  # bars that are drawn while the estimate grows
+
+RULE = (
+    f"Converged: the relative standard error, ‖stderr‖ ∕ ‖φ‖, is below {CONVERGED_NOISE:.0%}, and the efficiency gap "
+    f"is at most {CONVERGED_GAP:.0%} of Σ |φ|."
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which estimator, and how many tail passes it may use."""
+
+    estimator: str
+    budget: int
+
+
+@dataclass(frozen=True)
+class Trail:
+    """An estimate and those that led to it, each better than the one before; `seconds` is the time they took."""
+
+    estimates: tuple[ChannelEstimate, ...]
+    seconds: float
+
+    @property
+    def last(self) -> ChannelEstimate:
+        """The best."""
+        return self.estimates[-1]
+
+
+def settings() -> Settings:
+    """The widgets."""
+    estimator = links.choice(
+        "estimator",
+        "Estimator",
+        list(ESTIMATORS),
+        default="owen",
+        shown=lambda key: ESTIMATORS[key].title,
+        width=330,
+        help="Permutations have no bias, and need many passes. Owen’s gradients say something of every channel with "
+        "each pass, and have a small bias, which the gap shows. Where exact values cost no more, they are computed.",
+    )
+    budget = st.number_input(
+        "Budget (tail passes)",
+        min_value=4,
+        max_value=_MOST_PASSES,
+        value=FIRST_BUDGET,
+        step=64,
+        key="budget",
+        bind="query-params",
+        persist_state="session",
+        width=170,
+        help="How often the part of the network behind the layer is run. At least one repetition is made, whatever it "
+        "costs: of permutations that is two passes a channel.",
+    )
+    return Settings(estimator, int(budget))
+
+
+def begin(question: Question, image: Image.Image, chosen: Settings) -> Trail | Job:
+    """The estimate, or the job that computes it, which publishes a `Trail` whenever the estimate has become better."""
+    key = compute.digest("channels", question, chosen)
+    task = Task(key, partial(_estimate, question, image, chosen), "SHAP values", slow=True, lane="channels")
+    found: Trail | Job = compute.outcomes("channels", [task])[0]
+    return found
+
+
+def settled(outcome: Trail | Job) -> Trail | Job:
+    """The outcome after a moment's patience."""
+    if isinstance(outcome, Job):
+        outcome.wait(PATIENCE)
+        if outcome.state == "done":
+            return outcome.result  # type: ignore[no-any-return]
+    return outcome
+
+
+def _estimate(question: Question, image: Image.Image, chosen: Settings, job: Job) -> Trail:
+    clf = compute.classifier(question.model)
+    with compute.computing(str(clf.device), job) as progress:
+        clf.split(question.layer, question.precision)  # the cut is made once, and is not the estimator's cost
+        started = time.perf_counter()
+        stream = stream_channel_shap(
+            clf,
+            image,
+            question.layer,
+            question.target,
+            chosen.estimator,
+            chosen.budget,
+            question.seed,
+            progress,
+            question.precision,
+        )
+        found: tuple[ChannelEstimate, ...] = ()
+        for estimate in stream:
+            found = (*found, estimate)
+            job.publish(Trail(found, time.perf_counter() - started))
+    return Trail(found, time.perf_counter() - started)
+
+
+def growing(job: Job) -> None:
+    """What there is of an estimate while it is computed: the bars and the convergence, drawn again as they change."""
+    messages.progress(job, "Estimating", leave=("Cancel", job.cancel))
+
+    @st.fragment(run_every=2 * messages.POLL)
+    def grow() -> None:
+        if not job.items:
+            st.html(style.quiet("The first estimate comes after a few passes."))
+            return
+        trail: Trail = job.items[-1]
+        phi, stderr = trail.last.phi.numpy(), trail.last.stderr.numpy()
+        shown = largest(phi, _GROWING)
+        with st.container(key="poll-growing"):
+            st.html(style.quiet(f"After {trail.last.passes} of {job.total} passes:"))
+            st.plotly_chart(
+                channel_figure(shown, phi[shown], stderr[shown], {}),
+                key="growing-bars",
+                config={"displayModeBar": False},
+            )
+            convergence_chart(trail, key="growing-convergence")
+
+    grow()
+
+
+def stopped(job: Job, partial_estimate: bool) -> None:
+    """A job that has ended before its time: failed or cancelled; what was computed by then stays."""
+    again = partial(compute.forget, job)
+    stays = " What was estimated by then stays." if partial_estimate else ""
+    if job.state == "failed":
+        messages.failure("No estimate.", f"{job.error}{stays}", ("Try again", again), key="channels")
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="cancelled-estimate"):
+        st.html(style.notice_line(f"Cancelled.{stays}"))
+        messages.button(("Run again", again), key="again-channels")
+
+
+def status(seen: Scene, trail: Trail) -> None:
+    """Whether to trust it: the badge with its rule, the facts, and what to do where there is too little."""
+    estimate = trail.last
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="channel-status"):
+        if estimate.exact:
+            st.badge("Exact", icon=":material/check_circle:", color="green")
+        elif estimate.converged:
+            st.badge("Converged", icon=":material/check_circle:", color="green", help=RULE)
+        else:
+            st.badge("Not converged", icon=":material/pending:", color="orange", help=RULE)
+            more = max(4 * estimate.passes, 2 * estimate.budget)
+            messages.button((f"Estimate with {more} passes", partial(_spend, more)), key="more-passes")
+    st.html(_strip(_facts(trail)))
+    if estimate.exact:
+        st.html(style.quiet(_exactly(seen)))
+    elif not math.isfinite(estimate.noise):
+        st.html(style.notice_line("Too few repetitions fit into the budget: the standard errors are unknown."))
+
+
+def _spend(budget: int) -> None:
+    st.session_state["budget"] = min(budget, _MOST_PASSES)
+
+
+def _exactly(seen: Scene) -> str:
+    linear = is_pooled_linear(seen.classifier.split(seen.question.layer, seen.question.precision).halves)
+    why = (
+        f"behind {seen.question.layer} there is only pooling and a linear layer, so φ = weight × mean activation."
+        if linear
+        else "every coalition of its few live channels was tried."
+    )
+    return (
+        f"These values are exact and their error bars are zero: {why} Choose an earlier layer for the harder question."
+    )
+
+
+def _facts(trail: Trail) -> list[tuple[str, str]]:
+    """Name and value."""
+    found = trail.last
+    span = found.v_all - found.v_empty
+    live = len(found.phi) - found.dead
+    facts = [
+        ("logit", _plain(found.v_all)),
+        ("without any channel, v(∅)", _plain(found.v_empty)),
+        ("Σ φ", f"{_plain(float(found.phi.sum()))} of {_plain(span)}"),
+        ("efficiency gap", f"{_plain(found.gap)} ({_share(found.relative_gap)})"),
+        ("relative standard error", _share(found.noise)),
+        ("dead channels", f"{found.dead} of {live + found.dead}"),
+        ("cost", f"{found.passes} tail passes, {style.duration(trail.seconds)}"),
+    ]
+    return facts
+
+
+def _plain(value: float) -> str:
+    return style.decimals(value, 2)
+
+
+def _share(value: float) -> str:
+    return style.percent(value) if math.isfinite(value) else "unknown"
+
+
+def _strip(facts: list[tuple[str, str]]) -> str:
+    """A strip of numbers under their names."""
+    cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+    return f'<dl class="cam-facts">{cells}</dl>'
+
+
+def convergence_section(trail: Trail) -> None:
+    """How the estimate came about."""
+    st.header("Convergence")
+    if trail.last.exact:
+        st.html(style.quiet("Nothing to converge: the values are exact."))
+        return
+    convergence_chart(trail)
+    st.html(style.quiet(f"The dashed line is where an estimate may count as converged. {RULE}"))
+
+
+def convergence_chart(trail: Trail, key: str = "convergence") -> None:
+    """Cosine to the best estimate so far, and the standard error, against passes."""
+    points = convergence(trail.estimates)
+    st.plotly_chart(
+        convergence_figure(
+            [point.passes for point in points],
+            [point.cosine for point in points],
+            [point.noise for point in points],
+            limit=CONVERGED_NOISE,
+        ),
+        key=key,
+        config={"displayModeBar": False},
+        alt=f"Convergence of the estimate over {points[-1].passes} tail passes",
+    )

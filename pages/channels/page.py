@@ -1,0 +1,88 @@
+"""Channels: SHAP values of a layer's channels, with error bars. Which channels carry the decision?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import streamlit as st
+
+from cam_core import METHODS, Explanation
+from pages.channels import board, downloads, estimate, removal
+from pages.channels.estimate import Settings, Trail
+from pages.runtime import compute
+from pages.runtime.compute import Request
+from pages.runtime.jobs import Job
+from pages.shared import messages, pickers, scene, style, tables
+from pages.shared.scene import Scene
+
+FIRST_METHODS = ("lift-cam", "grad-cam")
+WITH_COEFFICIENTS = [method for method in METHODS.values() if method.unit]
+WITHOUT = [method.title for method in METHODS.values() if not method.unit]
+
+
+def page() -> None:
+    seen = scene.current()
+    style.style_rules(board.RULES + tables.RULES)
+    st.title("Channels")
+    channels = seen.layer_info.channels
+    st.html(
+        style.subtitle(f"Which of the {channels} channels of {seen.question.layer} carry ", seen.prediction.label, "?")
+    )
+    notices = st.container()
+    with st.container(horizontal=True, vertical_alignment="top", key="channel-controls"):
+        chosen = estimate.settings()
+        methods = pickers.methods(
+            FIRST_METHODS,
+            key="beside",
+            label="Methods beside SHAP",
+            offered=WITH_COEFFICIENTS,
+            help=f"Without one coefficient a channel, so not here: {', '.join(WITHOUT)}.",
+        )
+    requests = pickers.parameters(methods)
+    show(seen, chosen, requests)
+    with notices:
+        messages.link_notices()
+
+
+def show(seen: Scene, chosen: Settings, requests: Sequence[Request]) -> None:
+    begun = estimate.begin(seen.question, seen.photo.image, chosen)
+    outcomes = compute.explanations(seen.question, seen.photo.image, requests)
+    outcome = estimate.settled(begun)
+    trail = outcome if isinstance(outcome, Trail) else None
+    if isinstance(outcome, Job):
+        if not outcome.fruitless:
+            estimate.growing(outcome)
+            return
+        trail = outcome.items[-1] if outcome.items else None
+        estimate.stopped(outcome, trail is not None)
+    if trail is None:
+        return
+    estimate.status(seen, trail)
+    unfinished(requests, outcomes)
+    beside = board.coefficients([one for one in outcomes if isinstance(one, Explanation)])
+    board.board(seen, trail, beside)
+    removal.removal(seen, trail.last)
+    downloads.downloads(trail.last, beside)
+
+
+def unfinished(requests: Sequence[Request], outcomes: Sequence[Explanation | Job]) -> None:
+    """Methods that are not there yet, or failed; the others are shown without them."""
+    for request, outcome in zip(requests, outcomes, strict=True):
+        if isinstance(outcome, Explanation):
+            continue
+        again, remove = partial(compute.forget, outcome), partial(pickers.remove_method, request.method, "beside")
+        if not outcome.fruitless:
+            messages.progress(outcome, request.title, leave=("Remove", remove))
+        else:
+            why = outcome.error or "It was cancelled."
+            messages.failure(
+                f"No coefficients of {request.title}.",
+                why,
+                ("Try again", again),
+                ("Remove", remove),
+                key=request.method,
+            )
+
+
+page()

@@ -1,0 +1,105 @@
+"""Compare: several methods side by side on one photo. Do they agree?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import streamlit as st
+
+from cam_core import Explanation
+from cam_core.analysis.agreement import rank_agreement
+from cam_core.models.classifier import Prediction
+from cam_core.models.hardware import hardware
+from pages.runtime import compute
+from pages.runtime.compute import Request
+from pages.runtime.jobs import Job
+from pages.shared import messages, pickers, pictures, preload, scene, style, tiles
+from pages.shared.scene import Scene
+
+FIRST_METHODS = ("grad-cam", "lift-cam")
+
+Outcome = Explanation | Job
+
+
+def page() -> None:
+    seen = scene.current()
+    style.style_rules(preload.RULES)
+    st.title("Compare")
+    st.html(style.subtitle("What in this photo speaks for ", seen.prediction.label, "? Do the methods agree?"))
+    notices = st.container()
+    with st.container(key="zones"):
+        with st.container(key="seen"):
+            what_the_network_sees(seen)
+        with st.container(key="said"):
+            what_the_methods_say(seen)
+    with notices:
+        messages.link_notices()
+    preload.charts()
+
+
+def what_the_network_sees(seen: Scene) -> None:
+    with st.container():
+        pictures.show(seen.framed_photo(), alt=f"{seen.photo.title}, with the frame that the network sees")
+        st.html(style.quiet(f"{seen.photo.credit or seen.photo.title} The network sees the bright frame."))
+    with st.container():
+        st.html(style.top_classes(_with_target(seen), seen.question.target))
+        st.html(style.quiet(_computing_on(seen)))
+
+
+def _with_target(seen: Scene) -> list[Prediction]:
+    top = list(seen.predictions[:5])
+    return top if seen.prediction in top else [*top, seen.prediction]
+
+
+def _computing_on(seen: Scene) -> str:
+    device = seen.classifier.device
+    found = hardware(device)
+    asked = seen.question.model.device
+    fallback = " (no GPU was found)" if device.type == "cpu" and asked != "cpu" else ""
+    memory = f" · {found.memory}" if found.memory else ""
+    return f"Computing on {found.name}{fallback}{memory} · {seen.question.precision}"
+
+
+def what_the_methods_say(seen: Scene) -> None:
+    chosen = pickers.methods(FIRST_METHODS)
+    requests = pickers.parameters(chosen)
+    if not requests:
+        messages.empty("Choose one or more methods to see where they look.")
+        return
+    outcomes = compute.explanations(seen.question, seen.photo.image, requests)
+    board(seen, requests, outcomes)
+    agreement([one for one in outcomes if isinstance(one, Explanation)])
+
+
+@st.fragment
+def board(seen: Scene, requests: Sequence[Request], outcomes: Sequence[Outcome]) -> None:
+    """The tiles and what changes their look: redrawn alone, so that a slider answers at once."""
+    look = pickers.look()
+    frame = seen.frame()
+    done = [one for one in outcomes if isinstance(one, Explanation)]
+    spans = iter(tiles.scales(done, look, (frame.height, frame.width)))
+    with tiles.grid("compare"):
+        for request, outcome in zip(requests, outcomes, strict=True):
+            if isinstance(outcome, Explanation):
+                tiles.heatmap(outcome, frame, look, next(spans))
+            else:
+                retry, remove = partial(compute.forget, outcome), partial(pickers.remove_method, request.method)
+                tiles.unfinished(outcome, request.method, frame, retry, remove)
+
+
+def agreement(explanations: Sequence[Explanation]) -> None:
+    if len(explanations) < 2:
+        return
+    st.header("Agreement")
+    names = [tiles.title(one) for one in explanations]
+    st.html(style.matrix(names, rank_agreement([one.map for one in explanations]).tolist()))
+    st.html(
+        style.quiet(
+            "Spearman’s rank correlation of the raw maps, position by position: 1 is the same order, 0 is no relation, "
+            "−1 the opposite order. “–”: one of the two maps is constant."
+        )
+    )
+
+
+page()

@@ -1,0 +1,192 @@
+"""Deletion and insertion curves for the pages: which maps, how, and the job behind curves that grow.
+
+sources = chosen(seen.question, requests, explanations)
+growing = curves(seen, sources, settings)      # begins the work, or takes it up where it was stopped
+growing.snapshot()                             # as far as they are now, whatever becomes of the job
+Views(seen, sources, settings).at(0.2)         # the pictures that are scored there
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from cam_core import METHODS, Explanation
+from cam_core.metrics.curves.frames import Film, Frames
+from cam_core.metrics.curves.perturbation import Kind
+from cam_core.metrics.curves.points import Curve, Curves, curve_points
+from pages.runtime import compute
+from pages.runtime.compute import Question, Request, Task, digest
+from pages.runtime.jobs import Job
+from pages.shared.scene import Scene
+
+CONTROL = Request("random")
+"""What every curve is compared with: a map that knows nothing."""
+
+CONTROL_SEEDS = 5
+
+_FIRST_POINTS = 0.3  # seconds that the page waits for them: charts that are there at once shall not be empty
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How curves are drawn. An empty `baseline` is each kind's own."""
+
+    kinds: tuple[Kind, ...]
+    steps: int
+    baseline: str
+    score: str
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """As the core takes them."""
+        own = {"baseline": self.baseline} if self.baseline else {}
+        return {"steps": self.steps, "score": self.score} | own
+
+
+@dataclass(frozen=True)
+class Source:
+    """A map whose curves are drawn: what was asked, and the answer. `name` tells it from the others."""
+
+    name: str
+    question: Question
+    request: Request
+    explanation: Explanation
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What its curves depend on, of what is not in their settings."""
+        return self.name, self.question, self.request
+
+
+@dataclass(frozen=True)
+class Growing:
+    """Curves, and the job that goes on with them; None where they are complete."""
+
+    curves: Curves
+    job: Job | None
+
+    def snapshot(self) -> Curves:
+        """The curves as they are now."""
+        return {key: curve.snapshot() for key, curve in self.curves.items()}
+
+
+def control_questions(question: Question) -> list[tuple[Question, Request]]:
+    """The random control's maps: one question a seed."""
+    return [(replace(question, seed=question.seed + number), CONTROL) for number in range(CONTROL_SEEDS)]
+
+
+def chosen(asked: Sequence[tuple[Question, Request]], outcomes: Sequence[Explanation | Job]) -> list[Source]:
+    """The methods whose maps are there."""
+    return [
+        Source(request.method, question, request, outcome)
+        for (question, request), outcome in zip(asked, outcomes, strict=True)
+        if isinstance(outcome, Explanation)
+    ]
+
+
+def control(asked: Sequence[tuple[Question, Request]], outcomes: Sequence[Explanation | Job]) -> list[Source]:
+    """The same for the random control, each seed under a name of its own."""
+    return [replace(source, name=control_name(source.question.seed)) for source in chosen(asked, outcomes)]
+
+
+def control_name(seed: int) -> str:
+    """What a random map is called, also in tables that people take away."""
+    return f"{CONTROL.method} (seed {seed})"
+
+
+def title(name: str) -> str:
+    """A source's name as people write it."""
+    return METHODS[name].title if name in METHODS else METHODS[CONTROL.method].title
+
+
+def curves(seen: Scene, sources: Sequence[Source], settings: Settings) -> Growing:
+    """The curves of all sources, growing together; the visitor's earlier curves stop."""
+    found = {(source.name, kind): _shared(source, kind, settings) for source in sources for kind in settings.kinds}
+    if all(curve.complete for curve in found.values()):
+        compute.outcomes("curves", [])
+        return Growing(found, None)
+    work = partial(_draw, seen.question, seen.photo.image, list(sources), settings, found)
+    task = Task(digest("curves", *(s.identity for s in sources), settings), work, "Curves", lane="curves")
+    outcome: Curves | Job = compute.outcomes("curves", [task], patience=0)[0]
+    if not isinstance(outcome, Job):
+        return Growing(outcome, None)
+    _await_first_points(found, outcome)
+    return Growing(found, outcome)
+
+
+def _await_first_points(found: Curves, job: Job) -> None:
+    until = time.monotonic() + _FIRST_POINTS
+    while job.active and not all(curve.points for curve in found.values()) and time.monotonic() < until:
+        job.wait(0.01)
+
+
+def _shared(source: Source, kind: Kind, settings: Settings) -> Curve:
+    """One curve for all visitors who ask for it; it keeps its points when a job is cancelled."""
+    key = digest("curve", source.identity, kind, replace(settings, kinds=()))
+    return compute.results().share(key, Curve(source.name, kind))
+
+
+def _draw(
+    question: Question, image: Any, sources: Sequence[Source], settings: Settings, found: Curves, job: Job
+) -> Curves:
+    clf = compute.classifier(question.model)
+    with compute.computing(str(clf.device), job) as progress:
+        points = curve_points(
+            clf,
+            image,
+            {source.name: source.explanation for source in sources},
+            settings.kinds,
+            question.target,
+            known=found,
+            seed=question.seed,
+            precision=question.precision,
+            progress=progress,
+            **settings.params,
+        )
+        for point in points:
+            found[point.name, point.kind].add(point)
+    return found
+
+
+@dataclass(frozen=True)
+class Views:
+    """What the curves of these sources look at, by the source's name and the kind of curve."""
+
+    seen: Scene
+    sources: Sequence[Source]
+    settings: Settings
+
+    def at(self, fraction: float) -> Frames:
+        """At one fraction: the photo with this share of its pixels changed, and its score."""
+        device = str(self.seen.classifier.device)
+        return compute.at_once(self._key(fraction), device, lambda: self._film().at(fraction))
+
+    def known(self, fraction: float) -> Frames:
+        """The same where somebody has asked before, else nothing: it never waits."""
+        kept: Frames | None = compute.results().get(self._key(fraction))
+        return kept or {}
+
+    def _key(self, *parts: object) -> str:
+        return digest("frames", *(source.identity for source in self.sources), self.settings, *parts)
+
+    def _film(self) -> Film:
+        kept: Film | None = compute.preparations().get(self._key())
+        if kept is not None:
+            return kept
+        question = self.seen.question
+        film = Film(
+            self.seen.classifier,
+            self.seen.photo.image,
+            {source.name: source.explanation for source in self.sources},
+            self.settings.kinds,
+            question.target,
+            seed=question.seed,
+            precision=question.precision,
+            **self.settings.params,
+        )
+        compute.preparations().put(self._key(), film)
+        return film

@@ -1,0 +1,162 @@
+"""Deletion: does the score fall as fast as the map promises, when the pixels that it calls important go?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import streamlit as st
+
+from cam_core.metrics.curves.perturbation import KINDS
+from cam_core.metrics.evaluating import IMPROBABLE
+from pages.deletion import board, curves, score_board
+from pages.deletion.curves import Settings, Source
+from pages.runtime import compute
+from pages.runtime.compute import Request
+from pages.runtime.jobs import Job
+from pages.shared import messages, pickers, scene, style
+from pages.shared.scene import Scene
+
+FIRST_METHODS = ("grad-cam", "lift-cam")
+STEPS = (14, 28, 56, 112, 224)
+OWN = "Usual"
+CONTROL_PATIENCE = 0.25  # seconds that the first curves wait for random maps: on a slow machine those join them later
+
+
+def page() -> None:
+    seen = scene.current()
+    style.style_rules(board.RULES)
+    st.title("Deletion")
+    st.html(
+        style.subtitle(
+            "If a map is true, removing what it marks takes ",
+            seen.prediction.label,
+            " away quickly, and showing it brings that class back.",
+        )
+    )
+    notices = st.container()
+    with st.container(key="curve-controls"):
+        chosen = pickers.methods(FIRST_METHODS)
+        settings = how()
+    requests = pickers.parameters(chosen)
+    if not requests or not settings.kinds:
+        messages.empty("Choose one or more methods, and deletion or insertion, to see curves.")
+    else:
+        with st.container():
+            improbable(seen)
+        show(seen, requests, settings)
+    with notices:
+        messages.link_notices()
+
+
+def how() -> Settings:
+    """Which curves, how fine, and onto what."""
+    with st.container(horizontal=True, vertical_alignment="top", key="curve-settings"):
+        kinds = st.pills(
+            "Curves",
+            [kind.capitalize() for kind in KINDS],
+            selection_mode="multi",
+            default=[kind.capitalize() for kind in KINDS],
+            key="curves",
+            bind="query-params",
+            persist_state="session",
+            help="Deletion removes pixels from the photo, insertion shows them; the most salient ones go first.",
+        )
+        steps = st.selectbox(
+            "Steps",
+            STEPS,
+            index=STEPS.index(28),
+            key="steps",
+            bind="query-params",
+            persist_state="session",
+            width=90,
+            help="Points of each curve after the first.",
+        )
+        baseline = st.selectbox(
+            "A pixel becomes",
+            (OWN, "Zero", "Mean", "Blur", "Noise"),
+            key="baseline",
+            bind="query-params",
+            persist_state="session",
+            width=130,
+            help="Usual: deletion to zero, insertion from blur, as published. Zero is the mean colour of the training "
+            "images, Mean that of this photo, Blur the photo blurred by 5 pixels, Noise independent normal draws.",
+        )
+        score = st.segmented_control(
+            "Score",
+            ["Probability", "Logit"],
+            default="Probability",
+            required=True,
+            key="score",
+            bind="query-params",
+            persist_state="session",
+            help="What the curve follows: the class’s softmax probability, or its logit, which other classes do not "
+            "touch.",
+        )
+    return Settings(
+        tuple(kind for kind in KINDS if kind.capitalize() in kinds),
+        int(steps),
+        "" if baseline == OWN else baseline.lower(),
+        score.lower(),
+    )
+
+
+def improbable(seen: Scene) -> None:
+    """Where there is next to nothing to lose."""
+    if seen.prediction.probability < IMPROBABLE:
+        st.warning(
+            f"The network gives {seen.prediction.label} a probability of "
+            f"{style.percent(seen.prediction.probability)}. Below {100 * IMPROBABLE:.0f} % there is next to nothing "
+            "to lose: deletion curves and drops say little. Choose a more probable class, or follow the logit.",
+            icon=":material/warning:",
+        )
+
+
+def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:
+    """Curves and tables of the maps that are there, and what is to be said of the others."""
+    asked = [(seen.question, request) for request in requests]
+    random = curves.control_questions(seen.question)
+    outcomes = compute.all_explanations(seen.photo.image, asked)
+    random_outcomes = compute.all_explanations(seen.photo.image, random, "control", CONTROL_PATIENCE)
+    sources = curves.chosen(asked, outcomes)
+    control = curves.control(random, random_outcomes)
+    with st.container():  # also where it is empty, for nothing below to move when a map is there
+        for (_, request), outcome in zip(asked, outcomes, strict=True):
+            if isinstance(outcome, Job):
+                missing_map(request, outcome)
+        waiting = [one for one in random_outcomes if isinstance(one, Job) and not one.fruitless]
+        if waiting:
+            messages.progress(waiting[-1], "Drawing random maps")
+    if sources:
+        board.board(seen, sources, control, settings)
+        st.header("Metrics of these maps")
+        score_board.board(seen, [*sources, *control[:1]], fake(seen))
+
+
+def missing_map(request: Request, job: Job) -> None:
+    """A method without a map, so without curves: being computed, failed, or cancelled."""
+    again = ("Try again", partial(compute.forget, job))
+    remove = ("Remove", partial(pickers.remove_method, request.method))
+    if not job.fruitless:
+        messages.progress(job, f"{request.title}: computing the map", leave=("Cancel", job.cancel))
+    elif job.state == "failed":
+        messages.failure(f"{request.title} has no map.", job.error or "", again, remove, key=request.method)
+    else:
+        messages.failure(f"{request.title} has no map.", "It was cancelled.", again, remove, key=request.method)
+
+
+def fake(seen: Scene) -> Source | None:
+    """Fake-CAM, if the reader wants to know which metrics it fools."""
+    wanted = st.toggle(
+        "Set Fake-CAM beside them",
+        key="fake-cam",
+        bind="query-params",
+        help="A map of ones with one zero in its corner: it explains nothing. A metric on which it wins can be won "
+        "without explaining anything.",
+    )
+    if not wanted:
+        return None
+    return score_board.fake_source(seen)
+
+
+page()

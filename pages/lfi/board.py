@@ -1,0 +1,242 @@
+"""The board of the LFI-CAM page: images with their true masks, and where each bundled network looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+from PIL import Image
+
+from cam_core import Classifier, load_model
+from cam_core.models.trainable.trained import ARCHITECTURE_TITLES, TrainedNetwork, bundled_networks
+from cam_core.overlay import SEQUENTIAL, display_values, limits, overlay
+from cam_core.training import DigitsSet
+from cam_core.training.digits import CHUNK
+from cam_core.training.looks import Look, looks, share_on_object
+from pages.runtime import compute
+from pages.runtime.compute import Task
+from pages.runtime.jobs import Job
+from pages.shared import messages, photo, pictures, style
+
+SHOWN: Final = 4
+"""Images on the board."""
+
+_SIDE: Final = 192  # pixels of a picture
+_HELD_OUT: Final = 1000
+_MINE: Final = "Mine"
+
+RULES: Final = """
+.cam-board { display: grid; gap: .9rem .7rem; max-width: 1080px; align-items: start; }
+.cam-board > div { font-weight: 600; font-size: .85rem; line-height: 1.3; align-self: end; overflow-wrap: anywhere; }
+.cam-board > div small { display: block; font-weight: 400; font-size: .78rem; opacity: .68; }
+.cam-board figure { margin: 0; }
+.cam-board img { width: 100%; border-radius: 6px; display: block; }
+.cam-board figcaption { font-size: .8rem; line-height: 1.35; margin-top: .25rem; font-variant-numeric: tabular-nums; }
+.cam-board figcaption small { display: block; opacity: .68; font-size: .78rem; }
+.st-key-board-scale { max-width: 420px; }
+"""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An image on the board. `label` and `mask` (S, S) are unknown for a visitor's own."""
+
+    title: str
+    image: Image.Image
+    label: str = ""
+    mask: npt.NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Board:
+    """Images, and what each network says of them, by the network's key."""
+
+    subjects: tuple[Subject, ...]
+    looks: dict[str, list[Look]]
+
+
+def board() -> None:
+    """The controls and the board, or what stands in its place."""
+    networks = bundled_networks()
+    if not networks:
+        messages.empty(
+            "The bundled networks are not here. Train one below, or get them by: "
+            "python -m cam_core train --arch lfi --out assets/models"
+        )
+        return
+    with st.container(horizontal=True, vertical_alignment="top", key="board-controls"):
+        source = st.segmented_control(
+            "Images",
+            ["Held-out", _MINE],
+            default="Held-out",
+            required=True,
+            key="images",
+            bind="query-params",
+            help="Held-out: digits and photos that no network was trained on. Mine: an image of yours.",
+        )
+        first = _first() if source != _MINE else 0
+        opacity = st.slider(
+            "Opacity", 0.0, 1.0, 0.55, 0.05, key="opacity", bind="query-params", persist_state="session", width=180
+        )
+    outcome = _held_out(networks, first) if source != _MINE else _mine(networks)
+    if isinstance(outcome, Job):
+        _unfinished(outcome)
+    elif outcome is not None:
+        st.html(_html(outcome, networks, opacity))
+        with st.container(key="board-scale"):
+            st.html(style.colour_bar(SEQUENTIAL[0], 0, 1))
+        st.html(
+            style.quiet(
+                "Every map has a scale of its own, from its lowest to its highest value. Attention is the network’s "
+                "own and depends on no class; Grad-CAM explains the predicted class after the fact."
+            )
+        )
+
+
+def _first() -> int:
+    return int(
+        st.number_input(
+            "From image",
+            min_value=0,
+            max_value=_HELD_OUT - SHOWN,
+            value=0,
+            step=SHOWN,
+            key="from",
+            bind="query-params",
+            width=150,
+            help=f"{_HELD_OUT} images are held out.",
+        )
+    )
+
+
+def _held_out(networks: dict[str, TrainedNetwork], first: int) -> Board | Job:
+    def subjects() -> list[Subject]:
+        data = DigitsSet("held-out", count=_composed(first + SHOWN))
+        assert data.masks is not None
+        return [
+            Subject(
+                f"Held-out image {index}",
+                Image.fromarray(np.ascontiguousarray(data.images[index].transpose(1, 2, 0))),
+                str(data.labels[index]),
+                data.masks[index],
+            )
+            for index in range(first, first + SHOWN)
+        ]
+
+    return _outcome(networks, subjects, f"held-out {first}")
+
+
+def _composed(needed: int) -> int:
+    """How many images to compose, so that the first `needed` are those of the whole set: composing all takes longer."""
+    return min(-(-needed // CHUNK) * CHUNK, _HELD_OUT)
+
+
+def _mine(networks: dict[str, TrainedNetwork]) -> Board | Job | None:
+    with st.container(key="board-file"):
+        chosen = photo.from_file("Upload", key="-board")
+    if chosen is None:
+        st.html(style.quiet("Drop an image with a large, light digit on it. The networks see its middle, 64 × 64."))
+        return None
+    return _outcome(networks, lambda: [Subject(chosen.title, chosen.image)], chosen.digest)
+
+
+def _outcome(networks: dict[str, TrainedNetwork], subjects: Any, identity: str) -> Board | Job:
+    checksums = [network.card["sha256"] for network in networks.values()]
+    task = Task(compute.digest("board", checksums, identity), partial(_look, list(networks), subjects), "Maps")
+    found: Board | Job = compute.outcomes("board", [task], patience=4 * compute.PATIENCE)[0]
+    return found
+
+
+def _look(keys: Sequence[str], subjects: Any, job: Job) -> Board:
+    found: list[Subject] = subjects()
+    seen: dict[str, list[Look]] = {}
+    for number, key in enumerate(keys):
+        job.progress(number, len(keys))
+        clf = network(key)
+        with compute.computing(str(clf.device), job):
+            seen[key] = looks(clf, [subject.image for subject in found])
+    framed = [Subject(one.title, network(keys[0]).preprocessing.frame(one.image), one.label, one.mask) for one in found]
+    return Board(tuple(framed), seen)
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def network(key: str) -> Classifier:
+    """A bundled network. It is small: the CPU is fastest."""
+    return load_model(key, device="cpu")
+
+
+def _unfinished(job: Job) -> None:
+    if job.fruitless:
+        again = ("Try again", partial(compute.forget, job))
+        messages.failure("There are no maps.", job.error or "They were cancelled.", again, key="board")
+    else:
+        messages.progress(job, "Looking")
+
+
+def _html(found: Board, networks: dict[str, TrainedNetwork], opacity: float) -> str:
+    masks = any(subject.mask is not None for subject in found.subjects)
+    heads = ["<div>Image</div>", *(["<div>True mask</div>"] if masks else [])]
+    heads += [_head(networks[key], seen[0]) for key, seen in found.looks.items()]
+    cells = []
+    for index, subject in enumerate(found.subjects):
+        caption = f"true class: {subject.label}" if subject.label else subject.title
+        cells.append(_figure(subject.image, subject.title, escape(caption)))
+        if subject.mask is not None:
+            cells.append(_figure(_masked(subject), f"True mask of {subject.title.lower()}", _area(subject.mask)))
+        cells += [_cell(subject, seen[index], networks[key], opacity) for key, seen in found.looks.items()]
+    columns = f"grid-template-columns: repeat({len(heads)}, minmax(0, 1fr))"
+    return f'<div class="cam-board" style="{columns}">{"".join(heads)}{"".join(cells)}</div>'
+
+
+def _head(entry: TrainedNetwork, look: Look) -> str:
+    accuracy = entry.card["accuracy"]
+    right = f"{style.percent(accuracy)} right" if isinstance(accuracy, float) else ""
+    kind = "attention" if look.attention else "Grad-CAM"
+    return f"<div>{escape(ARCHITECTURE_TITLES[entry.arch])}<small>{kind}</small><small>{right}</small></div>"
+
+
+def _cell(subject: Subject, look: Look, entry: TrainedNetwork, opacity: float) -> str:
+    said = look.prediction
+    mark = "" if not subject.label else " ✓" if said.label == subject.label else " ✗"
+    text = f"{escape(said.label)} · {style.percent(said.probability)}{mark}"
+    if subject.mask is not None:
+        text += f"<small>{style.percent(share_on_object(look.map, subject.mask))} on the digit</small>"
+    title = ARCHITECTURE_TITLES[entry.arch]
+    picture = heat(subject.image, look.map, opacity)
+    return _figure(picture, f"{title} heatmap of {subject.title.lower()}: says {said.label}", text)
+
+
+def heat(image: Image.Image, values: npt.NDArray[np.float32], opacity: float) -> Image.Image:
+    """A map (h, w) over its image, from its lowest to its highest value."""
+    large = image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
+    spread = display_values(values, (_SIDE, _SIDE))
+    return overlay(large, spread, opacity, SEQUENTIAL[0], limits([spread]))
+
+
+def _masked(subject: Subject) -> Image.Image:
+    """The image, dark outside the object."""
+    assert subject.mask is not None
+    large = subject.image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
+    mask = Image.fromarray(subject.mask.astype(np.uint8) * 255).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    return Image.composite(large, Image.blend(large, Image.new("RGB", large.size), 0.8), mask)
+
+
+def _area(mask: npt.NDArray[np.bool_]) -> str:
+    return f"<small>{style.percent(float(mask.mean()))} of the image</small>"
+
+
+def _figure(picture: Image.Image, alt: str, caption: str) -> str:
+    """`caption` is HTML."""
+    return f"<figure>{image(picture, alt)}<figcaption>{caption}</figcaption></figure>"
+
+
+def image(picture: Image.Image, alt: str) -> str:
+    """A picture as HTML, with its content inside."""
+    large = picture.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
+    return f'<img src="{pictures.address(large)}" alt="{escape(alt)}">'

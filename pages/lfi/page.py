@@ -1,0 +1,32 @@
+"""LFI-CAM: networks that weigh their own channels, beside those that do not; and the means to train one's own."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.lfi import board, table, training
+from pages.shared import messages, scene, style, tables
+
+
+def page() -> None:
+    scene.inside_the_app()
+    style.style_rules(board.RULES + training.RULES + tables.RULES)
+    st.title("LFI-CAM")
+    st.html(
+        style.subtitle(
+            "What if the network ",
+            "learned to explain itself",
+            "? Three networks around one backbone, trained to read digits on photos: do they look at the digit?",
+        )
+    )
+    notices = st.container()
+    board.board()
+    st.header("Accuracy and stability")
+    table.comparison()
+    st.header("Train your own")
+    training.section()
+    with notices:
+        messages.link_notices()
+
+
+page()

@@ -1,0 +1,312 @@
+"""Training on the LFI-CAM page: what to train, the job behind it, curves and maps as they come, what is left of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from cam_core.charts import learning_figure
+from cam_core.models.devices import resolve_device
+from cam_core.models.trainable.checkpoints import card_path
+from cam_core.models.trainable.trained import ARCHITECTURE_TITLES
+from cam_core.training import BUILT_IN, EpochReport, ImageSet, TrainSettings, open_data, train
+from cam_core.training.lfi import BEST
+from cam_core.types import CamError
+from pages.lfi import board
+from pages.runtime import compute
+from pages.runtime.jobs import Job
+from pages.shared import links, messages, models, style
+
+BACKBONES: Final = {
+    "resnet8": "ResNet-8 · fastest",
+    "resnet14": "ResNet-14",
+    "resnet20": "ResNet-20",
+    "resnet32": "ResNet-32 · slow on a CPU",
+    "densenet22": "DenseNet-22",
+}
+_CURRENT: Final = "_training"
+_GROUP: Final = "training"
+
+RULES: Final = """
+.cam-previews { display: grid; grid-template-columns: repeat(auto-fill, minmax(92px, 1fr)); gap: .5rem; }
+.cam-previews img { width: 100%; border-radius: 5px; display: block; }
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was begun: its job, and the settings that began it."""
+
+    job: Job
+    settings: TrainSettings
+
+    @property
+    def reports(self) -> list[EpochReport]:
+        """One for each epoch that is done."""
+        return [item for item in self.job.items if isinstance(item, EpochReport)]
+
+    @property
+    def previews(self) -> ImageSet | None:
+        """The images whose maps are shown, as soon as they are known."""
+        return next((item for item in self.job.items if isinstance(item, ImageSet)), None)
+
+    @property
+    def kept(self) -> str | None:
+        """The key of the trained network among the visitor's models, once there is one."""
+        return next((item for item in self.job.items if isinstance(item, str)), None)
+
+
+def section() -> None:
+    """The form, and the run that was begun last."""
+    run: Run | None = st.session_state.get(_CURRENT)
+    busy = run is not None and run.job.active
+    _form(busy)
+    if run is None:
+        st.html(style.quiet("Nothing is trained yet in this visit. Two minutes are enough for a first network."))
+    elif busy:
+        _growing(run)
+    else:
+        _ended(run)
+
+
+# ---- what to train
+
+
+def _form(busy: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", key="training-form"):
+        arch = links.choice(
+            "arch",
+            "Architecture",
+            list(ARCHITECTURE_TITLES),
+            default="lfi",
+            shown=ARCHITECTURE_TITLES.__getitem__,
+            width=180,
+        )
+        backbone = links.choice(
+            "backbone", "Backbone", list(BACKBONES), default="resnet8", shown=BACKBONES.__getitem__, width=180
+        )
+        data = _data()
+        epochs = _number("Epochs", "epochs", 8, 1, 200, 1, "Passes over the training images.")
+        images = _number("Training images", "train-images", 1000, 20, 50_000, 500, "How many of them are used.")
+        seed = _number("Seed", "train-seed", 0, 0, 2**31 - 1, 1, "Of weights, order and augmentation.")
+        wanted = st.button("Train", type="primary", disabled=busy, key="train", icon=":material/model_training:")
+    if wanted:
+        _begin(arch, backbone, data, epochs, images, seed)
+
+
+def _data() -> str:
+    source = st.segmented_control(
+        "Data",
+        ["Digits", "Folder"],
+        default="Digits",
+        required=True,
+        key="train-data",
+        bind="query-params",
+        help="Digits: the built-in set, handwritten digits pasted on photos. Folder: a folder on the machine that the "
+        "app runs on, with one folder of images for each class.",
+    )
+    if source == "Digits":
+        return BUILT_IN
+    folder = st.text_input("Folder", key="train-folder", bind="query-params", placeholder="~/photos", width=260)
+    return folder.strip()
+
+
+def _number(label: str, key: str, value: int, low: int, high: int, step: int, help: str) -> int:
+    return int(st.number_input(label, low, high, value, step, key=key, bind="query-params", width=118, help=help))
+
+
+def _begin(arch: str, backbone: str, data: str, epochs: int, images: int, seed: int) -> None:
+    if not data:
+        messages.failure("Nothing to train on.", "Name a folder that holds one folder of images a class.", key="train")
+        return
+    identity = compute.digest(arch, backbone, data, epochs, images, seed)[:12]
+    try:
+        settings = TrainSettings(
+            out=models.visitor_folder() / "runs" / identity,
+            arch=arch,
+            backbone=backbone,
+            data=data,
+            epochs=epochs,
+            count=images,
+            seed=seed,
+            batch_size=32,
+        )
+    except CamError as error:
+        messages.failure("This cannot be trained.", str(error), key="train")
+        return
+    start(settings, ())
+    st.rerun()
+
+
+def start(settings: TrainSettings, before: tuple[Any, ...]) -> None:
+    """Begin, or go on where the same run was stopped; `before` is what was published of it until then."""
+    jobs = compute.visitor_jobs()
+    key = f"{_GROUP}{settings.out.name}"
+    jobs.keep_only([], prefix=_GROUP)
+    title = f"{ARCHITECTURE_TITLES[settings.arch]}, {settings.backbone}"
+    job = jobs.start(key, partial(_work, settings, before, models.own_folder()), title=title, lane=_GROUP)
+    st.session_state[_CURRENT] = Run(job, settings)
+
+
+def _work(settings: TrainSettings, before: tuple[Any, ...], networks: Path, job: Job) -> None:
+    """In the worker's thread. Whatever ends it, the best network so far is among the visitor's models."""
+    for item in before:
+        job.publish(item)
+    data = open_data(settings.data, size=settings.size, seed=settings.data_seed, count=settings.count)
+    if not before:
+        job.publish(data.previews)
+    try:
+        with compute.computing(str(resolve_device(settings.device)), job) as progress:
+            train(settings, progress=progress, on_epoch=job.publish)
+    finally:
+        best = settings.out / BEST
+        if card_path(best).is_file():
+            job.publish(models.keep(best, networks))
+
+
+# ---- while it runs
+
+
+def _growing(run: Run) -> None:
+    @st.fragment(run_every=messages.POLL)
+    def grow() -> None:
+        if not run.job.active:
+            st.rerun()
+        with st.container(key="poll-training"):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.progress(run.job.fraction, text=messages.under_way(run.job, f"Training {run.job.title}"))
+                messages.button(("Cancel", run.job.cancel), key="cancel-training")
+            _curves(run, key="growing-curves")
+            if run.reports:
+                _maps(run, run.reports[-1])
+
+    grow()
+
+
+def _curves(run: Run, key: str, mark: int | None = None) -> None:
+    reports = run.reports
+    if not reports:
+        st.html(style.quiet("The first point comes after the first epoch."))
+    st.plotly_chart(
+        learning_figure(
+            [one.loss for one in reports],
+            [one.train_accuracy for one in reports],
+            [one.accuracy for one in reports],
+            epochs=run.settings.epochs,
+            mark=mark,
+        ),
+        key=key,
+        config={"displayModeBar": False},
+    )
+
+
+def _maps(run: Run, report: EpochReport) -> None:
+    """The fixed images, with their attention after that epoch."""
+    if run.previews is None:
+        return
+    what = f"Attention after epoch {report.epoch}, on held-out images:"
+    if report.attention is None:
+        what = "The baseline has no attention of its own: explain it on the other pages."
+    st.html(style.quiet(what))
+    st.html(_previews(run.previews, report))
+
+
+def _previews(previews: ImageSet, report: EpochReport) -> str:
+    cells = []
+    for index, pixels in enumerate(previews.images):
+        picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+        alt = f"Held-out image {index}"
+        if report.attention is not None:
+            picture = board.heat(picture, report.attention[index], 0.55)
+            alt = f"Attention heatmap of preview {index} after epoch {report.epoch}"
+        cells.append(board.image(picture, alt))
+    return f'<div class="cam-previews">{"".join(cells)}</div>'
+
+
+# ---- when it has ended
+
+
+def _ended(run: Run) -> None:
+    if run.kept is None and not run.job.wait(messages.POLL):
+        messages.progress(run.job, "Stopping")  # at its next batch
+        return
+    if run.kept is not None and run.kept not in st.session_state.setdefault("_shown_networks", []):
+        st.session_state["_shown_networks"].append(run.kept)
+        st.rerun()  # the sidebar was drawn before the network was there
+    again = ("Train again" if run.job.state == "done" else "Go on", partial(_again, run))
+    if run.job.state == "failed":
+        stays = " What was learnt before stays." if run.reports else ""
+        messages.failure("The training stopped.", f"{run.job.error}{stays}", again, key="training")
+    elif run.job.state == "cancelled":
+        with st.container(horizontal=True, vertical_alignment="center", key="cancelled-training"):
+            st.html(style.notice_line(_cancelled(run)))
+            messages.button(again, key="again-training")
+    if run.reports:
+        _result(run)
+
+
+def _cancelled(run: Run) -> str:
+    done = len(run.reports)
+    if not done:
+        return "Cancelled in the first epoch: there is no network yet."
+    return f"Cancelled after {done} of {run.settings.epochs} epochs. The best network is kept."
+
+
+def _again(run: Run) -> None:
+    start(run.settings, tuple(item for item in run.job.items if not isinstance(item, str)))
+
+
+def _result(run: Run) -> None:
+    reports = run.reports
+    best = next(report for report in reversed(reports) if report.best)
+    st.html(
+        style.subtitle(
+            "Best: epoch ",
+            str(best.epoch),
+            f" of {run.settings.epochs}, with {style.percent(best.accuracy)} of the held-out images right. "
+            f"{style.duration(sum(report.seconds for report in reports))} in all.",
+        )
+    )
+    _inspect(run, best)
+    if run.kept is not None:
+        _use(run.kept)
+
+
+@st.fragment
+def _inspect(run: Run, best: EpochReport) -> None:
+    """Curves, and the maps after any epoch: redrawn alone, so that the slider answers at once."""
+    reports = run.reports
+    epoch = best.epoch
+    if len(reports) > 1:
+        epoch = st.slider("After epoch", 1, len(reports), best.epoch, key=f"epoch-{run.job.key}", width=320)
+    _curves(run, key="curves", mark=epoch)
+    _maps(run, reports[epoch - 1])
+
+
+def _use(key: str) -> None:
+    path = models.own_folder() / f"{key}.safetensors"
+    with st.container(horizontal=True, vertical_alignment="center", key="use-network"):
+        st.button("Explain this network", key="use", icon=":material/check:", on_click=_choose, args=(key,))
+        # A link, because Streamlit cannot switch pages while widgets of this one stand in the address.
+        st.page_link("pages/compare/page.py", label="Go to Compare", icon=":material/compare:")
+        for file, label, kind in (
+            (path, "Weights", "application/octet-stream"),
+            (card_path(path), "Card", "text/json"),
+        ):
+            st.download_button(
+                label, data=file.read_bytes, file_name=file.name, mime=kind, key=f"save-{label}", on_click="ignore",
+                type="tertiary", icon=":material/download:",
+            )  # fmt: skip
+    st.html(
+        style.quiet("It stands in the sidebar’s model picker on every page until this visit ends; save it to keep it.")
+    )
+
+
+def _choose(key: str) -> None:
+    st.session_state[links.widget_key("model")] = key

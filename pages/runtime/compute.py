@@ -1,0 +1,293 @@
+"""Computing for many visitors at once: shared models, shared results, one fair lock a device, jobs of one's own.
+
+    for outcome in explanations(scene.question, scene.photo.image, requests):
+        outcome is an `Explanation`, or the `Job` that computes it (or has failed, or was cancelled)
+
+Results are kept in one store for all visitors, under a key that holds everything a result depends on, so nobody is ever
+shown another's. Whoever computes holds the device's lock and gives way between batches: `computing(device, job)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import streamlit as st
+from PIL import Image
+
+from cam_core import METHODS, Classifier, Explanation, explain, load_model
+from cam_core.models.classifier import Prediction
+from pages.runtime.jobs import FairLock, Job, Jobs
+
+PATIENCE = 1.2
+"""Seconds that a page waits for quick work before it draws what there is and lets the rest fill in."""
+
+_GLANCE = 0.15  # seconds: slow methods have cases in which they are not slow
+_KEPT_RESULTS = 512
+_KEPT_PREPARATIONS = 2  # some ten megabytes each, and their models stay as long
+
+T = TypeVar("T")
+Work = Callable[[Job], T]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What identifies a loaded model: arguments of `load_model`."""
+
+    name: str
+    weights: str = "default"
+    weights_seed: int = 0
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: everything that decides a result except the method."""
+
+    photo: str
+    """SHA-256 of the photo."""
+    model: ModelSpec
+    layer: str
+    target: int
+    precision: str = "float32"
+    seed: int = 0
+    compiled: bool = False
+    """Whether methods that take long compile the network first."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One method with its parameters, as pairs."""
+
+    method: str
+    params: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The method's name as people write it."""
+        return METHODS[self.method].title
+
+
+class Store:
+    """The results computed last, by key; the oldest leave first. Safe to use from several threads."""
+
+    def __init__(self, capacity: int = _KEPT_RESULTS) -> None:
+        self._capacity = capacity
+        self._kept: OrderedDict[str, Any] = OrderedDict()
+        self._mutex = threading.Lock()
+
+    def get(self, key: str) -> Any:
+        """What was put there, or None."""
+        with self._mutex:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def share(self, key: str, value: T) -> T:
+        """What is kept there; where there is nothing, `value` from now on."""
+        with self._mutex:
+            kept: T = self._kept.setdefault(key, value)
+            self._kept.move_to_end(key)
+            self._drop_oldest()
+            return kept
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep a value."""
+        with self._mutex:
+            self._kept[key] = value
+            self._kept.move_to_end(key)
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        while len(self._kept) > self._capacity:
+            self._kept.popitem(last=False)
+
+
+@st.cache_resource(show_spinner=False)
+def results() -> Store:
+    """The one store of all visitors."""
+    return Store()
+
+
+@st.cache_resource(show_spinner=False)
+def preparations() -> Store:
+    """What many results have in common, kept while somebody asks for one after the other."""
+    return Store(_KEPT_PREPARATIONS)
+
+
+@st.cache_resource(show_spinner=False)
+def device_lock(device: str) -> FairLock:
+    """The one lock of a device."""
+    return FairLock()
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def classifier(spec: ModelSpec, _progress: Callable[[int, int], None] | None = None) -> Classifier:
+    """The model, shared by all visitors; at most two stay in memory."""
+    return load_model(spec.name, weights=spec.weights, seed=spec.weights_seed, device=spec.device, progress=_progress)
+
+
+@st.cache_resource(scope="session", on_release=Jobs.close, show_spinner=False)
+def visitor_jobs() -> Jobs:
+    """The visitor's own jobs; they end with the visit."""
+    return Jobs()
+
+
+def digest(*parts: object) -> str:
+    """A key of anything whose `repr` says it all: strings, numbers, tuples and frozen dataclasses of them."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@contextmanager
+def computing(device: str, job: Job) -> Iterator[Callable[[int, int], None]]:
+    """Hold the device; yields the `progress` for the core, which reports, gives way, and stops when cancelled."""
+    lock = device_lock(device)
+
+    def progress(done: int, total: int) -> None:
+        job.progress(done, total)
+        lock.give_way()
+
+    with lock.held():
+        job.check()
+        yield progress
+
+
+def predictions(spec: ModelSpec, photo: str, image: Image.Image) -> tuple[Prediction, ...] | Job:
+    """All classes, most probable first; or the job that loads the model and asks it."""
+
+    def work(job: Job) -> tuple[Prediction, ...]:
+        clf = classifier(spec, _progress=job.progress)
+        with computing(str(clf.device), job):
+            return tuple(clf.predict(image, top=None))
+
+    task = Task(digest("predict", photo, spec), work, spec.name)
+    found: tuple[Prediction, ...] | Job = outcomes("predict", [task], patience=4 * PATIENCE)[0]
+    return found
+
+
+def explanations(question: Question, image: Image.Image, requests: Sequence[Request]) -> list[Explanation | Job]:
+    """One outcome a request, in the same order."""
+    return all_explanations(image, [(question, request) for request in requests])
+
+
+def all_explanations(
+    image: Image.Image,
+    asked: Sequence[tuple[Question, Request]],
+    group: str = "explain",
+    patience: float = PATIENCE,
+) -> list[Explanation | Job]:
+    """One outcome for each question with its request, in the same order: for a method with several seeds, say."""
+    tasks = [
+        Task(
+            digest("explain", question, request),
+            _explaining(question, image, request),
+            request.title,
+            slow=METHODS[request.method].expensive,
+        )
+        for question, request in asked
+    ]
+    return outcomes(group, tasks, patience)
+
+
+def at_once(key: str, device: str, work: Callable[[], T]) -> T:
+    """A result that the page itself waits for: from the store, or else computed while the device is held.
+
+    For a few passes at most: everybody else waits too.
+    """
+    kept: T | None = results().get(key)
+    if kept is None:
+        with device_lock(device).held():
+            kept = work()
+        results().put(key, kept)
+    return kept
+
+
+def explanation_at_once(question: Question, image: Image.Image, request: Request) -> Explanation:
+    """The map of a method that takes no more than a pass or two."""
+    clf = classifier(question.model)
+    key = digest("explain", question, request)
+    return at_once(key, str(clf.device), lambda: _explain(clf, question, image, request))
+
+
+def _explaining(question: Question, image: Image.Image, request: Request) -> Work[Explanation]:
+    def work(job: Job) -> Explanation:
+        clf = classifier(question.model)
+        with computing(str(clf.device), job) as progress:
+            return _explain(clf, question, image, request, progress)
+
+    return work
+
+
+def _explain(
+    clf: Classifier,
+    question: Question,
+    image: Image.Image,
+    request: Request,
+    progress: Callable[[int, int], None] | None = None,
+) -> Explanation:
+    layer = None if METHODS[request.method].multi_layer else question.layer
+    clf.split(layer, question.precision)  # the first method at a layer shall not be charged for the cut
+    return explain(
+        clf,
+        image,
+        method=request.method,
+        layer=layer,
+        target=question.target,
+        seed=question.seed,
+        precision=question.precision,
+        compiled=question.compiled and METHODS[request.method].expensive,
+        progress=progress,
+        **dict(request.params),
+    )
+
+
+@dataclass(frozen=True)
+class Task:
+    """Work whose result is worth keeping.
+
+    `slow` work has a lane of its own, so that quick work does not queue; `lane` names another one that it waits in.
+    """
+
+    key: str
+    work: Work[Any]
+    title: str
+    slow: bool = False
+    lane: str = ""
+
+
+def outcomes(group: str, tasks: Sequence[Task], patience: float = PATIENCE) -> list[Any]:
+    """Results from the store, or else jobs: those begun before, or new ones, waited for a moment if quick.
+
+    The visitor's other jobs of the same `group` are cancelled: what they were for is not on the page any more.
+    """
+    jobs = visitor_jobs()
+    jobs.keep_only([group + task.key for task in tasks], prefix=group)
+    found = [_result_or_job(group, task, jobs) for task in tasks]
+    for slow, seconds in ((False, patience), (True, _GLANCE)):
+        Jobs.wait(
+            [one for one, task in zip(found, tasks, strict=True) if isinstance(one, Job) and task.slow == slow], seconds
+        )
+    return [one.result if isinstance(one, Job) and one.state == "done" else one for one in found]
+
+
+def forget(job: Job) -> None:
+    """Drop a failed or cancelled job, so that the next `outcomes` begins it anew."""
+    visitor_jobs().forget(job.key)
+
+
+def _result_or_job(group: str, task: Task, jobs: Jobs) -> Any:
+    kept = results().get(task.key)
+    if kept is not None:
+        return kept
+
+    def work(job: Job) -> Any:
+        result = task.work(job)
+        results().put(task.key, result)
+        return result
+
+    return jobs.start(group + task.key, work, title=task.title, slow=task.slow, lane=task.lane)

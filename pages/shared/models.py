@@ -1,0 +1,110 @@
+"""The networks to choose from: the catalogue, the trained ones that come along, and the visitor's own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from cam_core import CATALOG
+from cam_core.models.trainable.checkpoints import SUFFIX, card_path
+from cam_core.models.trainable.trained import TrainedNetwork, bundled_networks, find_trained
+from cam_core.models.zoo.downloads import sha256_of
+
+BUNDLED = next(key for key, entry in CATALOG.items() if entry.source == "bundled")
+"""The model whose weights come with the installation: what every way out of a failure leads back to."""
+
+_OWN = "mine-"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One network of the picker.
+
+    Attributes:
+        key: stands in the link.
+        name: what `load_model` takes.
+        title: what people call it.
+        line: as it is read in the picker.
+        note: family, size, and where the weights come from.
+    """
+
+    key: str
+    name: str
+    title: str
+    line: str
+    note: str
+
+
+def offers() -> dict[str, Offer]:
+    """All networks by key, the bundled one first."""
+    return _catalogued() | _trained() | _own()
+
+
+def title(name: str) -> str:
+    """What people call the network that `load_model` knows by this name."""
+    return next((offer.title for offer in offers().values() if offer.name == name), name)
+
+
+@st.cache_data(show_spinner=False)
+def _catalogued() -> dict[str, Offer]:
+    found = {}
+    for key, entry in CATALOG.items():
+        origin = "comes with the installation" if entry.source == "bundled" else "downloaded when first used"
+        note = f"{entry.family} family · weights {entry.megabytes:.0f} MB, {origin}"
+        found[key] = Offer(key, key, entry.title, f"{entry.title} · {entry.parameters / 1e6:.1f} M weights", note)
+    return found
+
+
+def _trained() -> dict[str, Offer]:
+    return {key: _offer(key, network, "comes along") for key, network in bundled_networks().items()}
+
+
+def _own() -> dict[str, Offer]:
+    """What the visitor has trained in this visit."""
+    paths = sorted(own_folder().glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime)
+    return {path.stem: _offer(path.stem, find_trained(str(path)), "trained in this visit") for path in paths}
+
+
+def _offer(key: str, network: TrainedNetwork, origin: str) -> Offer:
+    height, width = network.input_size
+    accuracy = network.card["accuracy"]
+    right = f" · {accuracy:.1%} right" if isinstance(accuracy, float) else ""
+    return Offer(
+        key,
+        network.key,
+        network.title,
+        f"{network.title}{right}",
+        f"{network.parameters / 1e6:.2f} M weights, {origin} · sees {height} × {width} pixels",
+    )
+
+
+def keep(checkpoint: Path, folder: Path) -> str:
+    """Put a copy of a checkpoint among the visitor's networks, where later epochs do not change it; its key.
+
+    Args:
+        folder: `own_folder()`, which only the page's own thread can ask for.
+    """
+    network = find_trained(str(checkpoint))
+    key = f"{_OWN}{network.arch}-{sha256_of(checkpoint)[:6]}"
+    target = folder / f"{key}{SUFFIX}"
+    shutil.copyfile(card_path(checkpoint), card_path(target))
+    shutil.copyfile(checkpoint, target)  # last: a network is there when its weights are
+    return key
+
+
+def own_folder() -> Path:
+    """Where the visitor's own networks lie."""
+    folder = visitor_folder() / "networks"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@st.cache_resource(scope="session", on_release=partial(shutil.rmtree, ignore_errors=True), show_spinner=False)
+def visitor_folder() -> Path:
+    """A folder for what the visitor trains; it goes with the visit."""
+    return Path(tempfile.mkdtemp(prefix="camscope-"))

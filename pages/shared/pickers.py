@@ -1,0 +1,161 @@
+"""Widgets built from the registries: methods, their declared parameters, and how heatmaps are to look.
+
+All are bound to the page's address. A page draws them where it likes: each function draws exactly one group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from cam_core import METHODS
+from cam_core.methods.registry import Method
+from cam_core.overlay import DIVERGING, SEQUENTIAL
+from cam_core.parameters import Parameter
+from pages.runtime.compute import Request
+from pages.shared import links
+
+
+@dataclass(frozen=True)
+class Look:
+    """How heatmaps are drawn.
+
+    Attributes:
+        opacity: of the map over the photo, 0 to 1.
+        signed: whether what speaks against the class is shown too.
+        shared: whether all maps have one scale, in raw values.
+        sequential, diverging: colour maps for positive and for signed values.
+    """
+
+    opacity: float
+    signed: bool
+    shared: bool
+    sequential: str
+    diverging: str
+
+
+def methods(
+    default: Sequence[str],
+    *,
+    key: str = "methods",
+    label: str = "Methods",
+    offered: Sequence[Method] | None = None,
+    help: str = "Random and Fake-CAM are controls: a method worth its name differs from them.",
+) -> list[Method]:
+    """Several methods in the order in which they were chosen, of all in the registry or of those `offered`."""
+    by_title = {method.title: method for method in (METHODS.values() if offered is None else offered)}
+    for wanted in st.query_params.get_all(key) if key not in st.session_state else []:
+        if wanted not in by_title:
+            links.note_unknown("method", wanted, "The others are shown.")
+    chosen = st.multiselect(
+        label,
+        list(by_title),
+        default=[METHODS[method].title for method in default],
+        key=key,
+        bind="query-params",
+        persist_state="session",
+        placeholder="Choose at least one method",
+        help=help,
+    )
+    return [by_title[title] for title in chosen]
+
+
+def remove_method(method: str, key: str = "methods") -> None:
+    """Take a method out of what `methods` has; for a button's callback."""
+    st.session_state[key] = [title for title in st.session_state[key] if title != METHODS[method].title]
+
+
+def parameters(chosen: Sequence[Method]) -> list[Request]:
+    """A request for every method, with widgets for the parameters that they declare."""
+    adjustable = [method for method in chosen if method.parameters]
+    values: dict[str, tuple[tuple[str, Any], ...]] = {}
+    if adjustable:
+        with st.expander("Parameters", icon=":material/tune:"):
+            for method in adjustable:
+                st.markdown(f"**{method.title}**")
+                with st.container(horizontal=True, key=f"parameters-{method.key}"):
+                    values[method.key] = tuple((p.name, parameter(method, p)) for p in method.parameters)
+    return [Request(method.key, values.get(method.key, ())) for method in chosen]
+
+
+def parameter(method: Method, declared: Parameter) -> Any:
+    """One widget of the declared kind, range and default; the value in the declared type."""
+    label = declared.name.replace("_", " ")
+    common: dict[str, Any] = {
+        "key": f"{method.key}.{declared.name}",
+        "help": declared.help,
+        "bind": "query-params",
+        "persist_state": "session",
+    }
+    if declared.kind == "choice":
+        index = declared.choices.index(str(declared.default))
+        value: Any = st.selectbox(label, declared.choices, index=index, width=200, **common)
+    elif declared.kind == "bool":
+        value = st.toggle(label, value=bool(declared.default), **common)
+    else:
+        number = int if declared.kind == "int" else float
+        value = st.number_input(
+            label,
+            min_value=None if declared.minimum is None else number(declared.minimum),
+            max_value=None if declared.maximum is None else number(declared.maximum),
+            value=number(declared.default),
+            step=1 if number is int else _step(float(declared.default)),
+            format=None if number is int else "%g",
+            width=160,
+            **common,
+        )
+    return declared.validate(value)
+
+
+def _step(default: float) -> float:
+    """A tenth of the default, as a power of ten or a half: what one click on "+" should change."""
+    return float(f"{abs(default) / 10:.0e}") if default else 0.1
+
+
+def look() -> Look:
+    """How heatmaps are to look, in one row."""
+    with st.container(horizontal=True, vertical_alignment="top", key="look"):
+        opacity = st.slider(
+            "Opacity", 0.0, 1.0, 0.5, 0.05, key="opacity", bind="query-params", persist_state="session", width=180
+        )
+        values = st.segmented_control(
+            "Values",
+            ["Positive", "Signed"],
+            default="Positive",
+            required=True,
+            key="values",
+            bind="query-params",
+            persist_state="session",
+            help="Positive: what speaks for the class. Signed: also what speaks against it, on a scale centred at 0, "
+            "for methods that tell the two apart.",
+        )
+        scale = st.segmented_control(
+            "Scale",
+            ["Own", "Shared"],
+            default="Own",
+            required=True,
+            key="scale",
+            bind="query-params",
+            persist_state="session",
+            help="Own: every map from its lowest to its highest value. Shared: one range for all, in raw values; "
+            "methods measure in different units, so some will look empty.",
+        )
+        signed = values == "Signed"
+        chosen = st.selectbox(
+            "Colours",
+            DIVERGING if signed else SEQUENTIAL,
+            key="diverging" if signed else "colours",
+            bind="query-params",
+            persist_state="session",
+            width=130,
+        )
+    return Look(
+        opacity,
+        signed,
+        scale == "Shared",
+        sequential=SEQUENTIAL[0] if signed else chosen,
+        diverging=chosen if signed else DIVERGING[0],
+    )

@@ -1,0 +1,115 @@
+"""The scene: what is explained. The sidebar makes it, every page starts from it.
+
+scene = current()            # draws why there is none and stops the page, while a model loads or cannot be had
+scene.photo.image, scene.model, scene.classifier, scene.layer, scene.target, scene.precision, scene.seed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+import streamlit as st
+from PIL import Image
+
+from cam_core import Classifier, LayerInfo
+from cam_core.models.classifier import Prediction
+from cam_core.overlay import Box, close_up, framed
+from pages.runtime import compute
+from pages.runtime.compute import Question
+
+_KEY = "_scene"
+
+FRAME_SIDE = 448
+"""Pixels of the longer side of a heatmap's picture: sharp at the widths at which tiles are shown."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A decoded photo. `digest` identifies its pixels; every cache is keyed on it."""
+
+    image: Image.Image
+    digest: str
+    title: str
+    credit: str = ""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A photo and what is asked about it. `predictions` has all classes, most probable first."""
+
+    photo: Photo
+    question: Question
+    predictions: tuple[Prediction, ...]
+
+    @property
+    def classifier(self) -> Classifier:
+        """The shared model; never modify it."""
+        return compute.classifier(self.question.model)
+
+    @property
+    def layer_info(self) -> LayerInfo:
+        """Shape and plain-language label of the chosen layer."""
+        return next(layer for layer in self.classifier.layers if layer.name == self.question.layer)
+
+    @property
+    def prediction(self) -> Prediction:
+        """The network's belief in the explained class."""
+        return next(prediction for prediction in self.predictions if prediction.index == self.question.target)
+
+    @property
+    def box(self) -> Box:
+        """The frame that the network sees, in pixels of the photo."""
+        return self.classifier.preprocessing.box(self.photo.image.size)
+
+    def frame(self) -> Image.Image:
+        """What the network sees, at the resolution of the original: the picture that heatmaps are laid over."""
+        return _close_up(self.photo.digest, self.box, self.photo.image)
+
+    def framed_photo(self) -> Image.Image:
+        """The whole photo, with the frame that the network sees drawn in."""
+        return _framed(self.photo.digest, self.box, self.photo.image)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _close_up(digest: str, box: Box, _image: Image.Image) -> Image.Image:
+    return close_up(_image, box, FRAME_SIDE)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _framed(digest: str, box: Box, _image: Image.Image) -> Image.Image:
+    return framed(_image, box, 2 * FRAME_SIDE)
+
+
+def put(scene: Scene | Callable[[], None]) -> None:
+    """Called by the sidebar: the scene, or a function that draws why there is none."""
+    st.session_state[_KEY] = scene
+
+
+def current() -> Scene:
+    """The scene; where there is none yet, the reason is drawn and the page ends here."""
+    inside_the_app()
+    scene = st.session_state[_KEY]
+    if isinstance(scene, Scene):
+        return scene
+    scene()
+    st.stop()
+
+
+def inside_the_app() -> None:
+    """For a page that asks for no scene: from here on it is `app.py` that runs the page.
+
+    A server's very first visitor who follows a link to a page gets that file run alone, without `app.py`.
+
+    Streamlit takes a folder called `pages` for an app without navigation of its own until it has seen a call of
+    `st.navigation`. This is one; from the next run on, `app.py` is run. It names the page that the link leads to, or
+    Streamlit would lead to the first one.
+    """
+    if _KEY in st.session_state:
+        return
+    name = PurePosixPath(urlsplit(st.context.url or "").path).name
+    linked = [st.Page(lambda: None, title="CAMscope", url_path=name)] if name else []
+    st.navigation([st.Page(lambda: None, title="CAMscope", url_path="start", default=True), *linked])
+    st.rerun()

@@ -1,0 +1,171 @@
+"""The sidebar: photo, model, layer, class, and how to compute. It makes the scene that every page starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from cam_core.models.classifier import Prediction
+from cam_core.models.devices import available_devices
+from cam_core.models.tails import nonlinear_layer
+from cam_core.types import CamError, ImageError
+from pages.runtime import compute
+from pages.runtime.compute import ModelSpec, Question
+from pages.runtime.jobs import Job
+from pages.shared import links, messages, models, scene, style
+from pages.shared.models import BUNDLED
+from pages.shared.photo import photo_picker
+from pages.shared.scene import Photo, Scene
+
+_NONLINEAR = ("channels",)  # pages that open where the network behind the layer is more than pooling and a linear layer
+
+_DEVICE_NAMES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
+
+
+def sidebar(page: str = "") -> None:
+    """Draw the sidebar and put the scene, or the reason why there is none.
+
+    Args:
+        page: the address of the page that it stands beside, which decides the layer that is shown first.
+    """
+    with st.sidebar:
+        photo_box, model_box, layer_box, class_box = (st.container() for _ in range(4))
+        with st.expander("Computation"):
+            device, weights_box, precision, seed, compiled = _computation()
+        with photo_box:
+            try:
+                photo = photo_picker()
+            except ImageError as error:
+                scene.put(_explained("There is no photo.", error))
+                return
+        with model_box:
+            name = _model()
+        with weights_box:
+            weights, weights_seed = _weights(name)
+        spec = ModelSpec(name, weights, weights_seed, device)
+        asked = compute.predictions(spec, photo.digest, photo.image)
+        if isinstance(asked, Job):
+            scene.put(_waiting(spec, asked))
+            return
+        with layer_box:
+            layer = _layer(spec, nonlinear=page in _NONLINEAR)
+        with class_box:
+            target = _class(spec, photo, asked)
+        scene.put(Scene(photo, Question(photo.digest, spec, layer, target, precision, seed, compiled), asked))
+
+
+def _model() -> str:
+    """The chosen network's name for `load_model`."""
+    offers = models.offers()
+    key = links.choice(
+        "model", "Model", list(offers), default=BUNDLED, shown=lambda key: offers[key].line if key in offers else key
+    )
+    st.html(style.quiet(offers[key].note))
+    return offers[key].name
+
+
+def _layer(spec: ModelSpec, nonlinear: bool) -> str:
+    clf = compute.classifier(spec)
+    labels = {layer.name: layer.label for layer in clf.layers}
+    return links.choice(
+        "layer",
+        "Layer",
+        list(labels),
+        default=nonlinear_layer(clf) if nonlinear else clf.default_layer,
+        scope=spec.name,
+        shown=labels.__getitem__,
+        help="The feature map that is explained: channels × height × width. Late layers know what, early ones where.",
+    )
+
+
+def _class(spec: ModelSpec, photo: Photo, predictions: tuple[Prediction, ...]) -> int:
+    shown = {str(one.index): f"{one.label} · {style.percent(one.probability)}" for one in predictions}
+    chosen = links.choice(
+        "class",
+        "Class to explain",
+        list(shown),
+        default=str(predictions[0].index),
+        scope=compute.digest(spec, photo.digest),
+        shown=shown.__getitem__,
+        help="All classes, most probable first. Type to search.",
+    )
+    return int(chosen)
+
+
+def _computation() -> tuple[str, st.delta_generator.DeltaGenerator, str, int, bool]:
+    """Device, a place for the weights, precision, seed, whether to compile."""
+    existing = ["auto", *dict.fromkeys(name.partition(":")[0] for name in available_devices())]
+    device = links.choice("device", "Device", existing, default="auto", shown=_DEVICE_NAMES.__getitem__)
+    weights_box = st.container()
+    precision = st.segmented_control(
+        "Precision",
+        ["float32", "bfloat16"],
+        default="float32",
+        required=True,
+        key="precision",
+        bind="query-params",
+        help="bfloat16 is faster on most hardware, and deviates: about two digits are right.",
+    )
+    seed = st.number_input(
+        "Seed", min_value=0, max_value=2**31 - 1, value=0, key="seed", bind="query-params", help="Of everything random."
+    )
+    compiled = st.toggle(
+        "Compile for long jobs",
+        key="compiled",
+        bind="query-params",
+        help="Slow methods compile the network first. That takes up to a minute, in which nothing seems to happen, "
+        "and makes every masked image after it cheaper: worth it where thousands follow.",
+    )
+    return device, weights_box, precision, int(seed), compiled
+
+
+def _weights(name: str) -> tuple[str, int]:
+    weights = links.choice(
+        "weights",
+        "Weights",
+        ["default", "random"],
+        default="default",
+        shown={"default": "Trained", "random": "Random (untrained)"}.__getitem__,
+        help="An untrained network is a control: a map that looks the same for it explains nothing.",
+    )
+    if weights == "default":
+        return weights, 0
+    return weights, int(
+        st.number_input("Seed of the weights", 0, 2**31 - 1, 0, key="weights-seed", bind="query-params")
+    )
+
+
+def _use_bundled() -> None:
+    st.session_state[links.widget_key("model")] = BUNDLED
+    st.session_state[links.widget_key("weights")] = "default"
+    st.session_state[links.widget_key("device")] = "auto"
+
+
+def _use_random_weights() -> None:
+    st.session_state[links.widget_key("weights")] = "random"
+
+
+def _explained(what: str, error: CamError) -> Callable[[], None]:
+    return lambda: messages.failure(what, str(error), key="scene")
+
+
+def _waiting(spec: ModelSpec, job: Job) -> Callable[[], None]:
+    """What pages show while the model is on its way, or if it cannot be had."""
+    title = models.title(spec.name)
+
+    def draw() -> None:
+        if not job.fruitless:
+            leave = None if spec.name == BUNDLED else ("Use the bundled model instead", _use_bundled)
+            messages.progress(job, f"Loading {title}", leave=leave)
+            return
+        ways_out: list[messages.Action] = [("Try again", partial(compute.forget, job))]
+        if spec.weights == "default" and spec.name != BUNDLED:
+            ways_out.insert(0, ("Use random weights", _use_random_weights))
+        if spec != ModelSpec(BUNDLED):
+            ways_out.insert(0, ("Back to the bundled model", _use_bundled))
+        why = job.error or "It was cancelled."
+        messages.failure(f"{title} cannot be used.", why, *ways_out, key="scene")
+
+    return draw

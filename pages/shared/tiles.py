@@ -1,0 +1,124 @@
+"""Heatmap tiles: picture, colour bar, facts and notices; and what stands in their place while there is no map.
+
+with tiles.grid("compare"):
+    tiles.heatmap(explanation, frame, look, limits)
+    tiles.unfinished(job, frame, retry=...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+import streamlit as st
+from PIL import Image
+
+from cam_core import METHODS, Explanation, Passes
+from cam_core.charts import trace_figure
+from cam_core.overlay import Limits, display_values, limits, overlay
+from cam_core.types import FloatArray
+from pages.runtime.jobs import Job
+from pages.shared import messages, pictures, style
+from pages.shared.pickers import Look
+
+
+def grid(key: str) -> AbstractContextManager[object]:
+    """As many tiles in a row as have room."""
+    return st.container(key=f"tiles-{key}")
+
+
+def scales(explanations: Sequence[Explanation], look: Look, size: tuple[int, int]) -> list[Limits]:
+    """The range of every map: its own, or the one that all maps of its kind (signed or not) share."""
+    values = [_values(one, look, size) for one in explanations]
+    signed = [is_signed(one, look) for one in explanations]
+    if not look.shared:
+        return [limits([one], signed=sign) for one, sign in zip(values, signed, strict=True)]
+    kinds = {kind: [one for one, sign in zip(values, signed, strict=True) if sign == kind] for kind in (True, False)}
+    return [limits(kinds[sign], signed=sign) for sign in signed]
+
+
+def is_signed(explanation: Explanation, look: Look) -> bool:
+    """Whether the map is drawn with its sign: asked for, and the method has signs."""
+    return look.signed and METHODS[explanation.method].signed
+
+
+def title(explanation: Explanation) -> str:
+    """The method's name as people write it."""
+    return METHODS[explanation.method].title
+
+
+def heatmap(explanation: Explanation, frame: Image.Image, look: Look, span: Limits) -> None:
+    """One finished tile."""
+    method = METHODS[explanation.method]
+    colours = look.diverging if is_signed(explanation, look) else look.sequential
+    with st.container(key=f"tile-{method.key}"):
+        _heading(method.key)
+        picture = overlay(frame, _values(explanation, look, (frame.height, frame.width)), look.opacity, colours, span)
+        pictures.show(picture, alt=f"{method.title} heatmap for {explanation.label} over the photo")
+        st.html(style.colour_bar(colours, *span))
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+            st.html(style.quiet(facts(explanation)))
+            st.download_button(
+                "Save",
+                data=lambda: pictures.encoded(picture, "PNG"),
+                file_name=f"{method.key}-{explanation.target}.png",
+                mime="image/png",
+                key=f"save-{method.key}",
+                type="tertiary",
+                icon=":material/download:",
+                help="This picture as PNG.",
+                on_click="ignore",
+            )
+        for warning in explanation.warnings:
+            st.html(style.notice_line(warning))
+        for name, values in explanation.extras.items():
+            if values.ndim == 1:
+                st.plotly_chart(
+                    trace_figure(values, name), key=f"trace-{method.key}-{name}", config={"displayModeBar": False}
+                )
+
+
+def unfinished(
+    job: Job, method: str, frame: Image.Image, retry: Callable[[], None], remove: Callable[[], None]
+) -> None:
+    """The tile of a map that is not there: being computed, failed, or cancelled.
+
+    Args:
+        retry: begins the computation anew.
+        remove: takes the method out of the comparison.
+    """
+    with st.container(key=f"tile-{method}"):
+        _heading(method)
+        with st.container(key=f"idle-{method}"):
+            pictures.show(frame, alt=f"{METHODS[method].title}: no map yet")
+        state = job.state  # read once: the worker goes on while the page is drawn
+        if state == "failed":
+            messages.failure("No map.", job.error or "", ("Try again", retry), ("Remove", remove), key=f"tile-{method}")
+        elif state == "cancelled":
+            st.html(style.quiet(f"Cancelled{_at(job)}."))
+            messages.button(("Run again", retry), key=f"again-{method}")
+        else:  # also when it was done a moment ago: then the page is drawn again at once
+            messages.progress(job, "Computing", leave=("Cancel", job.cancel))
+
+
+def _heading(method: str) -> None:
+    entry = METHODS[method]
+    st.markdown(f"**{entry.title}**", help=f"{entry.formula}\n\n{entry.paper}\n\nFails: {entry.fails}")
+
+
+def facts(explanation: Explanation) -> str:
+    """ "41 ms · 1 head, 2 tail passes"."""
+    return f"{style.duration(explanation.seconds)} · {passes(explanation.evaluations)}"
+
+
+def passes(count: Passes) -> str:
+    """The honest cost: images pushed through each half of the network."""
+    return f"{count.head} head, {count.tail} tail passes"
+
+
+def _at(job: Job) -> str:
+    return f" at {100 * job.fraction:.0f} %" if job.fraction else ""
+
+
+def _values(explanation: Explanation, look: Look, size: tuple[int, int]) -> FloatArray:
+    return display_values(explanation.map, size, signed=is_signed(explanation, look))

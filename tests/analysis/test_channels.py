@@ -1,0 +1,135 @@
+"""What is said of channels beside their Shapley values: by hand on small numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cam_core import explain
+from cam_core.analysis.channels import (
+    channel_csv,
+    channel_table,
+    contributions,
+    convergence,
+    largest,
+    ranks,
+    similarity,
+    unit_norm,
+    waterfall,
+)
+from cam_core.shapley import ChannelEstimate, channel_shap, stream_channel_shap
+from tests.tiny import tiny_classifier, tiny_images
+
+
+def estimate(phi: list[float], **changes: Any) -> ChannelEstimate:
+    """Means of the channels are 1, 2, 3 …; a channel without φ is dead."""
+    values = torch.tensor(phi, dtype=torch.float64)
+    acts = torch.arange(1.0, len(phi) + 1).view(1, -1, 1, 1).expand(1, -1, 2, 2) * (values != 0).view(1, -1, 1, 1)
+    facts: dict[str, Any] = {
+        "name": "owen",
+        "phi": values,
+        "stderr": torch.full_like(values, 0.1),
+        "passes": 64,
+        "exact": False,
+        "v_all": 5.0,
+        "v_empty": 1.0,
+        "dead": int((values == 0).sum()),
+        "repetitions": 31,
+        "model": "tiny",
+        "layer": "conv",
+        "target": 3,
+        "label": "cat",
+        "score": 5.0,
+        "probability": 0.5,
+        "activations": acts,
+        "budget": 64,
+        "seed": 0,
+    }
+    return ChannelEstimate(**(facts | changes))
+
+
+def test_order_and_ranks_go_by_magnitude() -> None:
+    values = [0.5, -2.0, 0.0, 1.0, -1.0]
+    assert largest(values, 3) == [1, 3, 4]
+    assert largest(values, 9) == [1, 3, 4, 0, 2]
+    assert ranks(values).tolist() == [4, 1, 5, 2, 3]
+
+
+def test_unit_norm_and_zero() -> None:
+    assert unit_norm([3.0, -4.0]).tolist() == pytest.approx([0.6, -0.8])
+    assert unit_norm([0.0, 0.0]).tolist() == [0, 0]
+
+
+def test_contributions_are_times_the_mean_activation() -> None:
+    found = estimate([1.0, 1.0, 0.0])
+    assert contributions([5.0, -1.0, 7.0], found).tolist() == [5.0, -2.0, 0.0]
+
+
+def test_similarity_of_live_channels_in_both_readings() -> None:
+    found = similarity([2.0, 1.0, 99.0], estimate([2.0, 2.0, 0.0]))
+    assert found.contributions.cosine == pytest.approx(1)
+    assert found.coefficients.cosine == pytest.approx(6 / math.sqrt(5 * 8))
+
+
+def test_waterfall_goes_from_nothing_to_the_logit() -> None:
+    """φ sums to 3.5 of the 4 between v(∅) = 1 and v(all) = 5: the gap of half a logit is a step of its own."""
+    steps = waterfall(estimate([0.5, -1.0, 3.0, 1.0, 0.0]), 2)
+    assert [(step.label, step.channel) for step in steps] == [
+        ("channel 2", 2), ("channel 1", 1), ("2 others", None), ("gap", None),
+    ]  # fmt: skip
+    assert [step.change for step in steps] == pytest.approx([3.0, -1.0, 1.5, 0.5])
+    assert [step.start for step in steps] == pytest.approx([1.0, 4.0, 3.0, 4.5])
+    assert steps[-1].start + steps[-1].change == pytest.approx(5.0)
+
+
+def test_waterfall_of_all_channels_has_no_others_and_if_exact_no_gap() -> None:
+    steps = waterfall(estimate([3.0, 1.0, 0.0], exact=True), 9)
+    assert [step.label for step in steps] == ["channel 0", "channel 1"]
+    assert steps[-1].start + steps[-1].change == pytest.approx(5.0)
+
+
+def test_convergence_ends_at_the_last_estimate() -> None:
+    clf = tiny_classifier("residual")
+    trail = list(stream_channel_shap(clf, tiny_images(1)[0], "relu1", estimator="permutation", budget=80))
+    points = convergence(trail)
+    assert [point.passes for point in points] == [one.passes for one in trail] and len(points) > 2
+    assert points[-1].cosine == pytest.approx(1) and points[0].cosine < 1
+    assert points[0].noise == math.inf and math.isfinite(points[-1].noise)
+
+
+def test_table_has_every_channel_once_and_methods_in_their_own_units() -> None:
+    columns, rows = channel_table(estimate([0.5, -1.0, 0.0]), {"LIFT-CAM": np.array([7.0, 8.0, 9.0])})
+    assert columns == ["rank", "channel", "phi", "stderr", "mean activation", "LIFT-CAM"]
+    assert [row[:3] for row in rows] == [[1, 1, -1.0], [2, 0, 0.5], [3, 2, 0.0]]
+    assert [row[5] for row in rows] == [8.0, 7.0, 9.0]
+
+
+def test_csv_reads_back_and_unknown_errors_are_empty() -> None:
+    found = estimate([0.5, -1.0], stderr=torch.full((2,), math.inf))
+    rows = list(csv.DictReader(io.StringIO(channel_csv(found, {"a, b": [1.0, 2.0]}).decode())))
+    assert [row["channel"] for row in rows] == ["1", "0"]
+    assert [float(row["phi"]) for row in rows] == [-1.0, 0.5]
+    assert rows[0]["stderr"] == "" and rows[0]["a, b"] == "2.0"
+
+
+def test_dead_channels_and_means_of_a_real_layer() -> None:
+    clf, image = tiny_classifier("residual"), tiny_images(1)[0]
+    found = channel_shap(clf, image, "relu1", budget=16)
+    acts = clf.split("relu1").f1(image[None])[0]
+    torch.testing.assert_close(found.mean_activation, acts.mean((1, 2)))
+    assert found.live.tolist() == [bool(channel.any()) for channel in acts]
+    assert int((~found.live).sum()) == found.dead
+
+
+def test_linear_tail_makes_grad_cams_contributions_the_shap_values() -> None:
+    clf, image = tiny_classifier("plain"), tiny_images(1)[0]
+    found = channel_shap(clf, image, "features.3", 1)
+    alpha = explain(clf, image, "grad-cam", layer="features.3", target=1).coefficients
+    assert alpha is not None
+    assert similarity(alpha, found).contributions.cosine == pytest.approx(1, abs=1e-6)

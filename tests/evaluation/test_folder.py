@@ -1,0 +1,238 @@
+"""Evaluating a folder: what the table holds, and that no interruption changes it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cam_core import Cancelled, evaluate, explain, load_image
+from cam_core.evaluation.folder import weights_digest
+from cam_core.evaluation.results import Row, paired_difference, read_rows, read_settings, summarise, write_rows
+from cam_core.metrics.ground_truth import framed, own_and_other, read_ground_truth
+from cam_core.metrics.statistics import bootstrap_interval
+from cam_core.types import MetricError
+from tests.metrics.evaluating import METHODS, METRICS, evaluating
+from tests.tiny import tiny_classifier
+
+ROOT = Path(__file__).parents[2]
+UNITS = 5 * len(METHODS)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four photos, one of them in a subfolder, one file that is none, boxes for two of the photos."""
+    path = tmp_path_factory.mktemp("photos")
+    (path / "more").mkdir()
+    generator = np.random.default_rng(0)
+    for number, name in enumerate(("a.png", "b.PNG", "more/c.png", "d.png")):
+        coarse = generator.integers(0, 256, (5, 5 + number, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((40, 30)).save(path / name)
+    (path / "broken.jpg").write_bytes(b"no photo")
+    (path / "notes.txt").write_text("not looked at")
+    names = [f"class {i}" for i in range(5)]
+    region = {"classes": names, "boxes": [[5, 5, 30, 25]]}
+    boxes = {name: {"size": [40, 30], "regions": [region]} for name in ("a.png", "c.png")}
+    (path / "boxes.json").write_text(json.dumps({"photos": boxes}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def unbroken(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("unbroken") / "results.parquet"
+    steps = list(evaluating(folder, out))
+    assert [(step.done, step.total) for step in steps] == [(i + 1, UNITS) for i in range(UNITS)]
+    return out
+
+
+def parts(out: Path) -> list[Path]:
+    return list(out.with_name(f"{out.name}.parts").glob("*.parquet"))
+
+
+def test_one_row_for_each_image_method_and_metric(folder: Path, unbroken: Path) -> None:
+    rows = read_rows(unbroken)
+    images = ("a.png", "b.PNG", "broken.jpg", "d.png", "more/c.png")
+    expected = [(image, method, metric) for image in images for method in METHODS for metric in METRICS]
+    assert [(row.image, row.method, row.metric) for row in rows] == expected
+    assert [path.name for path in unbroken.parent.iterdir()] == ["results.parquet"]
+
+
+def test_values_are_those_of_the_notebook(folder: Path, unbroken: Path) -> None:
+    clf = tiny_classifier("residual")
+    image = load_image(folder / "more/c.png")
+    made = explain(clf, image, "grad-cam", layer="relu1")
+    own, _ = own_and_other(framed(read_ground_truth(folder / "boxes.json")["c.png"], clf.preprocessing), made.label)
+    rows = {row.metric: row for row in read_rows(unbroken) if (row.image, row.method) == ("more/c.png", "grad-cam")}
+    for key, params in {"average-drop": {}, "deletion-auc": {"steps": 8}, "max-box-acc": {}}.items():
+        assert rows[key].value == evaluate(clf, image, made, key, region=own, **params).value
+        assert (rows[key].target, rows[key].label) == (made.target, made.label)
+        assert rows[key].probability == made.probability
+    assert len(rows["max-box-acc"].details) == 300
+
+
+def test_what_cannot_be_had_says_why(unbroken: Path) -> None:
+    rows = {(row.image, row.method, row.metric): row for row in read_rows(unbroken)}
+    unreadable = rows["broken.jpg", "grad-cam", "road"]
+    assert unreadable.value is None and unreadable.target is None
+    assert "broken.jpg" in unreadable.note
+    refused = rows["a.png", "cam", "road"]
+    assert refused.value is None
+    assert refused.note
+    unmarked = rows["b.PNG", "grad-cam", "max-box-acc"]
+    assert unmarked.value is None
+    assert "no ground truth" in unmarked.note
+    assert rows["b.PNG", "grad-cam", "road"].value is not None
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_it_gives_the_same_table(
+    kills: int, folder: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "results.parquet"
+    finished = 0
+    for _ in range(kills):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.metrics.evaluating", str(folder), str(out), str(finished + UNITS // 4)],
+            cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        deadline = time.monotonic() + 120
+        while len(parts(out)) <= finished and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(random.SystemRandom().uniform(0, 0.3))
+        process.kill()
+        assert process.wait() == -9, "it had ended before it was killed"
+        assert not out.exists()
+        assert finished < len(parts(out)) < UNITS
+        finished = len(parts(out))
+    steps = list(evaluating(folder, out))
+    assert len(steps) == UNITS
+    assert read_rows(out) == read_rows(unbroken)
+    assert read_settings(out) == read_settings(unbroken)
+    assert not parts(out)
+
+
+def test_cancelling_keeps_the_finished_units(folder: Path, unbroken: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.parquet"
+
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        list(evaluating(folder, out, progress=stop))
+    kept = {path: path.stat().st_mtime_ns for path in parts(out)}
+    assert len(kept) == 3
+    next(iterator := evaluating(folder, out))
+    assert {path: path.stat().st_mtime_ns for path in parts(out)} == kept
+    assert len(list(iterator)) == UNITS - 1
+    assert read_rows(out) == read_rows(unbroken)
+
+
+def test_half_a_file_counts_for_nothing(folder: Path, unbroken: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.parquet"
+    next(evaluating(folder, out))
+    (part,) = parts(out)
+    part.rename(part.with_name(f"{part.name}.123.unfinished"))
+    part.with_name(f"{part.name}.123.unfinished").write_bytes(b"PAR1")
+    list(evaluating(folder, out))
+    assert read_rows(out) == read_rows(unbroken)
+
+
+def test_a_finished_table_is_taken_up_where_photos_were_added(folder: Path, unbroken: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.parquet"
+    rows = [row for row in read_rows(unbroken) if row.image != "d.png"]
+    marked = [replace(row, note="not computed again") for row in rows]
+    write_rows(marked, read_settings(unbroken), out)
+    list(evaluating(folder, out))
+    assert [row for row in read_rows(out) if row.image != "d.png"] == marked
+    assert [r for r in read_rows(out) if r.image == "d.png"] == [r for r in read_rows(unbroken) if r.image == "d.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seed": 1}, r"other settings \(seed\)"),
+        ({"layer": "stem"}, r"other settings \(layer\)"),
+        ({"metrics": ("average-drop",), "metric_params": {}}, r"other settings \(metrics\)"),
+    ],
+)
+def test_a_table_of_another_evaluation_is_not_mixed_in(
+    folder: Path, unbroken: Path, arguments: dict[str, object], message: str
+) -> None:
+    before = unbroken.read_bytes()
+    with pytest.raises(MetricError, match=message):
+        next(evaluating(folder, unbroken, **arguments))
+    assert unbroken.read_bytes() == before
+
+
+def test_parts_of_another_evaluation_are_not_mixed_in(folder: Path, tmp_path: Path) -> None:
+    next(evaluating(folder, tmp_path / "results.parquet"))
+    with pytest.raises(MetricError, match=r"other settings \(seed\)"):
+        next(evaluating(folder, tmp_path / "results.parquet", seed=1))
+
+
+def test_nothing_to_do_is_an_error(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(MetricError, match="is not a folder"):
+        next(evaluating(folder / "notes.txt", tmp_path / "out.parquet", ground_truth=None))
+    with pytest.raises(MetricError, match="there is no image"):
+        next(evaluating(tmp_path, tmp_path / "out.parquet", ground_truth=None))
+    with pytest.raises(MetricError, match="unknown metric 'drop'"):
+        next(evaluating(folder, tmp_path / "out.parquet", metrics=("drop",)))
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "results.parquet"
+    with pytest.raises(MetricError, match="cannot read the table"):
+        read_rows(path)
+    path.write_bytes(b"something else")
+    with pytest.raises(MetricError, match="cannot read the table"):
+        read_rows(path)
+
+
+def test_the_weights_are_part_of_the_settings() -> None:
+    assert weights_digest(tiny_classifier("plain")) == weights_digest(tiny_classifier("plain"))
+    assert weights_digest(tiny_classifier("plain")) != weights_digest(tiny_classifier("plain", seed=1))
+
+
+def rows_of(metric: str, **values: list[float | None]) -> list[Row]:
+    """Rows of several methods over the images 0, 1, 2, …"""
+    return [
+        Row(str(image), "", method, metric, value=value)
+        for method, column in values.items()
+        for image, value in enumerate(column)
+    ]
+
+
+def test_summary_has_mean_and_interval_and_counts_what_is_missing() -> None:
+    values = [10.0, 20.0, 60.0, None]
+    (summary,) = summarise(rows_of("average-drop", one=values))
+    assert (summary.method, summary.metric, summary.direction, summary.missing) == ("one", "average-drop", "lower", 1)
+    assert summary.interval == bootstrap_interval([10.0, 20.0, 60.0])
+    (empty,) = summarise(rows_of("average-drop", one=[None]))
+    assert empty.interval is None and empty.missing == 1
+
+
+def test_paired_difference_takes_the_images_that_both_have() -> None:
+    rows = rows_of("average-drop", one=[10.0, None, 30.0, 50.0], other=[5.0, 7.0, 20.0, None])
+    assert paired_difference(rows, "average-drop", "one", "other") == bootstrap_interval([5.0, 10.0])
+    with pytest.raises(MetricError, match="no image has a value of average-drop for both one and third"):
+        paired_difference(rows, "average-drop", "one", "third")
+
+
+def test_max_box_acc_is_taken_over_the_set() -> None:
+    hits = {"0": [1, 1, 0, 0, 0, 0], "1": [0, 0, 0, 1, 1, 1], "2": [0, 0, 0, 1, 1, 0]}  # two thresholds × three IoUs
+    rows = [Row(i, "", "one", "max-box-acc", value=1.0, details=tuple(map(float, h))) for i, h in hits.items()]
+    (summary,) = summarise(rows)
+    assert summary.interval is not None
+    assert math.isclose(summary.interval.mean, (2 / 3 + 2 / 3 + 1 / 3) / 3)

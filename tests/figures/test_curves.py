@@ -1,0 +1,111 @@
+"""Curves for print, and the chart on the page: what is in them, and that nothing is cut off."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from itertools import pairwise
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from cam_core.charts import Mark, curves_chart
+from cam_core.figures import CurvePanel, Design, FigureError, curve_figure, encode_figure
+from cam_core.metrics.curves.perturbation import Kind
+from cam_core.metrics.curves.points import Curve, CurvePoint
+from cam_core.metrics.curves.spread import band
+from cam_core.palette import COLOURS, DASHES, line_style
+
+TITLES = {"one": "Grad-CAM", "other": "LIFT-CAM"}
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def curve(name: str, kind: Kind, values: list[float], total: int = 0) -> Curve:
+    made = Curve(name, kind)
+    count = total or len(values)
+    for index, value in enumerate(values):
+        made.add(CurvePoint(name, kind, index, count, index / (count - 1), value))
+    return made
+
+
+def panel(kind: Kind, names: tuple[str, ...] = ("one", "other"), control: bool = True) -> CurvePanel:
+    curves = [curve(name, kind, [0.9, 0.4 + 0.1 * place, 0.0]) for place, name in enumerate(names)]
+    random = [curve("random", kind, [0.9, 0.7, 0.1]), curve("random", kind, [0.9, 0.5, 0.1])]
+    return CurvePanel(kind, curves, band(random) if control else None)
+
+
+def texts(svg: bytes) -> list[str]:
+    return ["".join(element.itertext()) for element in ET.fromstring(svg).iter(f"{SVG}text")]
+
+
+def test_figure_names_curves_axes_and_the_control() -> None:
+    words = texts(encode_figure(curve_figure([panel("deletion"), panel("insertion")], TITLES), "svg"))
+    assert {"Grad-CAM", "LIFT-CAM", "2 random maps: mean and range"} <= set(words)
+    assert {"Deletion", "Insertion", "pixels removed", "pixels shown", "p(class)"} <= set(words)
+    without = texts(encode_figure(curve_figure([panel("deletion", control=False)], TITLES, score="logit"), "svg"))
+    assert "logit" in without and not any("random" in word for word in without)
+
+
+@pytest.mark.parametrize("width", [85.0, 174.0])
+def test_nothing_is_cut_off(width: float) -> None:
+    titles = {f"method {n}": f"A method with a long name {n}" for n in range(7)}
+    panels = [panel(kind, tuple(titles)) for kind in ("deletion", "insertion")]
+    figure = curve_figure(panels, titles, Design(width=width))
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    page = figure.bbox
+    drawn = list(figure.texts)
+    for axes in figure.axes:
+        drawn.append(axes.title)
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = axis.get_view_interval()
+            ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+            drawn += [axis.label, *(label for place, label in ticks if low <= place <= high)]
+    for text in drawn:
+        box = text.get_window_extent(renderer)
+        assert box.x0 >= page.x0 - 1 and box.x1 <= page.x1 + 1, text.get_text()
+        assert box.y0 >= page.y0 - 1 and box.y1 <= page.y1 + 1, text.get_text()
+    entries = sorted((text.get_window_extent(renderer) for text in figure.texts), key=lambda box: (box.y0, box.x0))
+    assert not any(one.overlaps(other) for one, other in pairwise(entries))
+    beside = len({round(axes.get_position().x0, 3) for axes in figure.axes})
+    assert beside == (2 if width == 174 else 1)
+
+
+def test_same_curves_same_bytes() -> None:
+    one, two = (encode_figure(curve_figure([panel("deletion")], TITLES), "pdf") for _ in range(2))
+    assert one == two
+
+
+def test_no_point_no_figure() -> None:
+    with pytest.raises(FigureError, match="at least one point"):
+        curve_figure([], TITLES)
+    with pytest.raises(FigureError, match="at least one point"):
+        curve_figure([CurvePanel("deletion", [Curve("one", "deletion")])], TITLES)
+
+
+def test_chart_has_curves_band_and_marks() -> None:
+    shown = panel("deletion")
+    figure = curves_chart(shown.curves, TITLES, shown.control, mark=Mark(0.3, {"one": 0.5, "other": 0.6}))
+    lines = {trace.name: trace for trace in figure.data}
+    assert list(lines["one"].y) == [0.9, 0.4, 0.0]
+    assert list(lines["lowest"].y) == [0.9, 0.5, 0.1] and list(lines["highest"].y) == [0.9, 0.7, 0.1]
+    assert (list(lines["one here"].x), list(lines["one here"].y)) == ([0.3], [0.5])
+    assert lines["one"].line.color == lines["one here"].marker.color != lines["other"].line.color
+    assert figure.layout.shapes[0].x0 == 0.3
+    assert figure.layout.yaxis.range[0] == 0
+
+
+def test_a_growing_curve_shows_its_points_and_small_scores_fill_the_chart() -> None:
+    growing = curve("one", "insertion", [0.01, 0.02], total=5)
+    figure = curves_chart([growing, Curve("other", "insertion")], TITLES)
+    assert figure.data[0].mode == "lines+markers"
+    assert figure.layout.yaxis.range[1] == pytest.approx(0.022)
+    assert curves_chart([growing], TITLES, score="logit").layout.yaxis.range is None
+    assert curves_chart([Curve("one", "insertion")], TITLES).layout.yaxis.range[1] > 0
+
+
+def test_lines_are_told_apart_by_colour_then_dash() -> None:
+    styles = [line_style(index) for index in range(len(COLOURS) * len(DASHES))]
+    assert len(set(styles)) == len(styles)
+    assert {dash for _, dash in styles[: len(COLOURS)]} == {"solid"}
+    assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour, _ in styles)

@@ -1,0 +1,238 @@
+"""Background jobs and the fair lock, without any page."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cam_core import Cancelled
+from cam_core.types import MethodError
+from pages.runtime.jobs import FairLock, Job, Jobs
+
+ROOT = Path(__file__).parents[3]
+SOON = 10  # seconds: far more than needed, so that only a hanging thread fails
+
+
+@pytest.fixture
+def jobs() -> Iterator[Jobs]:
+    own = Jobs()
+    yield own
+    own.close()
+
+
+def test_result_and_progress(jobs: Jobs) -> None:
+    def work(job: Job) -> str:
+        job.progress(0, 4)
+        job.progress(4, 4)
+        return "result"
+
+    job = jobs.start("key", work, title="Work")
+    assert job.wait(SOON)
+    assert (job.state, job.result, job.error, job.fraction) == ("done", "result", None, 1.0)
+    assert not job.active
+    assert jobs.start("key", work) is job
+
+
+def test_time_left_follows_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("pages.runtime.jobs.time.monotonic", lambda: now)
+    seen: list[float | None] = []
+
+    def work(job: Job) -> None:
+        nonlocal now
+        now = 100.0  # preparing says nothing about the pace
+        job.progress(0, 10)
+        seen.append(job.time_left)
+        now = 102.0
+        job.progress(4, 10)
+        seen.append(job.time_left)
+
+    Job("key", work).run()
+    assert seen == [None, pytest.approx(3.0)]
+
+
+def test_expected_error_is_shown_as_it_is() -> None:
+    def work(job: Job) -> None:
+        raise MethodError("the tail has no rule for pixel_shuffle")
+
+    job = Job("key", work)
+    job.run()
+    assert (job.state, job.error) == ("failed", "the tail has no rule for pixel_shuffle")
+
+
+def test_unforeseen_error_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    def work(job: Job) -> None:
+        raise ZeroDivisionError("secret path /etc/shadow")
+
+    job = Job("key", work, "Score-CAM")
+    job.run()
+    assert job.state == "failed"
+    assert job.error is not None and "secret" not in job.error
+    assert "ZeroDivisionError" in caplog.text and "Score-CAM" in caplog.text
+
+
+def test_cancel_stops_at_the_next_batch_and_keeps_what_was_published(jobs: Jobs) -> None:
+    begun = threading.Event()
+
+    def work(job: Job) -> None:
+        job.publish("first")
+        job.progress(1, 1000)
+        begun.set()
+        while True:
+            job.progress(2, 1000)
+
+    job = jobs.start("key", work)
+    assert begun.wait(SOON)
+    assert job.active
+    job.cancel()
+    assert job.state == "cancelled"
+    assert job.wait(SOON)
+    assert (job.state, job.items, job.result) == ("cancelled", ("first",), None)
+
+
+def test_a_job_cancelled_while_waiting_never_begins(jobs: Jobs) -> None:
+    gate = threading.Event()
+    first = jobs.start("first", lambda job: gate.wait(SOON), slow=True)
+    second = jobs.start("second", lambda job: pytest.fail("began"), slow=True)
+    second.cancel()
+    gate.set()
+    assert first.wait(SOON) and second.wait(SOON)
+    assert (first.state, second.state) == ("done", "cancelled")
+
+
+def test_quick_work_does_not_queue_behind_slow_work(jobs: Jobs) -> None:
+    gate = threading.Event()
+    slow = jobs.start("slow", lambda job: gate.wait(SOON), slow=True)
+    quick = jobs.start("quick", lambda job: "there")
+    assert quick.wait(SOON)
+    assert (quick.result, slow.active) == ("there", True)
+    gate.set()
+
+
+def test_keep_only_cancels_what_nobody_waits_for(jobs: Jobs) -> None:
+    gate = threading.Event()
+
+    def work(job: Job) -> bool:
+        return gate.wait(SOON)
+
+    kept, dropped, other = (jobs.start(key, work, slow=True) for key in ("map:a", "map:b", "train:c"))
+    jobs.keep_only(["map:a"], prefix="map:")
+    assert (kept.active, dropped.state, other.active) == (True, "cancelled", True)
+    assert jobs.get("map:b") is None
+    gate.set()
+
+
+def test_forget_begins_anew(jobs: Jobs) -> None:
+    first = jobs.start("key", lambda job: 1)
+    assert first.wait(SOON)
+    jobs.forget("key")
+    second = jobs.start("key", lambda job: 2)
+    assert second.wait(SOON)
+    assert (first.result, second.result) == (1, 2)
+
+
+def test_close_stops_everything() -> None:
+    def work(job: Job) -> None:
+        while True:
+            job.check()
+
+    own = Jobs()
+    running = [own.start("quick", work), own.start("slow", work, slow=True)]
+    own.close()
+    assert all(job.wait(SOON) for job in running)
+    assert {job.state for job in running} == {"cancelled"}
+
+
+def test_a_server_that_stops_in_the_middle_of_a_job_ends_cleanly() -> None:
+    program = """
+import threading, time, torch
+from pages.runtime.jobs import Jobs
+
+def work(job):
+    while True:
+        torch.randn(300, 300) @ torch.randn(300, 300)
+        job.check()
+
+job = Jobs().start("key", work, slow=True)
+while job.state == "waiting":
+    time.sleep(0.01)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_check_names_what_was_cancelled() -> None:
+    job = Job("key", lambda job: None, "Score-CAM")
+    job.cancel()
+    with pytest.raises(Cancelled, match="Score-CAM"):
+        job.check()
+
+
+def test_lock_lets_a_short_job_in_between_two_batches_of_a_long_one() -> None:
+    lock, order = FairLock(), []
+    waiting = threading.Event()
+
+    def short() -> None:
+        waiting.set()
+        with lock.held():
+            order.append("short")
+
+    thread = threading.Thread(target=short)
+    with lock.held():
+        order.append("batch 1")
+        thread.start()
+        assert waiting.wait(SOON)
+        while len(lock._queue) < 2:  # until the short job has queued
+            pass
+        lock.give_way()
+        order.append("batch 2")
+        lock.give_way()
+    thread.join(SOON)
+    assert order == ["batch 1", "short", "batch 2"]
+
+
+def test_lock_serves_in_the_order_of_coming_and_one_at_a_time() -> None:
+    lock, order, inside = FairLock(), [], []
+    lock.acquire()
+    threads = []
+    for number in range(5):
+
+        def visit(number: int = number) -> None:
+            with lock.held():
+                inside.append(number)
+                order.append((number, len(inside)))
+                inside.pop()
+
+        threads.append(threading.Thread(target=visit))
+        threads[-1].start()
+        while len(lock._queue) < number + 2:
+            pass
+    lock.release()
+    for thread in threads:
+        thread.join(SOON)
+    assert order == [(number, 1) for number in range(5)]
+
+
+def test_lock_is_free_again_after_an_error() -> None:
+    lock = FairLock()
+    with pytest.raises(ZeroDivisionError), lock.held():
+        raise ZeroDivisionError
+    with lock.held():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("work", "fruitless"),
+    [(lambda job: 1, False), (lambda job: 1 / 0, True), (lambda job: job.cancel() or job.check(), True)],
+)
+def test_fruitless_is_what_ended_without_a_result(work: Callable[[Job], Any], fruitless: bool) -> None:
+    job = Job("key", work)
+    assert not job.fruitless
+    job.run()
+    assert job.fruitless == fruitless and not job.active

@@ -1,0 +1,203 @@
+"""The sidebar: model, layer, class and device, the way out when a model cannot be had, and links that reopen a view."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cam_core import CATALOG
+from cam_core.models.trainable.trained import bundled_networks
+from pages.runtime import compute
+from tests.pages.conftest import BUNDLED, LABELS, Open, load_tiny, settle
+from tests.pages.test_compare import heatmaps, html
+
+
+def box(at: AppTest, label: str):
+    return next(entry for entry in at.selectbox if entry.label == label)
+
+
+def test_every_catalogue_model_is_offered_with_its_size(open_app: Open) -> None:
+    options = box(open_app(), "Model").options
+    assert len(options) == len(CATALOG) + len(bundled_networks())
+    assert options[0] == "EfficientNet-Lite0 · 4.7 M weights"
+
+
+def test_layers_are_in_plain_words(open_app: Open) -> None:
+    layers = box(open_app(), "Layer")
+    assert all(" × " in option for option in layers.options)
+    assert layers.value == load_tiny(BUNDLED).default_layer
+
+
+def test_classes_are_sorted_by_probability_and_the_first_is_explained(open_app: Open) -> None:
+    classes = box(open_app(), "Class to explain")
+    shares = [float(option.rsplit("· ", 1)[1].strip("< %")) for option in classes.options]
+    assert shares == sorted(shares, reverse=True) and len(shares) == len(LABELS)
+    assert classes.value == classes_first(classes)
+
+
+def classes_first(classes) -> str:
+    name = classes.options[0].split(" · ")[0]
+    return str(LABELS.index(name))
+
+
+def test_choosing_a_class_explains_it_and_stands_in_the_link(open_app: Open) -> None:
+    at = open_app()
+    last = box(at, "Class to explain").options[-1]
+    box(at, "Class to explain").select_index(len(LABELS) - 1).run()
+    settle(at)
+    name = last.split(" · ")[0]
+    assert at.query_params["class"] == str(LABELS.index(name))
+    assert any(f"for {name} over" in image.proto.imgs[0].alt for image in at.get("image"))
+
+
+def test_another_photo_begins_with_its_own_first_class(open_app: Open) -> None:
+    at = open_app()
+    box(at, "Class to explain").select_index(len(LABELS) - 1).run()
+    settle(at)
+    box(at, "Sample photo").select("panda").run()
+    settle(at)
+    classes = box(at, "Class to explain")
+    assert classes.value == classes_first(classes)
+    assert "class" not in at.query_params and at.query_params["sample"] == "panda"
+
+
+def test_coming_back_to_a_photo_finds_the_class_that_was_chosen(open_app: Open) -> None:
+    at = open_app()
+    box(at, "Class to explain").select_index(len(LABELS) - 1).run()
+    chosen = box(settle(at), "Class to explain").value
+    for sample in ("panda", "dog"):
+        box(at, "Sample photo").select(sample).run()
+        settle(at)
+    assert box(at, "Class to explain").value == chosen
+
+
+def test_a_thumbnail_chooses_its_photo(open_app: Open) -> None:
+    at = open_app()
+    at.button(key="sample-koala").click().run()
+    settle(at)
+    assert box(at, "Sample photo").value == "koala"
+    assert "Koala" in html(at)
+
+
+def test_weights_that_cannot_be_had_say_what_to_do_and_one_click_leads_back(open_app: Open) -> None:
+    at = open_app(model="resnet18")
+    assert "ResNet-18 cannot be used" in at.error[0].value
+    assert r"Resnet18.pth is not on this machine. Put the file into the folder \[checkpoints\]" in at.error[0].value
+    assert heatmaps(at) == []
+    at.button(key="scene-action-0").click().run()
+    settle(at)
+    assert box(at, "Model").value == BUNDLED and len(heatmaps(at)) == 2
+    assert "model" not in at.query_params
+
+
+def test_random_weights_are_the_other_way_out(open_app: Open) -> None:
+    at = open_app(model="resnet18")
+    button = next(button for button in at.button if button.label == "Use random weights")
+    button.click().run()
+    settle(at)
+    assert len(heatmaps(at)) == 2 and not at.error
+    assert at.query_params["model"] == "resnet18" and at.query_params["weights"] == "random"
+
+
+def test_another_seed_of_the_weights_gives_another_model(open_app: Open) -> None:
+    one = open_app(model="resnet18", weights="random")
+    two = open_app(model="resnet18", weights="random", **{"weights-seed": "3"})
+    assert box(one, "Class to explain").options != box(two, "Class to explain").options
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("model", "resnet1000", "model"),
+        ("sample", "unicorn", "sample"),
+        ("class", "77", "class"),
+        ("layer", "x", "layer"),
+    ],
+)
+def test_a_link_to_something_unknown_shows_the_default_and_says_so(
+    open_app: Open, name: str, value: str, kind: str
+) -> None:
+    at = open_app(**{name: value})
+    assert len(heatmaps(at)) == 2
+    assert f"The link asks for the {kind} “{value}”" in " ".join(entry.value for entry in at.info)
+    at.run()
+    assert at.info, "it stays until it has been read"
+    at.button(key="dismiss-notices").click().run()
+    assert not at.info
+
+
+def test_a_link_to_an_unknown_method_keeps_the_others(open_app: Open) -> None:
+    at = open_app(methods=["Grad-CAM", "Guesswork"])
+    assert "Guesswork" in at.info[0].value
+
+
+def test_a_link_to_a_missing_device_falls_back_and_says_so(open_app: Open) -> None:
+    at = open_app(device="cuda:7")
+    assert "“cuda:7”" in at.info[0].value
+    assert "no GPU was found" in html(at)
+
+
+def test_unknown_names_in_the_link_are_ignored(open_app: Open) -> None:
+    assert len(heatmaps(open_app(colour="pink", utm_source="mail"))) == 2
+
+
+def test_a_link_reopens_the_view(open_app: Open) -> None:
+    link = {
+        "sample": "panda", "model": "resnet18", "weights": "random", "layer": "features.1", "class": "1", "seed": "7",
+        "methods": ["Grad-CAM", "Random (control)"], "opacity": "0.8", "values": "Signed", "scale": "Shared",
+        "diverging": "PuOr_r",
+    }  # fmt: skip
+    at = open_app(**link)
+    assert [box(at, label).value for label in ("Sample photo", "Model", "Layer", "Class to explain", "Colours")] == [
+        "panda", "resnet18", "features.1", "1", "PuOr_r",
+    ]  # fmt: skip
+    assert heatmaps(at) == ["Grad-CAM", "Random (control)"]
+    assert at.slider(key="opacity").value == 0.8
+    assert at.query_params == link
+
+
+def test_precision_and_seed_reach_the_computation(open_app: Open) -> None:
+    at = open_app(methods=["Random (control)"])
+    first = [image.value for image in at.get("image")][-1]
+    at.number_input(key="seed").set_value(5).run()
+    settle(at)
+    assert [image.value for image in at.get("image")][-1] != first
+    at.segmented_control(key="precision").set_value("bfloat16").run()
+    settle(at)
+    assert "bfloat16" in html(at)
+
+
+def test_results_are_shared_and_not_computed_twice(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = open_app()
+    monkeypatch.setattr(compute, "explain", lambda *a, **k: pytest.fail("computed again"))
+    second = open_app()
+    assert [image.value for image in first.get("image")] == [image.value for image in second.get("image")]
+
+
+def test_keys_hold_everything_that_a_result_depends_on() -> None:
+    question = compute.Question("photo", compute.ModelSpec("m"), "layer", 1)
+    request = compute.Request("grad-cam", (("a", 1),))
+    others = [
+        (compute.Question("other", compute.ModelSpec("m"), "layer", 1), request),
+        (compute.Question("photo", compute.ModelSpec("m", "random"), "layer", 1), request),
+        (compute.Question("photo", compute.ModelSpec("m", weights_seed=1), "layer", 1), request),
+        (compute.Question("photo", compute.ModelSpec("m", device="cpu"), "layer", 1), request),
+        (compute.Question("photo", compute.ModelSpec("m"), "layer 2", 1), request),
+        (compute.Question("photo", compute.ModelSpec("m"), "layer", 2), request),
+        (compute.Question("photo", compute.ModelSpec("m"), "layer", 1, "bfloat16"), request),
+        (compute.Question("photo", compute.ModelSpec("m"), "layer", 1, seed=1), request),
+        (question, compute.Request("lift-cam", (("a", 1),))),
+        (question, compute.Request("grad-cam", (("a", 2),))),
+        (question, compute.Request("grad-cam", (("a", 1.5),))),
+    ]
+    keys = {compute.digest(*pair) for pair in [(question, request), *others]}
+    assert len(keys) == len(others) + 1
+
+
+def test_the_store_forgets_the_oldest() -> None:
+    store = compute.Store(capacity=2)
+    for key in "ab":
+        store.put(key, key.upper())
+    assert store.get("a") == "A"
+    store.put("c", "C")
+    assert (store.get("a"), store.get("b"), store.get("c")) == ("A", None, "C")
