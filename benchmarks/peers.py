@@ -32,7 +32,7 @@ from torch import Tensor, fx, nn
 from benchmarks.common import machine, median, publish, side_by_side
 from cam_core import Classifier, explain, load_model
 from cam_core.images import sample
-from cam_core.models.split.model import TracedHalves, build_halves
+from cam_core.models.split.halves import TracedHalves, build_halves
 
 CLASS = 207
 warnings.filterwarnings("ignore")

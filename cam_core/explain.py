@@ -18,7 +18,8 @@ from cam_core.methods import METHODS
 from cam_core.methods.registry import Method, Result
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.compiled import CompiledHalves
-from cam_core.models.split.model import Halves, SplitModel
+from cam_core.models.split.halves import Halves
+from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Explanation, FloatArray, MethodError, Passes, Progress
 

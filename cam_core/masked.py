@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from cam_core import maps
+from cam_core.models.batching import batch_rows, in_batches
 from cam_core.models.split.model import SplitModel
-from cam_core.models.split.prepare import batch_rows, in_batches
 from cam_core.types import Images
 
 Score = Literal["logit", "probability"]

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from cam_core.deeplift.rules import RuleMode
 from cam_core.masked import class_score
-from cam_core.models.split.model import Halves, SplitModel
+from cam_core.models.split.halves import Halves
+from cam_core.models.split.model import SplitModel
 from cam_core.models.tails import pooled_linear_or_none
 from cam_core.types import Activations, ClassIndex
 

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from cam_core.masked import class_score, tail_rows
 from cam_core.methods.registry import method
+from cam_core.models.batching import in_batches
 from cam_core.models.split.model import SplitModel
-from cam_core.models.split.prepare import in_batches
 from cam_core.models.tails import is_pooled_linear, pooled_linear
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images

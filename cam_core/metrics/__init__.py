@@ -9,7 +9,9 @@ from cam_core.metrics import (  # noqa: I001, F401  (the order is the registry's
     road,
     composite,
     localization,
-    sanity,
+    sparseness,
+    max_sensitivity,
+    infidelity,
     randomisation,
 )
 from cam_core.metrics.base import METRICS, Metric, MetricResult, Scores, metric

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from cam_core.masked import class_score, image_rows
+from cam_core.models.batching import in_batches
 from cam_core.models.split.model import SplitModel
-from cam_core.models.split.prepare import in_batches
 from cam_core.parameters import Parameter
 from cam_core.types import Images, Logits
 

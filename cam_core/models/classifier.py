@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from cam_core.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from cam_core.models.devices import resolve_device
 from cam_core.models.split.compiled import CompiledHalves
+from cam_core.models.split.halves import Halves, build_halves, check_layer_exists
 from cam_core.models.split.layers import inspect_layers
-from cam_core.models.split.model import Halves, SplitModel, build_halves, check_layer_exists
+from cam_core.models.split.model import SplitModel
 from cam_core.types import Images, LayerInfo, ModelError, TargetError
 
 # Each entry is a private copy of the network: enough to compare two layers or two precisions without rebuilding.
@@ -187,7 +188,7 @@ class Classifier:
             compiled: compile the whole network at its first pass without gradients: for long jobs only.
             force_hooks: take the path for networks that cannot be traced.
         Raises:
-            LayerError: see `cam_core.models.split.model.build_halves`.
+            LayerError: see `cam_core.models.split.halves.build_halves`.
         """
         layer = layer or self.default_layer
         halves = self._halves(layer, precision, compiled, force_hooks)

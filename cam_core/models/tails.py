@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from cam_core.models.classifier import Classifier
-from cam_core.models.split.model import Halves
+from cam_core.models.split.halves import Halves
 from cam_core.types import MethodError
 
 _POOLS = (functional.adaptive_avg_pool2d, torch.mean)

@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from cam_core.masked import tail_rows
+from cam_core.models.batching import in_batches
 from cam_core.models.classifier import Classifier
-from cam_core.models.split.prepare import in_batches
 from cam_core.run import Run
 from cam_core.shapley.estimate import Estimate
 from cam_core.types import MethodError, Progress

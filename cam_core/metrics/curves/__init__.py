@@ -1,3 +1,3 @@
 """Deletion and insertion curves: pictures, points, frames, and the spread of the random control."""
 
-from cam_core.metrics.curves import points  # noqa: F401  (importing it registers its metrics)
+from cam_core.metrics.curves import areas  # noqa: F401  (importing it registers its metrics)

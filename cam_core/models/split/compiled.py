@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from cam_core.models.split.model import Context, Halves
+from cam_core.models.split.halves import Context, Halves
 from cam_core.types import Activations, Images, Logits
 
 

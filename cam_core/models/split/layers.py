@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from cam_core.models.split.model import check_layer_exists
+from cam_core.models.split.halves import check_layer_exists
 from cam_core.models.split.tracing import private_copy
 from cam_core.types import LayerError, ModelError
 

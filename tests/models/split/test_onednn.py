@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from cam_core import load_model
-from cam_core.models.split.model import TracedHalves
+from cam_core.models.split.halves import TracedHalves
 from cam_core.models.split.onednn import FusedConv2d, PackedWeights, _offered, _supported, conv2d, fused
 
 DTYPES = [

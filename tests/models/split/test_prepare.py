@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from cam_core.masked import distinct_channels
-from cam_core.models.split.model import SplitModel, build_halves
-from cam_core.models.split.prepare import dtype_of, fold_batch_norms, in_batches
+from cam_core.models.batching import in_batches
+from cam_core.models.split.halves import build_halves
+from cam_core.models.split.model import SplitModel
+from cam_core.models.split.prepare import dtype_of, fold_batch_norms
 from cam_core.run import Run
 from cam_core.types import DeviceError
 from tests.tiny import tiny, tiny_images
@@ -140,7 +142,7 @@ def test_compiled_equals_uncompiled_whatever_the_batch() -> None:
 
 
 def test_failing_compiler_falls_back_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cam_core.models import compilation
+    from cam_core.models.split import compiled as compilation
 
     def broken(function: object, **options: object) -> object:
         def call(*args: object) -> Tensor:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from cam_core import CATALOG
-from cam_core.models.split.model import SplitModel, build_halves
+from cam_core.models.split.halves import build_halves
+from cam_core.models.split.model import SplitModel
 from cam_core.models.zoo.find import find_architecture
 from cam_core.models.zoo.random_weights import PrivateRandomness, calibrate, seeded_noise
 from cam_core.types import LayerError

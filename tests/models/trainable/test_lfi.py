@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from cam_core import Classifier, explain
 from cam_core.images import Preprocessing
-from cam_core.models.split.model import build_halves
+from cam_core.models.split.halves import build_halves
 from cam_core.models.trainable.abn import ABN
 from cam_core.models.trainable.backbones import build_backbone
 from cam_core.models.trainable.baseline import Baseline

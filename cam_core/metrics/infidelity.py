@@ -1,8 +1,7 @@
-"""Is the map sparse, is it stable, and does it predict what the network loses with a part of the image?"""
+"""Infidelity: does the map predict what the class loses with a part of the image?"""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,71 +13,14 @@ from cam_core.models.split.model import SplitModel
 from cam_core.parameters import MASK_SPACE, Parameter
 from cam_core.run import Run
 
-_YEH = "Yeh et al. 2019, arXiv:1901.09392"
-
-
-@metric(
-    "sparseness",
-    title="Sparseness (Gini)",
-    direction="higher",
-    range=(0, 1),
-    source="Chalasani et al. 2020, arXiv:1810.06583, section 3; Hurley & Rickard 2009",
-    formula="Σ_i (2i − n − 1) S_i / (n Σ S), S sorted ascending",
-    edge_cases="0 for a constant map, also one of zeros.",
-    cost="none",
-    uses_network=False,
-)
-def sparseness(net: SplitModel, subjects: Subjects, run: Run) -> Tensor:
-    """How unevenly the salience is spread over the pixels: 0 evenly, near 1 all on one."""
-    ordered = subjects.saliency.flatten(1).sort(dim=1).values
-    count = ordered.shape[1]
-    weights = 2 * torch.arange(1, count + 1, dtype=torch.float64) - count - 1
-    total = ordered.sum(1)
-    nothing = total == 0
-    gini = (ordered * weights).sum(1) / (count * torch.where(nothing, torch.ones_like(total), total))
-    return gini.clamp(min=0)
-
-
-@metric(
-    "max-sensitivity",
-    title="Max-sensitivity",
-    direction="lower",
-    range=(0, float("inf")),
-    source=f"{_YEH}, definition 2.2; relative to the map's norm, as in captum",
-    formula="max over ‖δ‖∞ ≤ radius of ‖S(x + δ) − S(x)‖ / ‖S(x)‖, from random δ",
-    edge_cases="Not divided where the map is zero.",
-    cost="one explanation a sample",
-    expensive=True,
-    stochastic=True,
-    needs=("explain_again",),
-    parameters=(
-        Parameter("samples", 10, "noisy copies of the image that are explained", 1, 1000),
-        Parameter("radius", 0.02, "largest change of a value of the normalised input", 0.0, 10.0),
-    ),
-)
-def max_sensitivity(net: SplitModel, subjects: Subjects, run: Run, samples: int, radius: float) -> Scores:
-    """How far the map moves when the image hardly does. Extra: `changes`, one a sample."""
-    run.expect(len(subjects) * samples)
-    changes = []
-    for index, (image, saliency) in enumerate(zip(subjects.images, subjects.saliency, strict=True)):
-        generator = run.generator()
-        length = float(saliency.norm()) or 1.0
-        moved = []
-        for _ in range(samples):
-            noise = (2 * torch.rand(image.shape, generator=generator, dtype=torch.float64) - 1) * radius
-            again = subjects.mapped_again(index, image + noise.to(image))
-            moved.append(float((again - saliency).norm()) / length)
-            run.advance()
-        changes.append(np.array(moved))
-    return Scores(torch.tensor([one.max() for one in changes], dtype=torch.float64), {"changes": changes})
-
 
 @metric(
     "infidelity",
     title="Infidelity",
     direction="lower",
     range=(0, float("inf")),
-    source=f"{_YEH}, definition 2.1 with square removal, and the optimal scale of its section 2.2",
+    source="Yeh et al. 2019, arXiv:1901.09392, definition 2.1 with square removal, and the optimal scale of its "
+    "section 2.2",
     formula="mean over squares Q of (β Σ_Q S − (f(x) − f(x without Q)))², β = the best factor",
     edge_cases="β = 0 for a map of zeros: what remains is the mean squared change of the score.",
     cost="one pass a sample",

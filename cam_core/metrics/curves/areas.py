@@ -1,0 +1,100 @@
+"""Deletion and insertion as metrics: the area under the whole curve."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cam_core.masked import image_rows
+from cam_core.metrics.base import Scores, metric
+from cam_core.metrics.curves.perturbation import (
+    Perturbation,
+    Settings,
+    baseline_image,
+    curve_parameters,
+)
+from cam_core.metrics.samples import Subjects
+from cam_core.metrics.scoring import picture_scores
+from cam_core.models.split.model import SplitModel
+from cam_core.run import Run
+
+
+def _areas(net: SplitModel, subjects: Subjects, run: Run, chosen: Settings) -> Scores:
+    """The area under each subject's curve; extras: `fractions` and `curve`."""
+    ways = [
+        Perturbation(image, saliency, baseline_image(image, chosen, run), chosen)
+        for image, saliency in zip(subjects.images, subjects.saliency, strict=True)
+    ]
+    run.expect(sum(len(way.counts) - 1 for way in ways))
+    untouched = subjects.score(chosen.score)
+    curves = [_whole(net, *each, run) for each in zip(ways, subjects.target, untouched, strict=True)]
+    fractions = ways[0].fractions
+    areas = torch.stack([torch.trapezoid(curve, fractions) for curve in curves])
+    return Scores(areas, {"fractions": [fractions.numpy()] * len(ways), "curve": [c.numpy() for c in curves]})
+
+
+def _whole(net: SplitModel, way: Perturbation, target: Tensor, untouched: Tensor, run: Run) -> Tensor:
+    """(n + 1,) float64: all points of one curve, the untouched image's score being known."""
+    deletes = way.settings.kind == "deletion"
+    counts = way.counts[1:] if deletes else way.counts[:-1]
+    rest = picture_scores(
+        net,
+        lambda start, stop: way.pictures(counts[start:stop]),
+        target.expand(len(counts)),
+        image_rows(way.picture(0)[None]),
+        score=way.settings.score,
+        advance=run.advance,
+    )
+    return torch.cat([untouched[None], rest] if deletes else [rest, untouched[None]])
+
+
+@metric(
+    "deletion-auc",
+    title="Deletion AUC",
+    direction="lower",
+    range=(0, 1),
+    source="Petsiuk et al. 2018 (RISE), arXiv:1806.07421, section 4.1",
+    formula="area under p(class) against the share of pixels removed, most salient first (trapezoid)",
+    edge_cases="Equal pixels go from the top left to the bottom right. Any range where the score is the logit.",
+    cost="one pass per step",
+    expensive=True,
+    parameters=curve_parameters("deletion"),
+)
+def deletion_auc(
+    net: SplitModel,
+    subjects: Subjects,
+    run: Run,
+    steps: int,
+    baseline: str,
+    blur_sigma: float,
+    mask_space: str,
+    score: str,
+) -> Scores:
+    """How fast the class's score falls when pixels are taken away. Not renormalised by p(class) on the whole image."""
+    return _areas(net, subjects, run, Settings("deletion", steps, baseline, blur_sigma, mask_space, score))
+
+
+@metric(
+    "insertion-auc",
+    title="Insertion AUC",
+    direction="higher",
+    range=(0, 1),
+    source="Petsiuk et al. 2018 (RISE), arXiv:1806.07421, section 4.1",
+    formula="area under p(class) against the share of pixels shown, most salient first (trapezoid)",
+    edge_cases="Equal pixels come from the top left to the bottom right. Any range where the score is the logit.",
+    cost="one pass per step",
+    expensive=True,
+    parameters=curve_parameters("insertion"),
+)
+def insertion_auc(
+    net: SplitModel,
+    subjects: Subjects,
+    run: Run,
+    steps: int,
+    baseline: str,
+    blur_sigma: float,
+    mask_space: str,
+    score: str,
+) -> Scores:
+    """How fast the class's score rises when pixels of the image are put onto its blurred self."""
+    return _areas(net, subjects, run, Settings("insertion", steps, baseline, blur_sigma, mask_space, score))

@@ -1,0 +1,46 @@
+"""Max-sensitivity: how far does the map move when the image hardly does?"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from cam_core.metrics.base import Scores, metric
+from cam_core.metrics.samples import Subjects
+from cam_core.models.split.model import SplitModel
+from cam_core.parameters import Parameter
+from cam_core.run import Run
+
+
+@metric(
+    "max-sensitivity",
+    title="Max-sensitivity",
+    direction="lower",
+    range=(0, float("inf")),
+    source="Yeh et al. 2019, arXiv:1901.09392, definition 2.2; relative to the map's norm, as in captum",
+    formula="max over ‖δ‖∞ ≤ radius of ‖S(x + δ) − S(x)‖ / ‖S(x)‖, from random δ",
+    edge_cases="Not divided where the map is zero.",
+    cost="one explanation a sample",
+    expensive=True,
+    stochastic=True,
+    needs=("explain_again",),
+    parameters=(
+        Parameter("samples", 10, "noisy copies of the image that are explained", 1, 1000),
+        Parameter("radius", 0.02, "largest change of a value of the normalised input", 0.0, 10.0),
+    ),
+)
+def max_sensitivity(net: SplitModel, subjects: Subjects, run: Run, samples: int, radius: float) -> Scores:
+    """How far the map moves when the image hardly does. Extra: `changes`, one a sample."""
+    run.expect(len(subjects) * samples)
+    changes = []
+    for index, (image, saliency) in enumerate(zip(subjects.images, subjects.saliency, strict=True)):
+        generator = run.generator()
+        length = float(saliency.norm()) or 1.0
+        moved = []
+        for _ in range(samples):
+            noise = (2 * torch.rand(image.shape, generator=generator, dtype=torch.float64) - 1) * radius
+            again = subjects.mapped_again(index, image + noise.to(image))
+            moved.append(float((again - saliency).norm()) / length)
+            run.advance()
+        changes.append(np.array(moved))
+    return Scores(torch.tensor([one.max() for one in changes], dtype=torch.float64), {"changes": changes})

@@ -1,0 +1,244 @@
+"""The two halves of a network cut after a layer: traced, or hooked where it cannot be traced.
+
+`torch.fx` cuts the traced network. Every value that crosses the cut beside the activations (skip connections) is the
+head's *context*. A network that cannot be traced takes one clear, slower path: the layer's output is replaced during a
+full forward pass of a private copy.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, fx, nn
+
+from cam_core.models.split.cutting import cut
+from cam_core.models.split.onednn import fused
+from cam_core.models.split.prepare import dtype_of, prepare
+from cam_core.models.split.tracing import (
+    TensorValues,
+    make_safe,
+    private_copy,
+    trace,
+)
+from cam_core.types import Activations, CamError, Images, LayerError, Logits, ModelError
+
+Context = tuple[Tensor, ...]
+
+
+class Halves(Protocol):
+    """What can be run in two steps. Immutable and shared by all users of one (model, layer, precision).
+
+    `head_graph` and `tail_graph` say what the halves are made of; None where the network was not traced.
+    """
+
+    traced: bool
+    head_graph: fx.GraphModule | None
+    tail_graph: fx.GraphModule | None
+
+    def head(self, images: Images) -> tuple[Activations, Context]: ...
+
+    def tail(self, acts: Activations, context: Context) -> Logits: ...
+
+    def whole(self, images: Images) -> Logits:
+        """Tail after head, for callers that want neither the activations nor their context."""
+        ...
+
+    def tail_in(self, dtype: torch.dtype) -> Halves:
+        """The same weights in another dtype, for what needs more digits; only its tail is run. Made once, and kept."""
+        ...
+
+
+class TracedHalves:
+    """Two `torch.fx` graph modules; the context is every tensor that skips the layer.
+
+    `first` and `second` say what is computed; what runs is their fused form, if `fast`.
+    """
+
+    traced = True
+
+    def __init__(self, first: fx.GraphModule, second: fx.GraphModule, *, fast: bool) -> None:
+        self.first, self.second = first, second
+        self.head_graph: fx.GraphModule | None = first
+        self.tail_graph: fx.GraphModule | None = second
+        self._run_first, self._run_second = (fused(first), fused(second)) if fast else (first, second)
+        self._in_dtype = _OncePerDtype(lambda dtype: TracedHalves(first, copy.deepcopy(second).to(dtype), fast=fast))
+
+    def head(self, images: Images) -> tuple[Activations, Context]:
+        acts, context = self._run_first(images)
+        return acts, tuple(context)
+
+    def tail(self, acts: Activations, context: Context) -> Logits:
+        logits: Logits = self._run_second(acts, *context)
+        return logits
+
+    def whole(self, images: Images) -> Logits:
+        return self.tail(*self.head(images))
+
+    def tail_in(self, dtype: torch.dtype) -> Halves:
+        return self._in_dtype(dtype)
+
+
+class HookedHalves:
+    """The path for networks that cannot be traced: each tail pass is a full pass with the layer's output replaced.
+
+    The hook lives on a private copy for the length of one call, behind a lock; the context is the images themselves.
+    """
+
+    traced = False
+    head_graph: fx.GraphModule | None = None
+    tail_graph: fx.GraphModule | None = None
+
+    def __init__(self, module: nn.Module, layer: str) -> None:
+        self._module = module
+        self._layer = module.get_submodule(layer)
+        self._lock = threading.RLock()
+        self._in_dtype = _OncePerDtype(lambda dtype: HookedHalves(private_copy(module).to(dtype), layer))
+
+    def tail_in(self, dtype: torch.dtype) -> Halves:
+        return self._in_dtype(dtype)
+
+    def head(self, images: Images) -> tuple[Activations, Context]:
+        acts: Tensor | None = None
+
+        def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            nonlocal acts
+            # Cloned at once: what follows may write into it, as DenseNet's last ReLU does.
+            acts = output.clone() if isinstance(output, Tensor) else None
+
+        self._forward(images, keep)
+        if acts is None:
+            raise LayerError("the layer is never called, or does not return one tensor")
+        return acts, (images,)
+
+    def tail(self, acts: Activations, context: Context) -> Logits:
+        calls = 0
+        (images,) = context
+
+        def count(_module: nn.Module, _inputs: Any, _output: Any) -> None:
+            nonlocal calls
+            calls += 1
+
+        with torch.no_grad():
+            self._forward(images[:1], count)
+        remaining = calls
+
+        def replace(_module: nn.Module, _inputs: Any, _output: Any) -> Tensor | None:
+            nonlocal remaining
+            remaining -= 1
+            # A layer that is called several times is cut after its last call. The clone guards against in-place users.
+            return acts.clone() if remaining == 0 else None
+
+        return self._forward(images, replace)
+
+    def whole(self, images: Images) -> Logits:
+        return self._forward(images, lambda _module, _inputs, _output: None)
+
+    def _forward(self, images: Images, hook: Callable[..., Any]) -> Tensor:
+        with self._lock:
+            handle = self._layer.register_forward_hook(hook)
+            try:
+                logits = self._module(images)
+            finally:
+                handle.remove()
+        assert isinstance(logits, Tensor)
+        return logits
+
+
+class _OncePerDtype:
+    """Builds halves per dtype at first use and keeps them."""
+
+    def __init__(self, build: Callable[[torch.dtype], Halves]) -> None:
+        self._build = build
+        self._built: dict[torch.dtype, Halves] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, dtype: torch.dtype) -> Halves:
+        with self._lock:
+            if dtype not in self._built:
+                self._built[dtype] = self._build(dtype)
+            return self._built[dtype]
+
+
+def build_halves(
+    module: nn.Module,
+    layer: str,
+    sample: Images,
+    *,
+    precision: str = "float32",
+    prepared: bool = True,
+    force_hooks: bool = False,
+) -> Halves:
+    """Cut a private copy of `module` after `layer` and check on `sample` that the halves make the whole.
+
+    Args:
+        layer: any module name; its last call counts.
+        sample: (B, 3, H, W) on the device to run on; one forward pass of it decides what crosses the cut.
+        prepared: fold, freeze and lay out each half; without it `f2(f1(x))` equals the module to the bit.
+        force_hooks: take the untraced path (for tests and comparison).
+    Raises:
+        LayerError: the layer does not exist, is never reached, does not return (B, K, h, w), or does not influence the
+            logits.
+        ModelError: the network does not return logits (B, C).
+    """
+    check_layer_exists(module, layer)
+    with torch.no_grad():
+        traced = None if force_hooks else _traced_halves(module, layer, sample, precision, prepared)
+        halves: Halves = traced or _hooked_halves(module, layer, sample, precision, prepared)
+        acts, context = halves.head(sample.to(dtype_of(precision)) if prepared else sample)
+        if acts.ndim != 4:
+            shape = " × ".join(map(str, acts.shape[1:]))
+            raise LayerError(f"the layer {layer!r} yields {shape} values, not channels × height × width")
+        logits = halves.tail(acts, context)
+    if logits.ndim != 2:
+        raise ModelError(f"the network returns {tuple(logits.shape)}, not one row of logits per image")
+    return halves
+
+
+def check_layer_exists(module: nn.Module, layer: str) -> None:
+    """Raises LayerError with near names where `layer` is not a module of `module`."""
+    names = [name for name, _ in module.named_modules() if name]
+    if layer not in names:
+        import difflib
+
+        near = difflib.get_close_matches(layer, names, n=3, cutoff=0.3)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise LayerError(f"the network has no layer {layer!r}{hint}")
+
+
+def _traced_halves(
+    module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool
+) -> TracedHalves | None:
+    try:
+        traced = trace(module)
+        node = traced.outputs.get(traced.module.get_submodule(layer))
+    except CamError:
+        raise
+    except Exception:  # torch.fx raises many kinds of error; each means the same: this network cannot be traced
+        return None
+    if node is None:
+        return None
+    traced.module.to(sample.device)
+    make_safe(traced, node)
+    values = TensorValues(traced)
+    expected = values.run(sample)
+    first, second = cut(traced, node, values.tensors, layer)
+    halves = TracedHalves(first, second, fast=False)
+    acts, context = halves.head(sample)
+    if not torch.equal(halves.tail(acts, context), expected):
+        return None
+    if not prepared:
+        return halves
+    for half in (first, second):
+        prepare(half, sample.device, precision)
+    return TracedHalves(first, second, fast=True)
+
+
+def _hooked_halves(module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool) -> HookedHalves:
+    duplicate = private_copy(module).to(sample.device)
+    if prepared:
+        duplicate.to(dtype_of(precision))
+    return HookedHalves(duplicate, layer)
