@@ -31,8 +31,8 @@ def measure(name: str, layer: str, image: torch.Tensor, clf: object) -> dict[str
     """The gap for the most probable class, as the product computes it."""
     net = clf.split(layer)  # type: ignore[attr-defined]
     with torch.no_grad():
-        acts = net.f1(image)
-        target = net.f2(acts).argmax(1)
+        acts = net.head(image)
+        target = net.tail(acts).argmax(1)
     result = contributions(net, acts, None, target)
     return {
         "network": name,

@@ -130,11 +130,11 @@ def localisation(clf: Classifier, images: torch.Tensor, maps: FloatArray, data: 
     nobody = [None] * len(images)
     net = clf.split(None, "float32")
     masks = list(data.masks) if data.masks is not None else nobody
-    subjects = gather(clf, net, list(images), list(maps), list(data.labels.tolist()), masks, nobody, nobody, nobody)
+    batch = gather(clf, net, list(images), list(maps), list(data.labels.tolist()), masks, nobody, nobody, nobody)
     params = {"pointing-game": {"tolerance": TOLERANCE}}
     values = {
         key: np.array(
-            [one.value for one in judge(net, subjects, METRICS[key], METRICS[key].validate(params.get(key, {})))]
+            [one.value for one in judge(net, batch, METRICS[key], METRICS[key].validate(params.get(key, {})))]
         )
         for key in LOCALISATION
     }

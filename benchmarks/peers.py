@@ -188,10 +188,10 @@ def lift_row(bench: Bench) -> Row:
     halves = build_halves(bench.module, bench.layer, bench.image, prepared=False)
     assert isinstance(halves, TracedHalves)
     acts, _ = halves.head(bench.image)
-    captum = DeepLift(_unshared(halves.second))
+    captum = DeepLift(_unshared(halves.tail_graph))
     net = bench.clf.split(bench.layer)
     with torch.no_grad():
-        net.f1(bench.image)
+        net.head(bench.image)
     from cam_core.deeplift import contributions
 
     target = torch.tensor([CLASS], device=bench.device)

@@ -34,9 +34,9 @@ from cam_core.analysis.shapley_fidelity import (
     Fidelity,
     ShapReference,
     fidelity,
-    likeness,
     reference_from_samples,
     shap_reference,
+    similarity,
 )
 from cam_core.images import ASSETS, image_digest
 from cam_core.metrics.statistics import Interval, bootstrap_interval
@@ -90,8 +90,8 @@ def scene(clf: Classifier, photo: Path, layer: str, pairs: int) -> Scene:
     batch = clf.as_batch(image)
     net = clf.split(layer)
     with torch.no_grad():
-        acts = net.f1(batch)
-        target = int(net.f2(acts).argmax())
+        acts = net.head(batch)
+        target = int(net.tail(acts).argmax())
     game = partial(ChannelGame, net.sample(0), acts, target)
     store = SCRATCH / f"{photo.stem}-{layer}-{pairs}.npz"
     reference = stored_reference(game(), store, image_digest(image), pairs)
@@ -137,7 +137,7 @@ def trial(place: Scene, sampler: Sampler, budget: int) -> Trial:
     started = time.process_time()
     found = deque(sampler(game, generator, budget), maxlen=1)[0]
     seconds = time.process_time() - started
-    cosine = likeness(found.phi, place.reference.phi).cosine
+    cosine = similarity(found.phi, place.reference.phi).cosine
     return Trial(cosine, found.relative_gap, found.passes, seconds, found.noise)
 
 

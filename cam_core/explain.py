@@ -1,4 +1,4 @@
-"""explain: the only place that calls f1, then a method, then ReLU, upsampling and normalisation."""
+"""explain: the only place that calls the head, then a method, then ReLU, upsampling and normalisation."""
 
 from __future__ import annotations
 
@@ -144,8 +144,8 @@ class _Job:
             progress=self.progress,
         )
         with torch.no_grad():
-            acts = [net.f1_exactly(batch) if self.method.expensive else net.f1(batch) for net in nets]
-            logits = nets[0].f2(acts[0])
+            acts = [net.head_exactly(batch) if self.method.expensive else net.head(batch) for net in nets]
+            logits = nets[0].tail(acts[0])
             target = torch.tensor(
                 [self.clf.resolve_target(t, row) for t, row in zip(targets, logits, strict=True)], device=batch.device
             )
@@ -190,7 +190,7 @@ class _Job:
             device=str(self.clf.device),
             image_sha256=_digest(batch[index]),
             seconds=seconds,
-            evaluations=Passes(*passes),
+            passes=Passes(*passes),
             warnings=tuple(outcome.warnings(index, probability, nets[0].halves, self.method.control)),
             **outcome.arrays(index),
         )

@@ -5,6 +5,7 @@ Letters in shapes: B images, K channels of the layer, h × w its positions, H ×
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, TypeAlias
@@ -99,7 +100,7 @@ class Explanation:
         stderr: standard error of the coefficients (K,), or of the map (h, w) where the map is what is estimated.
         target, label: the explained class.
         score, probability: its logit and its softmax probability on the unmasked image.
-        evaluations: images pushed through head and tail.
+        passes: images pushed through head and tail.
         warnings: what the reader should know before trusting the map, one sentence each.
         extras: further arrays by name, such as the optimisation trace of Opti-CAM.
     """
@@ -121,14 +122,20 @@ class Explanation:
     device: str = "cpu"
     image_sha256: str = ""
     seconds: float = 0.0
-    evaluations: Passes = Passes()
+    passes: Passes = Passes()
     warnings: tuple[str, ...] = ()
     extras: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    @property
+    def evaluations(self) -> Passes:
+        """The former name of `passes`."""
+        warnings.warn("Explanation.evaluations is called passes now", DeprecationWarning, stacklevel=2)
+        return self.passes
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values only (arrays as nested lists): ready for `json.dump`."""
         plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
-        return plain | {"evaluations": self.evaluations._asdict()}
+        return plain | {"passes": self.passes._asdict()}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Explanation:
@@ -142,7 +149,8 @@ class Explanation:
             if values.get(name) is not None:
                 values[name] = np.asarray(values[name], dtype=np.float32)
         values["extras"] = {k: np.asarray(v, dtype=np.float32) for k, v in values.get("extras", {}).items()}
-        values["evaluations"] = Passes(**values.get("evaluations", {}))
+        # Their name in records written before it was changed.
+        values["passes"] = Passes(**values.pop("evaluations", values.get("passes", {})))
         values["warnings"] = tuple(values.get("warnings", ()))
         return cls(**values)
 

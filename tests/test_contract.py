@@ -125,7 +125,7 @@ def names_what_stands_in_the_way(message: str, module: nn.Module) -> bool:
 
 
 def check_arrays(found: Explanation, method: Method, network: str, layer: str) -> None:
-    acts = classifier(network).split(layer).f1(images(network))[0]
+    acts = classifier(network).split(layer).head(images(network))[0]
     channels, height, width = acts.shape
     size = images(network).shape[-2:]
     if not method.multi_layer:
@@ -151,7 +151,7 @@ def check_record(found: Explanation, method: Method, network: str) -> None:
     assert found.score == pytest.approx(float(logits[1]), rel=1e-3, abs=1e-4)
     assert found.probability == pytest.approx(float(logits.softmax(0)[1]), rel=1e-2)
     assert dict(found.params) == method.validate(quick(method))
-    assert found.evaluations.head >= 1 and found.seconds > 0
+    assert found.passes.head >= 1 and found.seconds > 0
     assert found.warnings or found.saliency.any()
 
 
@@ -192,7 +192,7 @@ def test_a_batch_is_explained_as_if_each_image_were_alone(network: str, layer: s
     together = explain_batch(clf, list(batch), key, targets=targets, **options)
     alone = [explain(clf, image, key, target=target, **options) for image, target in zip(batch, targets, strict=True)]
     assert all(close(a, b) for a, b in zip(together, alone, strict=True))
-    assert [a.evaluations for a in together] == [b.evaluations for b in alone]
+    assert [a.passes for a in together] == [b.passes for b in alone]
 
 
 def test_more_images_than_fit_in_one_pass() -> None:

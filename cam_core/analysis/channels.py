@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cam_core.analysis.shapley_fidelity import Fidelity, likeness
+from cam_core.analysis.shapley_fidelity import Fidelity, similarity
 from cam_core.metrics.base import Values
 from cam_core.shapley import ChannelEstimate, Estimate
 
@@ -74,11 +74,13 @@ def contributions(coefficients: npt.ArrayLike, estimate: ChannelEstimate) -> Val
     return np.asarray(coefficients, dtype=np.float64) * means
 
 
-def similarity(coefficients: npt.ArrayLike, estimate: ChannelEstimate) -> Fidelity:
+def channel_fidelity(coefficients: npt.ArrayLike, estimate: ChannelEstimate) -> Fidelity:
     """A method's coefficients (K,) and their contributions against phi, over the live channels."""
     live, phi = estimate.live.numpy(), estimate.phi.numpy()
     alpha = np.asarray(coefficients, dtype=np.float64)
-    return Fidelity(likeness(alpha[live], phi[live]), likeness(contributions(coefficients, estimate)[live], phi[live]))
+    return Fidelity(
+        similarity(alpha[live], phi[live]), similarity(contributions(coefficients, estimate)[live], phi[live])
+    )
 
 
 def waterfall(estimate: Estimate, count: int) -> list[Step]:
@@ -105,7 +107,7 @@ def waterfall(estimate: Estimate, count: int) -> list[Step]:
 
 def convergence(trail: Sequence[Estimate]) -> list[Checkpoint]:
     """How a streamed estimate came about; the last checkpoint's cosine is 1 by definition (0 if phi is 0)."""
-    return [Checkpoint(one.passes, likeness(one.phi, trail[-1].phi).cosine, one.noise) for one in trail]
+    return [Checkpoint(one.passes, similarity(one.phi, trail[-1].phi).cosine, one.noise) for one in trail]
 
 
 def channel_table(estimate: ChannelEstimate, beside: Mapping[str, npt.ArrayLike]) -> Table:

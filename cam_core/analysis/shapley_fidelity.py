@@ -29,7 +29,7 @@ TOP = 10
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Similarity:
     """How alike two vectors of coefficients are; whatever their units, since none of these depends on scale.
 
     Attributes:
@@ -46,10 +46,10 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Likeness to SHAP of a method's coefficients α_k as they are, and of α_k · mean A_k."""
+    """Similarity to SHAP of a method's coefficients α_k as they are, and of α_k · mean A_k."""
 
-    coefficients: Likeness
-    contributions: Likeness
+    coefficients: Similarity
+    contributions: Similarity
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class ShapReference:
     exact: bool
 
     @property
-    def split_half(self) -> Likeness:
-        """Likeness of the two halves, each of which has half of the repetitions, as it is: not corrected for that."""
-        return likeness(self.halves[0][self.live], self.halves[1][self.live])
+    def split_half(self) -> Similarity:
+        """Similarity of the two halves, each of which has half of the repetitions, as it is: not corrected for that."""
+        return similarity(self.halves[0][self.live], self.halves[1][self.live])
 
     @property
     def ceiling(self) -> float:
@@ -126,16 +126,18 @@ def fidelity(coefficients: npt.ArrayLike, mean_activations: npt.ArrayLike, refer
             "they must be of the same layer"
         )
     live = reference.live
-    return Fidelity(likeness(alpha[live], reference.phi[live]), likeness((alpha * means)[live], reference.phi[live]))
+    return Fidelity(
+        similarity(alpha[live], reference.phi[live]), similarity((alpha * means)[live], reference.phi[live])
+    )
 
 
-def likeness(one: npt.ArrayLike, other: npt.ArrayLike, top: int = TOP) -> Likeness:
+def similarity(one: npt.ArrayLike, other: npt.ArrayLike, top: int = TOP) -> Similarity:
     """Of two vectors (K,). What is not defined, because a vector is 0 or constant, is 0: it resembles nothing."""
     a, b = (np.asarray(values, dtype=np.float64) for values in (one, other))
     if not a.any() or not b.any():
-        return Likeness(0.0, 0.0, 0.0, 0.0)
+        return Similarity(0.0, 0.0, 0.0, 0.0)
     length = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return Likeness(
+    return Similarity(
         cosine=float(np.clip(a @ b / length, -1, 1)),
         spearman=_defined(spearman(a, b)),
         kendall=_defined(float(kendalltau(a, b).statistic)),
@@ -143,10 +145,10 @@ def likeness(one: npt.ArrayLike, other: npt.ArrayLike, top: int = TOP) -> Likene
     )
 
 
-def summarise(values: Sequence[Likeness], seed: int = 0) -> Mapping[str, Interval]:
+def summarise(values: Sequence[Similarity], seed: int = 0) -> Mapping[str, Interval]:
     """Mean over images of each measure, with its bootstrap interval."""
     rows = [asdict(value) for value in values]
-    return {field.name: bootstrap_interval([row[field.name] for row in rows], seed) for field in fields(Likeness)}
+    return {field.name: bootstrap_interval([row[field.name] for row in rows], seed) for field in fields(Similarity)}
 
 
 def _overlap(a: Values, b: Values, top: int) -> float:

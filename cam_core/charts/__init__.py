@@ -1,20 +1,20 @@
 """Interactive figures (plotly) for the pages. Maps are never drawn here: as pictures they are a tenth of the size."""
 
-from cam_core.charts.channels import channel_figure
-from cam_core.charts.convergence import convergence_figure
+from cam_core.charts.channels import channel_chart
+from cam_core.charts.convergence import convergence_chart
 from cam_core.charts.curves import Mark, curves_chart
-from cam_core.charts.learning import learning_figure
-from cam_core.charts.removal import removal_figure
-from cam_core.charts.trace import trace_figure
-from cam_core.charts.waterfall import waterfall_figure
+from cam_core.charts.learning import learning_chart
+from cam_core.charts.removal import removal_chart
+from cam_core.charts.trace import trace_chart
+from cam_core.charts.waterfall import waterfall_chart
 
 __all__ = [
     "Mark",
-    "channel_figure",
-    "convergence_figure",
+    "channel_chart",
+    "convergence_chart",
     "curves_chart",
-    "learning_figure",
-    "removal_figure",
-    "trace_figure",
-    "waterfall_figure",
+    "learning_chart",
+    "removal_chart",
+    "trace_chart",
+    "waterfall_chart",
 ]

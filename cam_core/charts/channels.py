@@ -19,7 +19,7 @@ _MOST_LABELS = 26
 """With more bars than this there is no room for a number at each."""
 
 
-def channel_figure(
+def channel_chart(
     channels: Sequence[int],
     phi: npt.ArrayLike,
     stderr: npt.ArrayLike,

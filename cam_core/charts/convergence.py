@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from cam_core.charts.signs import AGAINST, FOR, NEUTRAL
 
 
-def convergence_figure(
+def convergence_chart(
     passes: Sequence[int], cosines: Sequence[float], noise: Sequence[float], *, limit: float
 ) -> go.Figure:
     """Two panels over tail passes: cosine to the estimate that came last, and relative standard error with its limit.

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from cam_core.palette import CONTROL, line_style
 
 
-def learning_figure(
+def learning_chart(
     losses: Sequence[float],
     train_accuracy: Sequence[float],
     accuracy: Sequence[float],

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from cam_core.charts.signs import FOR, NEUTRAL
 
 
-def removal_figure(measured: Sequence[float], predicted: Sequence[float], at: int) -> go.Figure:
+def removal_chart(measured: Sequence[float], predicted: Sequence[float], at: int) -> go.Figure:
     """Two lines over the number of channels removed, and a marker at one number.
 
     Args:

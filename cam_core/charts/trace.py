@@ -9,7 +9,7 @@ from cam_core.types import FloatArray
 _BLUE = "#3b7ea1"
 
 
-def trace_figure(values: FloatArray, title: str, *, step: str = "step", height: int = 120) -> go.Figure:
+def trace_chart(values: FloatArray, title: str, *, step: str = "step", height: int = 120) -> go.Figure:
     """One quantity over the steps of an optimisation: a small line chart without ornament.
 
     Args:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from cam_core.charts.signs import NEUTRAL, signed_bars, signed_text
 
 
-def waterfall_figure(
+def waterfall_chart(
     start: tuple[str, float], steps: Sequence[tuple[str, float]], end: tuple[str, float], *, unit: str = "logits"
 ) -> go.Figure:
     """Bars that begin where the one before ended; those for what goes down are hatched, and every one has its sign.

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from PIL import Image
 
-from cam_core.analysis.channels import channel_csv, channel_table, similarity
+from cam_core.analysis.channels import channel_csv, channel_fidelity, channel_table
 from cam_core.cli import options
 from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
 from cam_core.cli.outputs import check_outputs, write_output
@@ -17,7 +17,7 @@ from cam_core.cli.progress import watching
 from cam_core.cli.requests import Request, read_requests
 from cam_core.cli.tables import print_table
 from cam_core.explain import explain
-from cam_core.figures import DOUBLE_COLUMN, FORMATS, Design, channel_bars, encode_figure, figure_format
+from cam_core.figures import DOUBLE_COLUMN, FORMATS, Design, channel_figure, encode_figure, figure_format
 from cam_core.methods import METHODS
 from cam_core.metrics.base import Values
 from cam_core.models.classifier import Classifier
@@ -71,7 +71,7 @@ def channels(
     beside = _beside(clf, photo, requests, estimate, precision)
     files: dict[Path, bytes] = {csv: channel_csv(estimate, beside)} if csv else {}
     if formats:
-        figure = channel_bars(estimate, beside, top, design)
+        figure = channel_figure(estimate, beside, top, design)
         files |= {path: encode_figure(figure, form) for path, form in formats.items()}
     for path, content in files.items():
         write_output(path, content)
@@ -116,7 +116,7 @@ def _report(estimate: ChannelEstimate, beside: Mapping[str, Values], top: int, w
     for fact in _facts(estimate):
         typer.echo(fact, err=True)
     for title, coefficients in beside.items():
-        found = similarity(coefficients, estimate)
+        found = channel_fidelity(coefficients, estimate)
         typer.echo(
             f"{title}: cosine to SHAP {found.coefficients.cosine:.3f}, "
             f"times mean activation {found.contributions.cosine:.3f}",

@@ -132,8 +132,8 @@ def _report(explanations: Sequence[Explanation], written: Sequence[Path]) -> Non
             f"{one.probability:.4f}",
             one.layer,
             f"{one.seconds:.2f}",
-            one.evaluations.head,
-            one.evaluations.tail,
+            one.passes.head,
+            one.passes.tail,
         )
         for one in explanations
     ]

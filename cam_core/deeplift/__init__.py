@@ -100,13 +100,13 @@ def _multipliers(
     linear = None if net.context else pooled_linear_or_none(net.halves)
     if linear is not None:  # the multipliers of a linear tail are its weights: no rule has anything to do
         with torch.no_grad():
-            after = class_score(net.f2(acts), target)
+            after = class_score(net.tail(acts), target)
         weights = linear.weight[target].to(acts.dtype) / (acts.shape[-2] * acts.shape[-1])
         return weights[:, :, None, None], after
     leaf = acts.clone().requires_grad_()
     with torch.enable_grad():
         with mode():
-            logits = net.f2(leaf)
+            logits = net.tail(leaf)
         after = class_score(logits, target)
         (multipliers,) = torch.autograd.grad(after.sum(), leaf)
     return multipliers, after.detach()
@@ -132,7 +132,7 @@ def _zero_pass(net: SplitModel, acts: Activations, mode: Callable[[], RuleMode])
 def _record(net: SplitModel, reference: Activations, mode: Callable[[], RuleMode]) -> tuple[Tape, Tensor]:
     """What the rules need of the reference's pass, and its logits."""
     with torch.no_grad(), mode() as recorder:
-        logits = net.f2(reference)
+        logits = net.tail(reference)
     return recorder.tape, logits
 
 

@@ -16,7 +16,7 @@ from cam_core.images import EXTENSIONS, load_image
 from cam_core.metrics.base import METRICS
 from cam_core.metrics.evaluating import judge, missing_needs
 from cam_core.metrics.ground_truth import framed, own_and_other, read_ground_truth
-from cam_core.metrics.samples import Subjects, gather
+from cam_core.metrics.samples import Samples, gather
 from cam_core.models.classifier import Classifier
 from cam_core.types import CamError, Cancelled, DeviceError, Explanation, MetricError, Progress
 from cam_core.version import versions
@@ -75,14 +75,14 @@ class Plan:
         """The rows of one unit, one a metric."""
         name, digest, method = unit
         try:
-            subjects, explanation = self._explained(name, method, progress)
+            batch, explanation = self._explained(name, method, progress)
         except (Cancelled, DeviceError):
             raise
         except CamError as error:
             return [Row(name, digest, method, metric, note=str(error)) for metric in self.metrics]
-        return [self._row(unit, metric, subjects, explanation, progress) for metric in self.metrics]
+        return [self._row(unit, metric, batch, explanation, progress) for metric in self.metrics]
 
-    def _explained(self, name: str, method: str, progress: Progress | None) -> tuple[Subjects, Explanation]:
+    def _explained(self, name: str, method: str, progress: Progress | None) -> tuple[Samples, Explanation]:
         path = self.folder / name
         image = load_image(path)
         explanation = explain(
@@ -101,17 +101,15 @@ class Plan:
         net = self.clf.split(None, self.precision)
         return gather(self.clf, net, [image], [explanation], [None], [own], [other], [None], [None]), explanation
 
-    def _row(
-        self, unit: Unit, key: str, subjects: Subjects, explanation: Explanation, progress: Progress | None
-    ) -> Row:
+    def _row(self, unit: Unit, key: str, batch: Samples, explanation: Explanation, progress: Progress | None) -> Row:
         name, digest, method = unit
         metric = METRICS[key]
         explained = (explanation.target, explanation.label, explanation.probability)
-        if missing_needs(metric, subjects):
+        if missing_needs(metric, batch):
             note = f"no ground truth for {explanation.label!r} on this photo"
             return Row(name, digest, method, key, *explained, note=note)
         net = self.clf.split(None, self.precision)
-        result = judge(net, subjects, metric, dict(self.metrics[key]), seed=self.seed, progress=progress)[0]
+        result = judge(net, batch, metric, dict(self.metrics[key]), seed=self.seed, progress=progress)[0]
         details = tuple(result.extras[metric.details].ravel().tolist()) if metric.details else ()
         note = " ".join(dict.fromkeys((*explanation.warnings, *result.warnings)))
         return Row(name, digest, method, key, *explained, result.value, details, note)

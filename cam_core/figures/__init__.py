@@ -6,7 +6,7 @@
 Nothing here touches pyplot, and several threads may draw at once. The same figure gives the same bytes.
 """
 
-from cam_core.figures.channels import channel_bars
+from cam_core.figures.channels import channel_figure
 from cam_core.figures.curves import CurvePanel, curve_figure
 from cam_core.figures.design import DOUBLE_COLUMN, FORMATS, SINGLE_COLUMN, Design, FigureError, Row
 from cam_core.figures.heatmaps import heatmap_figure
@@ -20,7 +20,7 @@ __all__ = [
     "Design",
     "FigureError",
     "Row",
-    "channel_bars",
+    "channel_figure",
     "curve_figure",
     "encode_figure",
     "figure_format",

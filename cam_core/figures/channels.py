@@ -24,7 +24,7 @@ _PANEL = 42.0  # millimetres: height of one panel
 _SLIMMEST = 1.6  # millimetres: the least width that one channel takes
 
 
-def channel_bars(
+def channel_figure(
     estimate: ChannelEstimate, beside: Mapping[str, npt.ArrayLike], count: int = 20, design: Design | None = None
 ) -> Figure:
     """The `count` largest φ ± standard error, in logits; below, coefficients on one scale where there are any.

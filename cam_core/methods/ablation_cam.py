@@ -33,7 +33,7 @@ def ablation_cam(net: SplitModel, image: Images, acts: Activations, target: Clas
     Returns:
         (B, K), fractions of the logit, signed.
     """
-    score = class_score(net.f2(acts), target)
+    score = class_score(net.tail(acts), target)
     if is_pooled_linear(net.halves):
         drops = pooled_linear(net.halves).weight[target].to(acts.dtype) * acts.mean(dim=(2, 3))
     else:
@@ -54,7 +54,7 @@ def _drops(
     def without(start: int, stop: int) -> Tensor:
         rows = sample.repeat(stop - start, 1, 1, 1)
         rows[torch.arange(stop - start), live[start:stop]] = 0
-        return class_score(view.f2(rows), target[index])
+        return class_score(view.tail(rows), target[index])
 
     drops = torch.zeros_like(sample[0, :, 0, 0])
     if len(live):

@@ -23,7 +23,7 @@ def grad_cam(net: SplitModel, image: Images, acts: Activations, target: ClassInd
     """w_k = mean over (i, j) of d y_c / d A_k(i, j).
 
     Args:
-        net: its tail `f2` maps activations (B, K, h, w) to logits (B, C).
+        net: its tail `tail` maps activations (B, K, h, w) to logits (B, C).
         acts: (B, K, h, w), the layer's output.
         target: (B,) int64, the explained class.
     Returns:

@@ -21,5 +21,5 @@ def score_gradient(net: SplitModel, acts: Activations, score: Callable[[Logits],
     """The gradient (B, K, h, w) of any per-sample score (B,) of the logits (B, C)."""
     acts = acts.detach().requires_grad_()
     with torch.enable_grad():
-        (gradient,) = torch.autograd.grad(score(net.f2(acts)).sum(), acts)
+        (gradient,) = torch.autograd.grad(score(net.tail(acts)).sum(), acts)
     return gradient

@@ -63,7 +63,7 @@ def _fit(net: SplitModel, acts: Activations, target: Tensor, run: Run, count: in
 
     def score(rows: Tensor) -> Tensor:
         with torch.no_grad():
-            scores = class_score(net.f2(rows), target)
+            scores = class_score(net.tail(rows), target)
         run.advance(len(rows))
         return scores
 

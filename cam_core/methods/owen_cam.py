@@ -14,7 +14,7 @@ from cam_core.types import Activations, ClassIndex, Images
     "owen-cam",
     title="Owen-CAM",
     paper="Owen 1972, doi:10.1287/mnsc.18.5.64, by gradients; game of Jung & Oh 2021, arXiv:2102.05228",
-    formula="φ_k ≈ ∫₀¹ E[∂y_c/∂z_k] dq, z = random gates on the channels, open with probability q",
+    formula="φ_k ≈ ∫₀¹ E[∂y_c/∂z_k] dq, z = a random coalition of channels, each inside with probability q",
     cost="64 forward and backward passes of the tail; none where the tail is pooling and a linear layer",
     fails="A gradient stands in for a difference: the values need not quite sum to the change in logit.",
     unit="logits",

@@ -45,7 +45,7 @@ def shapley_cam(
     """
     acts = acts.detach().requires_grad_()
     with torch.enable_grad(), _TwiceDifferentiable():
-        logits = net.f2(acts)
+        logits = net.tail(acts)
         value = class_score(logits, target)
         if score == "rest":
             value = value + class_score(logits.log_softmax(1), target)

@@ -60,4 +60,4 @@ def _noisy_gradient(
     shape = image.shape[1:]
     noise = torch.stack([torch.randn(shape, generator=generator, dtype=torch.float64) for generator in noises])
     view = net.fork()
-    return class_gradient(view, view.f1(image + sigma * noise.to(image)), target)
+    return class_gradient(view, view.head(image + sigma * noise.to(image)), target)

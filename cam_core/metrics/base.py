@@ -99,7 +99,7 @@ Judge = TypeVar("Judge", bound=Callable[..., Tensor | Scores])
 
 METRICS: Registry[Metric] = Registry("metric", MetricError)
 
-_SHARED_ARGUMENTS = ("net", "subjects", "run")
+_SHARED_ARGUMENTS = ("net", "batch", "run")
 
 
 def metric(
@@ -123,7 +123,7 @@ def metric(
 ) -> Callable[[Judge], Judge]:
     """Register a metric under `key`.
 
-    The function takes `(net, subjects, run, **its declared parameters)` and returns values (B,) or `Scores`.
+    The function takes `(net, batch, run, **its declared parameters)` and returns values (B,) or `Scores`.
 
     Raises:
         MetricError: the key is taken, or the function's own arguments are not the declared parameters.

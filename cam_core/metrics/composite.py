@@ -10,7 +10,7 @@ from torch import Tensor
 from cam_core.metrics.base import Scores, metric
 from cam_core.metrics.confidence import Masking, drop, probabilities
 from cam_core.metrics.road import NOISE, SPACING, road
-from cam_core.metrics.samples import Subjects
+from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import SCORE
 from cam_core.metrics.similarity import pearson
 from cam_core.models.split.model import SplitModel
@@ -20,22 +20,22 @@ from cam_core.run import Run
 _POPPI = "Poppi et al. 2021, arXiv:2104.10252"
 
 
-def coherencies(subjects: Subjects, run: Run, mask_space: str) -> Tensor:
+def coherencies(batch: Samples, run: Run, mask_space: str) -> Tensor:
     """(B,) float64: (1 + r) / 2, with r the correlation of the map of x and the map of x under its map, same class."""
-    fill = run.fill(mask_space, subjects.images)[0]
-    run.expect(len(subjects))
+    fill = run.fill(mask_space, batch.images)[0]
+    run.expect(len(batch))
     found = []
-    for index, (image, saliency) in enumerate(zip(subjects.images, subjects.saliency, strict=True)):
+    for index, (image, saliency) in enumerate(zip(batch.images, batch.saliency, strict=True)):
         masked = fill + (image - fill) * saliency.to(image)
-        correlation = pearson(saliency.numpy(), subjects.mapped_again(index, masked).numpy())
+        correlation = pearson(saliency.numpy(), batch.mapped_again(index, masked).numpy())
         found.append(0.0 if math.isnan(correlation) else (1 + correlation) / 2)
         run.advance()
     return torch.tensor(found, dtype=torch.float64)
 
 
-def complexities(subjects: Subjects) -> Tensor:
+def complexities(batch: Samples) -> Tensor:
     """(B,) float64: the mean of the map."""
-    return subjects.saliency.mean(dim=(1, 2))
+    return batch.saliency.mean(dim=(1, 2))
 
 
 def harmonic_mean(*parts: Tensor) -> Tensor:
@@ -59,9 +59,9 @@ def harmonic_mean(*parts: Tensor) -> Tensor:
     needs=("explain_again",),
     parameters=(MASK_SPACE,),
 )
-def coherency(net: SplitModel, subjects: Subjects, run: Run, mask_space: str) -> Tensor:
+def coherency(net: SplitModel, batch: Samples, run: Run, mask_space: str) -> Tensor:
     """Whether the method finds the same again where its own map has hidden the rest."""
-    return coherencies(subjects, run, mask_space)
+    return coherencies(batch, run, mask_space)
 
 
 @metric(
@@ -75,9 +75,9 @@ def coherency(net: SplitModel, subjects: Subjects, run: Run, mask_space: str) ->
     cost="none",
     uses_network=False,
 )
-def complexity(net: SplitModel, subjects: Subjects, run: Run) -> Tensor:
+def complexity(net: SplitModel, batch: Samples, run: Run) -> Tensor:
     """How much of the image the map covers, weighted by salience."""
-    return complexities(subjects)
+    return complexities(batch)
 
 
 @metric(
@@ -93,10 +93,10 @@ def complexity(net: SplitModel, subjects: Subjects, run: Run) -> Tensor:
     needs=("explain_again",),
     parameters=(MASK_SPACE,),
 )
-def adcc(net: SplitModel, subjects: Subjects, run: Run, mask_space: str) -> Scores:
+def adcc(net: SplitModel, batch: Samples, run: Run, mask_space: str) -> Scores:
     """The harmonic mean of coherency, 1 − complexity and 1 − average drop. Extras: the three of them."""
-    alike, covered = coherencies(subjects, run, mask_space), complexities(subjects)
-    lost = drop(subjects.score(), probabilities(net, subjects, run, Masking(mask_space=mask_space)))
+    alike, covered = coherencies(batch, run, mask_space), complexities(batch)
+    lost = drop(batch.score(), probabilities(net, batch, run, Masking(mask_space=mask_space)))
     parts = {"coherency": list(alike.numpy()), "complexity": list(covered.numpy()), "drop": list(lost.numpy())}
     return Scores(harmonic_mean(alike, 1 - covered, 1 - lost), parts)
 
@@ -131,7 +131,7 @@ ROAD_TERM = Parameter(
 )
 def arcc(
     net: SplitModel,
-    subjects: Subjects,
+    batch: Samples,
     run: Run,
     mask_space: str,
     spacing: int,
@@ -143,8 +143,8 @@ def arcc(
 
     Extras: `coherency`, `complexity`, `road`.
     """
-    alike, covered = coherencies(subjects, run, mask_space), complexities(subjects)
-    judged = road(net, subjects, run, spacing=spacing, noise=noise, score=score)
+    alike, covered = coherencies(batch, run, mask_space), complexities(batch)
+    judged = road(net, batch, run, spacing=spacing, noise=noise, score=score)
     faithful = 2 * judged.values if road_term == "clipped" else (1 + judged.values) / 2
     parts = {"coherency": list(alike.numpy()), "complexity": list(covered.numpy()), "road": list(judged.values.numpy())}
     return Scores(harmonic_mean(alike, 1 - covered, faithful.clamp(0, 1)), parts)

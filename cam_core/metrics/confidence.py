@@ -13,7 +13,7 @@ from torch import Tensor
 from cam_core.maps import divide
 from cam_core.masked import image_rows
 from cam_core.metrics.base import Scores, Values, metric
-from cam_core.metrics.samples import Subjects
+from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import descending_order, picture_scores, ranks
 from cam_core.models.split.model import SplitModel
 from cam_core.parameters import MASK_SPACE, Parameter
@@ -45,17 +45,17 @@ class Masking:
     mask_space: str = "normalized"
 
 
-def probabilities(net: SplitModel, subjects: Subjects, run: Run, masking: Masking, *, invert: bool = False) -> Tensor:
+def probabilities(net: SplitModel, batch: Samples, run: Run, masking: Masking, *, invert: bool = False) -> Tensor:
     """(B,) float64: the class's probability on each image under its mask, or under one minus its mask."""
-    masks = _masks(subjects.saliency, masking)
-    masks = (1 - masks if invert else masks)[:, None].to(subjects.images)
-    fill = run.fill(masking.mask_space, subjects.images)
-    run.expect(len(subjects))
+    masks = _masks(batch.saliency, masking)
+    masks = (1 - masks if invert else masks)[:, None].to(batch.images)
+    fill = run.fill(masking.mask_space, batch.images)
+    run.expect(len(batch))
 
     def pictures(start: int, stop: int) -> Tensor:
-        return fill + (subjects.images[start:stop] - fill) * masks[start:stop]
+        return fill + (batch.images[start:stop] - fill) * masks[start:stop]
 
-    return picture_scores(net, pictures, subjects.target, image_rows(subjects.images), advance=run.advance)
+    return picture_scores(net, pictures, batch.target, image_rows(batch.images), advance=run.advance)
 
 
 def _masks(saliency: Tensor, masking: Masking) -> Tensor:
@@ -90,9 +90,9 @@ def _both(before: Tensor, after: Tensor) -> dict[str, list[Values]]:
     cost="one pass",
     parameters=_MASKING,
 )
-def average_drop(net: SplitModel, subjects: Subjects, run: Run, keep_top: float, mask: str, mask_space: str) -> Scores:
+def average_drop(net: SplitModel, batch: Samples, run: Run, keep_top: float, mask: str, mask_space: str) -> Scores:
     """How much of the probability is lost when only what the map shows is left. Extras: `before` Y, `after` O."""
-    before, after = subjects.score(), probabilities(net, subjects, run, Masking(keep_top, mask, mask_space))
+    before, after = batch.score(), probabilities(net, batch, run, Masking(keep_top, mask, mask_space))
     return Scores(100 * drop(before, after), _both(before, after))
 
 
@@ -108,11 +108,9 @@ def average_drop(net: SplitModel, subjects: Subjects, run: Run, keep_top: float,
     cost="one pass",
     parameters=_MASKING,
 )
-def average_increase(
-    net: SplitModel, subjects: Subjects, run: Run, keep_top: float, mask: str, mask_space: str
-) -> Scores:
+def average_increase(net: SplitModel, batch: Samples, run: Run, keep_top: float, mask: str, mask_space: str) -> Scores:
     """Whether the network is surer of the class when it sees only what the map shows: how often, not how much."""
-    before, after = subjects.score(), probabilities(net, subjects, run, Masking(keep_top, mask, mask_space))
+    before, after = batch.score(), probabilities(net, batch, run, Masking(keep_top, mask, mask_space))
     return Scores(100.0 * (after > before).double(), _both(before, after))
 
 
@@ -128,12 +126,12 @@ def average_increase(
     cost="one pass",
     parameters=_MASKING,
 )
-def average_gain(net: SplitModel, subjects: Subjects, run: Run, keep_top: float, mask: str, mask_space: str) -> Scores:
+def average_gain(net: SplitModel, batch: Samples, run: Run, keep_top: float, mask: str, mask_space: str) -> Scores:
     """How much of the missing probability is gained when the network sees only what the map shows.
 
     Average increase counts the tiniest rise; this weighs it, so that a map that hides nothing (Fake-CAM) gains nothing.
     """
-    before, after = subjects.score(), probabilities(net, subjects, run, Masking(keep_top, mask, mask_space))
+    before, after = batch.score(), probabilities(net, batch, run, Masking(keep_top, mask, mask_space))
     missing = torch.where(1 - before < _CERTAIN, torch.zeros_like(before), 1 - before)
     return Scores(100 * divide((after - before).clamp(min=0), missing), _both(before, after))
 
@@ -151,10 +149,10 @@ def average_gain(net: SplitModel, subjects: Subjects, run: Run, keep_top: float,
     parameters=(*_MASKING, CLIP),
 )
 def average_drop_in_deletion(
-    net: SplitModel, subjects: Subjects, run: Run, keep_top: float, mask: str, mask_space: str, clip: bool
+    net: SplitModel, batch: Samples, run: Run, keep_top: float, mask: str, mask_space: str, clip: bool
 ) -> Scores:
     """How much of the probability is lost when what the map shows is taken away. Extras: `before` Y, `after` D."""
-    before = subjects.score()
-    after = probabilities(net, subjects, run, Masking(keep_top, mask, mask_space), invert=True)
+    before = batch.score()
+    after = probabilities(net, batch, run, Masking(keep_top, mask, mask_space), invert=True)
     lost = (before - after).clamp(min=0) if clip else before - after
     return Scores(100 * divide(lost, before), _both(before, after))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cam_core.explain import Target
 from cam_core.metrics.base import METRICS, Metric, MetricResult, Scores
-from cam_core.metrics.samples import ExplainAgain, ExplainWith, GroundTruth, Saliency, Subjects, gather
+from cam_core.metrics.samples import ExplainAgain, ExplainWith, GroundTruth, Saliency, Samples, gather
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
@@ -110,7 +110,7 @@ def evaluate_batch(
     checked = chosen.validate(params)
     count = len(images)
     net = clf.split(None, precision)
-    subjects = gather(
+    batch = gather(
         clf,
         net,
         images,
@@ -121,7 +121,7 @@ def evaluate_batch(
         _one_each(explain_again, count, "explain_again functions"),
         _one_each(explain_with, count, "explain_with functions"),
     )
-    return judge(clf.split(None, precision, compiled=compiled), subjects, chosen, checked, seed=seed, progress=progress)
+    return judge(clf.split(None, precision, compiled=compiled), batch, chosen, checked, seed=seed, progress=progress)
 
 
 def evaluate_many(
@@ -144,12 +144,12 @@ def evaluate_many(
     """
     chosen = [METRICS[key] for key in metrics]
     net = clf.split(None, precision)
-    subjects = gather(clf, net, [image], [saliency], [target], [None], [None], [None], [None])
+    batch = gather(clf, net, [image], [saliency], [target], [None], [None], [None], [None])
     for place, metric in enumerate(chosen):
         params = metric.validate({})
         try:
             watched = progress and _share_of(progress, place, len(chosen))
-            yield judge(net, subjects, metric, params, seed=seed, progress=watched)[0]
+            yield judge(net, batch, metric, params, seed=seed, progress=watched)[0]
         except Cancelled:
             raise
         except CamError as error:
@@ -165,7 +165,7 @@ def _share_of(progress: Progress, place: int, count: int) -> Progress:
 
 def judge(
     net: SplitModel,
-    subjects: Subjects,
+    batch: Samples,
     metric: Metric,
     params: dict[str, Any],
     *,
@@ -177,13 +177,13 @@ def judge(
     Raises:
         MetricError: something is missing that the metric needs.
     """
-    _check_needs(metric, subjects)
-    frame = subjects.clf.preprocessing
-    run = Run(batch=len(subjects), seed=seed, mean=frame.mean, std=frame.std, progress=progress)
+    _check_needs(metric, batch)
+    frame = batch.clf.preprocessing
+    run = Run(batch=len(batch), seed=seed, mean=frame.mean, std=frame.std, progress=progress)
     with torch.no_grad():
-        returned = metric.function(net, subjects, run, **params)
+        returned = metric.function(net, batch, run, **params)
     scores = returned if isinstance(returned, Scores) else Scores(returned)
-    probability = subjects.score()
+    probability = batch.score()
     return [
         MetricResult(
             metric=metric.key,
@@ -192,23 +192,23 @@ def judge(
             extras={name: np.asarray(values[index], dtype=np.float64) for name, values in scores.extras.items()},
             warnings=tuple(run.warnings[index] + _doubts(metric, float(probability[index]))),
         )
-        for index in range(len(subjects))
+        for index in range(len(batch))
     ]
 
 
-def missing_needs(metric: Metric, subjects: Subjects) -> list[str]:
+def missing_needs(metric: Metric, batch: Samples) -> list[str]:
     """What `metric` asks for and at least one of the subjects lacks, each with how to give it."""
     given = {
-        "region": subjects.regions,
-        "other_region": subjects.other_regions,
-        "explain_again": subjects.explain_again,
-        "explain_with": subjects.explain_with,
+        "region": batch.regions,
+        "other_region": batch.other_regions,
+        "explain_again": batch.explain_again,
+        "explain_with": batch.explain_with,
     }
     return [_HOW_TO_GIVE[need] for need in metric.needs if any(entry is None for entry in given[need])]
 
 
-def _check_needs(metric: Metric, subjects: Subjects) -> None:
-    missing = missing_needs(metric, subjects)
+def _check_needs(metric: Metric, batch: Samples) -> None:
+    missing = missing_needs(metric, batch)
     if missing:
         raise MetricError(f"{metric.key} needs {'; and '.join(missing)}")
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cam_core.masked import image_rows
 from cam_core.metrics.base import Scores, Values, metric
-from cam_core.metrics.samples import Subjects
+from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import SCORE, picture_scores
 from cam_core.models.split.model import SplitModel
 from cam_core.parameters import MASK_SPACE, Parameter
@@ -34,20 +34,20 @@ from cam_core.run import Run
     ),
 )
 def infidelity(
-    net: SplitModel, subjects: Subjects, run: Run, samples: int, side: float, mask_space: str, score: str
+    net: SplitModel, batch: Samples, run: Run, samples: int, side: float, mask_space: str, score: str
 ) -> Scores:
     """How badly the map's sum over a square predicts what the class loses when the square goes.
 
     A saliency map has no unit, hence the best factor. Extras: `sums` Σ_Q S and `drops` of the score, one a square.
     """
-    run.expect(len(subjects) * samples)
-    before = subjects.score(score)
-    squares = _squares(subjects.size, samples, side, run)
+    run.expect(len(batch) * samples)
+    before = batch.score(score)
+    squares = _squares(batch.size, samples, side, run)
     values: list[Tensor] = []
     extras: dict[str, list[Values]] = {"sums": [], "drops": []}
-    for index, image in enumerate(subjects.images):
-        after = _without(net, image, squares, subjects.target[index], run, mask_space, score)
-        sums = (squares * subjects.saliency[index]).sum((1, 2))
+    for index, image in enumerate(batch.images):
+        after = _without(net, image, squares, batch.target[index], run, mask_space, score)
+        sums = (squares * batch.saliency[index]).sum((1, 2))
         drops = before[index] - after
         energy = float(sums @ sums)
         scale = float(sums @ drops) / energy if energy > 0 else 0.0

@@ -10,7 +10,7 @@ from torch import Tensor
 from cam_core.maps import divide
 from cam_core.metrics.base import Scores, Values, metric
 from cam_core.metrics.ground_truth import Box, Region, box_around
-from cam_core.metrics.samples import Subjects
+from cam_core.metrics.samples import Samples
 from cam_core.models.split.model import SplitModel
 from cam_core.parameters import Parameter
 from cam_core.run import Run
@@ -19,14 +19,14 @@ IOUS = (0.3, 0.5, 0.7)
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int8)
 
 
-def energies(subjects: Subjects, regions: list[Region]) -> tuple[Tensor, Tensor]:
+def energies(batch: Samples, regions: list[Region]) -> tuple[Tensor, Tensor]:
     """(B,) float64 each: the map's sum inside the region, and over the whole image."""
     masks = torch.from_numpy(np.stack([region.mask for region in regions]))
-    return (subjects.saliency * masks).sum((1, 2)), subjects.saliency.sum((1, 2))
+    return (batch.saliency * masks).sum((1, 2)), batch.saliency.sum((1, 2))
 
 
-def _regions(subjects: Subjects) -> list[Region]:
-    return [region for region in subjects.regions if region is not None]
+def _regions(batch: Samples) -> list[Region]:
+    return [region for region in batch.regions if region is not None]
 
 
 @metric(
@@ -41,10 +41,10 @@ def _regions(subjects: Subjects) -> list[Region]:
     uses_network=False,
     needs=("region",),
 )
-def ebpg(net: SplitModel, subjects: Subjects, run: Run) -> Scores:
+def ebpg(net: SplitModel, batch: Samples, run: Run) -> Scores:
     """The share of the map's energy on the object. Extra: `area`, the share that an even map would have."""
-    regions = _regions(subjects)
-    inside, whole = energies(subjects, regions)
+    regions = _regions(batch)
+    inside, whole = energies(batch, regions)
     return Scores(divide(inside, whole), {"area": [np.asarray(r.mask.mean()) for r in regions]})
 
 
@@ -53,20 +53,20 @@ def ebpg(net: SplitModel, subjects: Subjects, run: Run) -> Scores:
     title="Class discrimination",
     direction="higher",
     range=(0, 1),
-    source="energy-based pointing game between two subjects of one image",
+    source="energy-based pointing game between two batch of one image",
     formula="Σ S inside the class's own subject / Σ S inside either subject",
-    edge_cases="0 where neither subject has any energy. Pixels of both subjects count for both.",
+    edge_cases="0 where neither subject has any energy. Pixels of both batch count for both.",
     cost="none",
     uses_network=False,
     needs=("region", "other_region"),
 )
-def class_discrimination(net: SplitModel, subjects: Subjects, run: Run) -> Scores:
-    """Of the energy on two subjects, the share on the one whose class is explained; ½ says nothing of the class.
+def class_discrimination(net: SplitModel, batch: Samples, run: Run) -> Scores:
+    """Of the energy on two batch, the share on the one whose class is explained; ½ says nothing of the class.
 
     Extras: `own` and `other`, the shares of the map's whole energy.
     """
-    own, whole = energies(subjects, _regions(subjects))
-    other, _ = energies(subjects, [region for region in subjects.other_regions if region is not None])
+    own, whole = energies(batch, _regions(batch))
+    other, _ = energies(batch, [region for region in batch.other_regions if region is not None])
     shares = {"own": list(divide(own, whole).numpy()), "other": list(divide(other, whole).numpy())}
     return Scores(divide(own, own + other), shares)
 
@@ -86,13 +86,13 @@ def class_discrimination(net: SplitModel, subjects: Subjects, run: Run) -> Score
         Parameter("tolerance", 15.0, "distance in pixels of the network's input that is still a hit", 0.0, 1000.0),
     ),
 )
-def pointing_game(net: SplitModel, subjects: Subjects, run: Run, tolerance: float) -> Scores:
+def pointing_game(net: SplitModel, batch: Samples, run: Run, tolerance: float) -> Scores:
     """Whether the map's peak is on the object. Extra: `distance` in pixels from the peak to the object.
 
     The benchmark averages over the images of each class first, then over classes.
     """
     hits, distances = [], []
-    for saliency, region in zip(subjects.saliency.numpy(), _regions(subjects), strict=True):
+    for saliency, region in zip(batch.saliency.numpy(), _regions(batch), strict=True):
         # To the nearest pixel of the object, centre to centre.
         distance = float(ndimage.distance_transform_edt(~region.mask).flat[saliency.argmax()])
         distances.append(np.asarray(distance))
@@ -122,7 +122,7 @@ def best_over_thresholds(details: Values) -> Values:
     details="hits",
     pool=best_over_thresholds,
 )
-def max_box_acc(net: SplitModel, subjects: Subjects, run: Run, thresholds: int) -> Scores:
+def max_box_acc(net: SplitModel, batch: Samples, run: Run, thresholds: int) -> Scores:
     """Whether the map's outline finds the object's box. Extra: `hits` (thresholds × 3), one for each IoU.
 
     The largest part is the one of most pixels, diagonal neighbours connected; the authors' code takes the contour that
@@ -130,7 +130,7 @@ def max_box_acc(net: SplitModel, subjects: Subjects, run: Run, thresholds: int) 
     """
     hits = [
         _hits(saliency, region, thresholds)
-        for saliency, region in zip(subjects.saliency.numpy(), _regions(subjects), strict=True)
+        for saliency, region in zip(batch.saliency.numpy(), _regions(batch), strict=True)
     ]
     values = [best_over_thresholds(one.reshape(1, -1))[0] for one in hits]
     return Scores(torch.tensor(values, dtype=torch.float64), {"hits": hits})

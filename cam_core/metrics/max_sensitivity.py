@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from cam_core.metrics.base import Scores, metric
-from cam_core.metrics.samples import Subjects
+from cam_core.metrics.samples import Samples
 from cam_core.models.split.model import SplitModel
 from cam_core.parameters import Parameter
 from cam_core.run import Run
@@ -29,17 +29,17 @@ from cam_core.run import Run
         Parameter("radius", 0.02, "largest change of a value of the normalised input", 0.0, 10.0),
     ),
 )
-def max_sensitivity(net: SplitModel, subjects: Subjects, run: Run, samples: int, radius: float) -> Scores:
+def max_sensitivity(net: SplitModel, batch: Samples, run: Run, samples: int, radius: float) -> Scores:
     """How far the map moves when the image hardly does. Extra: `changes`, one a sample."""
-    run.expect(len(subjects) * samples)
+    run.expect(len(batch) * samples)
     changes = []
-    for index, (image, saliency) in enumerate(zip(subjects.images, subjects.saliency, strict=True)):
+    for index, (image, saliency) in enumerate(zip(batch.images, batch.saliency, strict=True)):
         generator = run.generator()
         length = float(saliency.norm()) or 1.0
         moved = []
         for _ in range(samples):
             noise = (2 * torch.rand(image.shape, generator=generator, dtype=torch.float64) - 1) * radius
-            again = subjects.mapped_again(index, image + noise.to(image))
+            again = batch.mapped_again(index, image + noise.to(image))
             moved.append(float((again - saliency).norm()) / length)
             run.advance()
         changes.append(np.array(moved))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cam_core.metrics.base import Scores, metric
-from cam_core.metrics.samples import ExplainWith, Subjects, as_saliency
+from cam_core.metrics.samples import ExplainWith, Samples, as_saliency
 from cam_core.metrics.similarity import spearman, ssim
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
@@ -32,7 +32,7 @@ class RandomisationStep:
     Attributes:
         layers: the modules whose weights this step replaced, from the top down; those of earlier steps stay replaced.
         saliency: (H, W), the map of the network as it is now.
-        spearman, ssim: its likeness to the map of the trained network; correlation 0 where one of them is constant.
+        spearman, ssim: its similarity to the map of the trained network; correlation 0 where one of them is constant.
     """
 
     layers: tuple[str, ...]
@@ -107,11 +107,11 @@ def _redraw(part: nn.Module, generator: torch.Generator) -> None:
     needs=("explain_with",),
     parameters=(Parameter("steps", 8, "groups of layers that are randomised one after the other", 1, 1000),),
 )
-def parameter_randomisation(net: SplitModel, subjects: Subjects, run: Run, steps: int) -> Scores:
+def parameter_randomisation(net: SplitModel, batch: Samples, run: Run, steps: int) -> Scores:
     """How much of the map survives when what the network learned is taken away. Extras: `spearman`, `ssim` by step."""
-    planned = len(cascade(subjects.clf.module, steps))
-    run.expect(len(subjects) * planned)
-    cascades = [list(_reported(subjects, index, run, steps)) for index in range(len(subjects))]
+    planned = len(cascade(batch.clf.module, steps))
+    run.expect(len(batch) * planned)
+    cascades = [list(_reported(batch, index, run, steps)) for index in range(len(batch))]
     rank = [np.array([step.spearman for step in taken]) for taken in cascades]
     structure = [np.array([step.ssim for step in taken]) for taken in cascades]
     return Scores(_mean_size(rank), {"spearman": rank, "ssim": structure})
@@ -121,9 +121,9 @@ def _mean_size(rows: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]
     return torch.tensor([np.abs(row).mean() for row in rows], dtype=torch.float64)
 
 
-def _reported(subjects: Subjects, index: int, run: Run, steps: int) -> Iterator[RandomisationStep]:
-    explain_with = subjects.explain_with[index]
+def _reported(batch: Samples, index: int, run: Run, steps: int) -> Iterator[RandomisationStep]:
+    explain_with = batch.explain_with[index]
     assert explain_with is not None, "checked before the metric was called"
-    for step in randomisation_steps(subjects.clf, subjects.saliency[index], explain_with, run, steps):
+    for step in randomisation_steps(batch.clf, batch.saliency[index], explain_with, run, steps):
         run.advance()
         yield step

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from cam_core.masked import image_rows
 from cam_core.metrics.base import Scores, Values, metric
-from cam_core.metrics.samples import Subjects
+from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import SCORE, picture_scores
 from cam_core.models.split.model import SplitModel
 from cam_core.parameters import Parameter
@@ -109,16 +109,16 @@ def removal_masks(saliency: Tensor, spacing: int, most_relevant_first: bool) -> 
 
 
 def _changes(
-    net: SplitModel, subjects: Subjects, run: Run, spacing: int, noise: float, score: str, orders: Sequence[bool]
+    net: SplitModel, batch: Samples, run: Run, spacing: int, noise: float, score: str, orders: Sequence[bool]
 ) -> Tensor:
     """(B, orders, percentiles) float64: the change of the score when pixels are removed and imputed."""
     steps = len(percentiles(spacing))
-    run.expect(len(subjects) * len(orders) * steps)
-    before = subjects.score(score)
+    run.expect(len(batch) * len(orders) * steps)
+    before = batch.score(score)
     found = []
-    for index, target in enumerate(subjects.target):
-        masks = [m for first in orders for m in removal_masks(subjects.saliency[index], spacing, first)]
-        after = _after_removal(net, subjects.images[index], masks, steps, target, run, noise, score)
+    for index, target in enumerate(batch.target):
+        masks = [m for first in orders for m in removal_masks(batch.saliency[index], spacing, first)]
+        after = _after_removal(net, batch.images[index], masks, steps, target, run, noise, score)
         found.append((after - before[index]).view(len(orders), steps))
     return torch.stack(found)
 
@@ -162,9 +162,9 @@ def _after_removal(
     stochastic=True,
     parameters=_PARAMETERS,
 )
-def road(net: SplitModel, subjects: Subjects, run: Run, spacing: int, noise: float, score: str) -> Scores:
+def road(net: SplitModel, batch: Samples, run: Run, spacing: int, noise: float, score: str) -> Scores:
     """How much less the class suffers from losing what the map calls irrelevant. Extras: `morf` and `lerf` changes."""
-    changes = _changes(net, subjects, run, spacing, noise, score, (True, False))
+    changes = _changes(net, batch, run, spacing, noise, score, (True, False))
     morf, lerf = changes[:, 0], changes[:, 1]
     return Scores((lerf - morf).mean(1) / 2, {"morf": list(morf.numpy()), "lerf": list(lerf.numpy())})
 
@@ -182,9 +182,9 @@ def road(net: SplitModel, subjects: Subjects, run: Run, spacing: int, noise: flo
     stochastic=True,
     parameters=_PARAMETERS,
 )
-def road_morf(net: SplitModel, subjects: Subjects, run: Run, spacing: int, noise: float, score: str) -> Scores:
+def road_morf(net: SplitModel, batch: Samples, run: Run, spacing: int, noise: float, score: str) -> Scores:
     """How far the score falls when the most salient pixels go. Extra: `changes` by percentile."""
-    changes = _changes(net, subjects, run, spacing, noise, score, (True,))[:, 0]
+    changes = _changes(net, batch, run, spacing, noise, score, (True,))[:, 0]
     return Scores(changes.mean(1), {"changes": list(changes.numpy())})
 
 
@@ -201,7 +201,7 @@ def road_morf(net: SplitModel, subjects: Subjects, run: Run, spacing: int, noise
     stochastic=True,
     parameters=_PARAMETERS,
 )
-def road_lerf(net: SplitModel, subjects: Subjects, run: Run, spacing: int, noise: float, score: str) -> Scores:
+def road_lerf(net: SplitModel, batch: Samples, run: Run, spacing: int, noise: float, score: str) -> Scores:
     """How little the score falls when the least salient pixels go. Extra: `changes` by percentile."""
-    changes = _changes(net, subjects, run, spacing, noise, score, (False,))[:, 0]
+    changes = _changes(net, batch, run, spacing, noise, score, (False,))[:, 0]
     return Scores(changes.mean(1), {"changes": list(changes.numpy())})

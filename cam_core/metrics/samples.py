@@ -31,7 +31,7 @@ GroundTruth: TypeAlias = Any
 
 
 @dataclass(frozen=True)
-class Subjects:
+class Samples:
     """B images with their maps.
 
     Attributes:
@@ -81,7 +81,7 @@ def gather(
     other_regions: Sequence[GroundTruth | None],
     explain_again: Sequence[ExplainAgain | None],
     explain_with: Sequence[ExplainWith | None],
-) -> Subjects:
+) -> Samples:
     """Check and complete what the user gave: classes from explanations or from the network, ways to explain again.
 
     Raises:
@@ -96,7 +96,7 @@ def gather(
     ]
     target = torch.tensor([clf.resolve_target(t, row) for t, row in zip(given, logits, strict=True)])
     recipes = [_recipe(clf, s, image) for s, image in zip(saliencies, batch, strict=True)]
-    return Subjects(
+    return Samples(
         clf=clf,
         images=batch,
         saliency=torch.stack([as_saliency(s, size) for s in saliencies]),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cam_core.metrics.base import metric
-from cam_core.metrics.samples import Subjects
+from cam_core.metrics.samples import Samples
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 
@@ -22,9 +22,9 @@ from cam_core.run import Run
     cost="none",
     uses_network=False,
 )
-def sparseness(net: SplitModel, subjects: Subjects, run: Run) -> Tensor:
+def sparseness(net: SplitModel, batch: Samples, run: Run) -> Tensor:
     """How unevenly the salience is spread over the pixels: 0 evenly, near 1 all on one."""
-    ordered = subjects.saliency.flatten(1).sort(dim=1).values
+    ordered = batch.saliency.flatten(1).sort(dim=1).values
     count = ordered.shape[1]
     weights = 2 * torch.arange(1, count + 1, dtype=torch.float64) - count - 1
     total = ordered.sum(1)

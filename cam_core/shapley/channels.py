@@ -93,8 +93,8 @@ def stream_channel_shap(
     name = layer or clf.default_layer
     net = clf.split(name, precision)
     with torch.no_grad():
-        acts = net.f1(clf.as_batch(image).to(net.dtype))
-        logits = net.f2(acts)[0]
+        acts = net.head(clf.as_batch(image).to(net.dtype))
+        logits = net.tail(acts)[0]
     chosen = clf.resolve_target(target, logits)
     run = Run(seed=seed, progress=progress)
     game = ChannelGame(net.sample(0), acts, chosen, advance=run.advance)

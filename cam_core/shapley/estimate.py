@@ -19,12 +19,12 @@ class Estimate:
 
     Attributes:
         name: the estimator, such as "permutation".
-        phi: (n,) float64 on the CPU, in the unit of the worth; exactly 0 for dead players.
+        phi: (n,) float64 on the CPU, in the unit of the value; exactly 0 for dead players.
         stderr: (n,) standard error of `phi`: 0 where exact, infinite before there are two repetitions. It says nothing
             of bias: see `gap` for that.
         passes: rows pushed through the tail so far; for estimators by gradients each is a forward and a backward pass.
         exact: whether `phi` is exact up to rounding.
-        v_all, v_empty: worth of the full and of the empty coalition.
+        v_all, v_empty: value of the full and of the empty coalition.
         dead: players that change nothing whatever the others do (a channel that is 0 everywhere), left out of the game.
         repetitions: independent repetitions behind `stderr`; 0 where exact.
     """

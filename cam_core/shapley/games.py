@@ -1,7 +1,7 @@
-"""Games: players, and the worth of any coalition of them, evaluated in batches of tail passes.
+"""Games: players, and the value of any coalition of them, evaluated in batches of tail passes.
 
-A coalition is a row of gates, 1 for a player inside and 0 for one outside. Gates may also lie between: the worth is a
-function of real numbers, so it has a gradient.
+A coalition is a row of numbers, 1 for a player inside and 0 for one outside. A player may also be inside in part: the
+value is a function of real numbers, so it has a gradient.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from cam_core.models.tails import is_pooled_linear, pooled_linear
 from cam_core.shapley.estimate import Estimate
 from cam_core.types import Activations, MethodError
 
-Worth = Callable[[Tensor], Tensor]
-"""Gates (M, players) → worths (M,)."""
+ValueFunction = Callable[[Tensor], Tensor]
+"""Coalitions (M, players) → their values (M,)."""
 
 BASELINES = ("channel_mean", "global_mean", "zero")
 
@@ -29,21 +29,21 @@ _FORWARD_ROWS_PER_BACKWARD_ROW = 8
 
 
 class Game:
-    """Players 0 … n − 1 and a worth. Estimators see the live players only, and `estimate` puts the dead ones back.
+    """Players 0 … n − 1 and a value. Estimators see the live players only, and `estimate` puts the dead ones back.
 
     Args:
-        worth: gates (M, players) → (M,), differentiable if `gradients` is to be used.
+        value: coalitions (M, players) → (M,), differentiable if `gradients` is to be used.
         players: how many there are.
         live: (players,) bool; a player that is not live changes nothing, whatever the others do.
         contributions: (players,) the exact Shapley values where they are known in closed form.
         rows: how many coalitions to evaluate at once.
-        like: the dtype and device that `worth` computes on.
+        like: the dtype and device that `value` computes on.
         advance: told after each batch how many coalitions it had; may raise `Cancelled`.
     """
 
     def __init__(
         self,
-        worth: Worth,
+        value: ValueFunction,
         players: int,
         *,
         live: Tensor | None = None,
@@ -56,7 +56,7 @@ class Game:
         self.live = torch.arange(players) if live is None else live.cpu().nonzero()[:, 0]
         self.contributions = contributions
         self.passes = 0
-        self._worth = worth
+        self._value = value
         self._rows = rows
         self._like = torch.zeros((), dtype=torch.float64) if like is None else like
         self._advance = advance
@@ -68,33 +68,33 @@ class Game:
 
     @cached_property
     def v_empty(self) -> float:
-        """Worth of the empty coalition: one pass, once."""
+        """Value of the empty coalition: one pass, once."""
         return float(self.values(torch.zeros(1, self.size)))
 
     @cached_property
     def v_all(self) -> float:
-        """Worth of all players together: one pass, once."""
+        """Value of all players together: one pass, once."""
         return float(self.values(torch.ones(1, self.size)))
 
-    def values(self, gates: Tensor) -> Tensor:
-        """Worths (M,) float64 on the CPU of coalitions (M, size): M forward passes."""
+    def values(self, coalitions: Tensor) -> Tensor:
+        """Values (M,) float64 on the CPU of coalitions (M, size): M forward passes."""
 
         def evaluate(start: int, stop: int) -> Tensor:
-            return self._worth(self._all_gates(gates[start:stop])).cpu().double()
+            return self._value(self._all_players(coalitions[start:stop])).cpu().double()
 
         with torch.no_grad():
-            return self._in_batches(evaluate, len(gates), self._rows)
+            return self._in_batches(evaluate, len(coalitions), self._rows)
 
-    def gradients(self, gates: Tensor) -> Tensor:
-        """d worth / d gate (M, size), float64 on the CPU: M forward and backward passes."""
+    def gradients(self, coalitions: Tensor) -> Tensor:
+        """d value / d coalition (M, size), float64 on the CPU: M forward and backward passes."""
 
         def evaluate(start: int, stop: int) -> Tensor:
-            rows = self._all_gates(gates[start:stop]).requires_grad_()
+            rows = self._all_players(coalitions[start:stop]).requires_grad_()
             with torch.enable_grad():
-                (gradient,) = torch.autograd.grad(self._worth(rows).sum(), rows)
+                (gradient,) = torch.autograd.grad(self._value(rows).sum(), rows)
             return gradient.cpu().double()[:, self.live]
 
-        return self._in_batches(evaluate, len(gates), max(1, self._rows // _FORWARD_ROWS_PER_BACKWARD_ROW))
+        return self._in_batches(evaluate, len(coalitions), max(1, self._rows // _FORWARD_ROWS_PER_BACKWARD_ROW))
 
     def estimate(
         self, name: str, phi: Tensor, stderr: Tensor | None = None, *, exact: bool = False, repetitions: int = 0
@@ -109,9 +109,9 @@ class Game:
         dead = self.players - self.size
         return Estimate(name, everyone[0], everyone[1], self.passes, exact, v_all, v_empty, dead, repetitions)
 
-    def _all_gates(self, gates: Tensor) -> Tensor:
-        rows = torch.zeros(len(gates), self.players, dtype=self._like.dtype)
-        rows[:, self.live] = gates.to(rows.dtype)
+    def _all_players(self, coalitions: Tensor) -> Tensor:
+        rows = torch.zeros(len(coalitions), self.players, dtype=self._like.dtype)
+        rows[:, self.live] = coalitions.to(rows.dtype)
         return rows.to(self._like.device)
 
     def _in_batches(self, evaluate: Callable[[int, int], Tensor], count: int, rows: int) -> Tensor:
@@ -120,13 +120,13 @@ class Game:
 
 
 class TailGame(Game):
-    """A game over the activations of one image: what is gated off takes the value of a reference.
+    """A game over the activations of one image: what is outside a coalition takes the value of a reference.
 
     Args:
         net: a view whose context is that of this image alone (`SplitModel.sample`); only its tail is run.
         acts: (1, K, h, w).
         reference: broadcastable to `acts`.
-        shape: of one coalition's gates, broadcastable to (K, h, w); every entry is a player.
+        shape: of one coalition, broadcastable to (K, h, w); every entry is a player.
         score: "logit" or "probability" of the target class.
     """
 
@@ -145,8 +145,8 @@ class TailGame(Game):
         difference = acts - reference
         shared = tuple(dim for dim in (0, 1, 2) if shape[dim] == 1)
 
-        def worth(gates: Tensor) -> Tensor:
-            return class_score(net.f2(reference + difference * gates.view(-1, *shape)), target, score)
+        def value(coalitions: Tensor) -> Tensor:
+            return class_score(net.tail(reference + difference * coalitions.view(-1, *shape)), target, score)
 
         def gather(values: Tensor) -> Tensor:
             return values.sum(shared).flatten() if shared else values.flatten()
@@ -156,7 +156,7 @@ class TailGame(Game):
             weight = pooled_linear(net.halves).weight[target].to(acts.dtype).view(-1, 1, 1)
             contributions = gather(weight * difference[0]) / difference[0, 0].numel()
         super().__init__(
-            worth,
+            value,
             shape[0] * shape[1] * shape[2],
             live=gather((difference[0] != 0).int()) > 0,
             contributions=contributions,

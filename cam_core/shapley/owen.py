@@ -1,8 +1,8 @@
 """Shapley values by gradients of the multilinear extension: one backward pass says something of every player at once.
 
 Owen 1972, doi:10.1287/mnsc.18.5.64: phi_i = ∫₀¹ E[v(S ∪ i) − v(S)] dq, where S holds every other player with
-probability q. Here the difference is a gradient by the gate of i, taken with the gate at 0 or at 1. Either way what is
-inside is a random coalition, so one pass gives a sample to each of the n players, where a permutation needs n passes.
+probability q. Here the difference is a gradient by the presence of i, taken with i outside (0) or inside (1). Either
+way what is inside is a random coalition: one pass gives a sample to each of n players, a permutation needs n passes.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ def owen(
     """Estimates from antithetic pairs, S at q and its complement at 1 − q; yields after each sweep over q.
 
     Antithetic pairs: Okhrati & Lipani 2021, arXiv:2010.12082. A gradient is a difference only where v is a straight
-    line between the two gates: there is a bias, and the gap shows it. `rule` says how gradients at gates 0 and 1 are
+    line from outside to inside: there is a bias, and the gap shows it. `rule` says how gradients at 0 and at 1 are
     averaged:
 
-    - "plain": as they come, in shares 1 − q and q. At small q nearly all gates are 0, at large q nearly all are 1, so
-      the state of a gate goes together with the company it is in.
+    - "plain": as they come, in shares 1 − q and q. At small q nearly all players are outside, at large q nearly
+      all are inside, so the state of a player goes together with the company it is in.
     - "trapezoid": in equal shares at every q, by weights 1/(1 − q) and 1/q, normalised for each player: the trapezoid
-      rule in the gate. Weights are cut off at q = ½/√pairs. Below it a rare gate would bring more noise than it takes
-      away bias; with more pairs both go.
+      rule in the presence. Weights are cut off at q = ½/√pairs. Below it a rare state would bring more noise than it
+      takes away bias; with more pairs both go.
 
     Args:
         budget: passes, each forward and backward, but for v(∅) and v(all); at least one pair is made.

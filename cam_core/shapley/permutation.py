@@ -49,8 +49,8 @@ def marginals(game: Game, orders: Tensor) -> Tensor:
     count, n = orders.shape
     place = orders.argsort(1)
     inside = place[:, None] < torch.arange(1, max(1, n))[:, None]  # (R, n − 1, n): the coalitions of 1 … n − 1 players
-    worth = torch.empty(count, n + 1, dtype=torch.float64)
-    worth[:, 0], worth[:, n] = game.v_empty, game.v_all
+    value = torch.empty(count, n + 1, dtype=torch.float64)
+    value[:, 0], value[:, n] = game.v_empty, game.v_all
     if n > 1:
-        worth[:, 1:n] = game.values(inside.flatten(0, 1)).view(count, n - 1)
-    return worth.diff(dim=1).gather(1, place)
+        value[:, 1:n] = game.values(inside.flatten(0, 1)).view(count, n - 1)
+    return value.diff(dim=1).gather(1, place)

@@ -60,26 +60,26 @@ def remove_channels(
     net = clf.split(layer, precision)
     run = Run(progress=progress)
     with torch.no_grad():
-        acts = net.f1(clf.as_batch(image).to(net.dtype))
-        gates = _gates(order, acts.shape[1]).to(acts)
+        acts = net.head(clf.as_batch(image).to(net.dtype))
+        coalitions = _coalitions(order, acts.shape[1]).to(acts)
         sample = net.sample(0)
-        run.expect(len(gates))
+        run.expect(len(coalitions))
 
         def evaluate(start: int, stop: int) -> Tensor:
-            return sample.f2(acts * gates[start:stop, :, None, None])
+            return sample.tail(acts * coalitions[start:stop, :, None, None])
 
-        logits = in_batches(evaluate, len(gates), tail_rows(acts), run.advance).double().cpu()
+        logits = in_batches(evaluate, len(coalitions), tail_rows(acts), run.advance).double().cpu()
     return Removal(tuple(order), logits[:, target], logits.softmax(1)[:, target], logits.argmax(1))
 
 
-def _gates(order: Sequence[int], channels: int) -> Tensor:
+def _coalitions(order: Sequence[int], channels: int) -> Tensor:
     """(n + 1, K): row i is 0 for the first i channels of the order."""
     for channel in order:
         if not 0 <= channel < channels:
             raise MethodError(f"there is no channel {channel}: the layer has {channels} (0–{channels - 1})")
     if len(set(order)) < len(order):
         raise MethodError("a channel can be removed only once, but the order names one twice")
-    gates = torch.ones(len(order) + 1, channels)
+    coalitions = torch.ones(len(order) + 1, channels)
     for row, channel in enumerate(order, 1):
-        gates[row:, channel] = 0
-    return gates
+        coalitions[row:, channel] = 0
+    return coalitions

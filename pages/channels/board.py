@@ -15,9 +15,9 @@ import numpy as np
 import streamlit as st
 
 from cam_core import METHODS, Explanation
-from cam_core.analysis.channels import contributions, largest, ranks, similarity, unit_norm, waterfall
+from cam_core.analysis.channels import channel_fidelity, contributions, largest, ranks, unit_norm, waterfall
 from cam_core.analysis.shapley_fidelity import TOP
-from cam_core.charts import channel_figure, waterfall_figure
+from cam_core.charts import channel_chart, waterfall_chart
 from cam_core.metrics.base import Values
 from cam_core.overlay import DIVERGING, SEQUENTIAL, display_values, limits, overlay
 from cam_core.shapley import ChannelEstimate
@@ -144,7 +144,7 @@ def _bars(estimate: ChannelEstimate, beside: Mapping[str, Values], view: View, c
         scaled = {SHAP: unit_norm(phi)[shown]}
         scaled |= {title: unit_norm(values)[shown] for title, values in _read(beside, estimate, view).items()}
     st.plotly_chart(
-        channel_figure(shown, phi[shown], stderr[shown], scaled, chosen),
+        channel_chart(shown, phi[shown], stderr[shown], scaled, chosen),
         key="bars",
         on_select=partial(_choose, links.widget_key("channel", _scope(estimate)), shown),
         selection_mode="points",
@@ -232,7 +232,7 @@ def _waterfall(estimate: ChannelEstimate, count: int) -> None:
         for step in waterfall(estimate, count)
     ]
     st.plotly_chart(
-        waterfall_figure(("v(∅)", estimate.v_empty), steps, ("logit", estimate.v_all)),
+        waterfall_chart(("v(∅)", estimate.v_empty), steps, ("logit", estimate.v_all)),
         key="waterfall",
         config={"displayModeBar": False},
         alt=f"Waterfall from {estimate.v_empty:.2f} without any channel to the logit {estimate.v_all:.2f}",
@@ -246,9 +246,9 @@ def _similarity(estimate: ChannelEstimate, beside: Mapping[str, Values], view: V
     if not beside:
         st.html(style.quiet("Choose methods above to compare their coefficients with these SHAP values."))
         return
-    found = {title: similarity(alpha, estimate) for title, alpha in beside.items()}
-    likenesses = {title: one.contributions if view.times_mean else one.coefficients for title, one in found.items()}
-    best = max(one.cosine for one in likenesses.values())
+    found = {title: channel_fidelity(alpha, estimate) for title, alpha in beside.items()}
+    similarities = {title: one.contributions if view.times_mean else one.coefficients for title, one in found.items()}
+    best = max(one.cosine for one in similarities.values())
     rows = [
         (
             escape(title),
@@ -259,7 +259,7 @@ def _similarity(estimate: ChannelEstimate, beside: Mapping[str, Values], view: V
                 Cell(f"{one.overlap:.0%}"),
             ],
         )
-        for title, one in sorted(likenesses.items(), key=lambda entry: -entry[1].cosine)
+        for title, one in sorted(similarities.items(), key=lambda entry: -entry[1].cosine)
     ]
     ceiling = f"{estimate.expected_cosine:.3f}" if np.isfinite(estimate.noise) else "unknown"
     rows.append(("<i>noise ceiling</i>", [Cell(ceiling), Cell("–"), Cell("–"), Cell("–")]))

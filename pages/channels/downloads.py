@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from cam_core.analysis.channels import channel_csv
-from cam_core.figures import FORMATS, Design, channel_bars, encode_figure
+from cam_core.figures import FORMATS, Design, channel_figure, encode_figure
 from cam_core.metrics.base import Values
 from cam_core.shapley import ChannelEstimate
 
@@ -31,7 +31,7 @@ def downloads(estimate: ChannelEstimate, beside: Mapping[str, Values], count: in
         for form in FORMATS:
             st.download_button(
                 form.upper(),
-                data=lambda form=form: encode_figure(channel_bars(estimate, beside, count, Design()), form),
+                data=lambda form=form: encode_figure(channel_figure(estimate, beside, count, Design()), form),
                 file_name=f"{name}.{form}",
                 mime=_KINDS[form],
                 key=f"save-{form}",

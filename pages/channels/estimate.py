@@ -11,7 +11,7 @@ import streamlit as st
 from PIL import Image
 
 from cam_core.analysis.channels import convergence, largest
-from cam_core.charts import channel_figure, convergence_figure
+from cam_core.charts import channel_chart, convergence_chart
 from cam_core.models.tails import is_pooled_linear
 from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, stream_channel_shap
 from pages.runtime import compute
@@ -134,11 +134,11 @@ def growing(job: Job) -> None:
         with st.container(key="poll-growing"):
             st.html(style.quiet(f"After {trail.last.passes} of {job.total} passes:"))
             st.plotly_chart(
-                channel_figure(shown, phi[shown], stderr[shown], {}),
+                channel_chart(shown, phi[shown], stderr[shown], {}),
                 key="growing-bars",
                 config={"displayModeBar": False},
             )
-            convergence_chart(trail, key="growing-convergence")
+            draw_convergence(trail, key="growing-convergence")
 
     grow()
 
@@ -227,15 +227,15 @@ def convergence_section(trail: Trail) -> None:
     if trail.last.exact:
         st.html(style.quiet("Nothing to converge: the values are exact."))
         return
-    convergence_chart(trail)
+    draw_convergence(trail)
     st.html(style.quiet(f"The dashed line is where an estimate may count as converged. {RULE}"))
 
 
-def convergence_chart(trail: Trail, key: str = "convergence") -> None:
+def draw_convergence(trail: Trail, key: str = "convergence") -> None:
     """Cosine to the best estimate so far, and the standard error, against passes."""
     points = convergence(trail.estimates)
     st.plotly_chart(
-        convergence_figure(
+        convergence_chart(
             [point.passes for point in points],
             [point.cosine for point in points],
             [point.noise for point in points],

@@ -9,7 +9,7 @@ from html import escape
 import streamlit as st
 
 from cam_core.analysis.channels import largest
-from cam_core.charts import removal_figure
+from cam_core.charts import removal_chart
 from cam_core.shapley import ChannelEstimate, Removal, remove_channels
 from pages.runtime import compute
 from pages.runtime.compute import Question, Task
@@ -75,7 +75,7 @@ def _look(seen: Scene, estimate: ChannelEstimate, found: Removal) -> None:
     predicted = found.predicted(estimate).tolist()
     st.html(f'<div class="cam-tile">{_sentence(seen, found, predicted, count)}</div>')
     st.plotly_chart(
-        removal_figure(found.logit.tolist(), predicted, count),
+        removal_chart(found.logit.tolist(), predicted, count),
         key="removal",
         config={"displayModeBar": False},
         alt=f"The logit while up to {most} channels are removed, and what φ predicts",

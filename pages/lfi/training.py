@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from cam_core.charts import learning_figure
+from cam_core.charts import learning_chart
 from cam_core.models.devices import resolve_device
 from cam_core.models.trainable.checkpoints import card_path
 from cam_core.models.trainable.trained import ARCHITECTURE_TITLES
@@ -194,7 +194,7 @@ def _curves(run: Run, key: str, mark: int | None = None) -> None:
     if not reports:
         st.html(style.quiet("The first point comes after the first epoch."))
     st.plotly_chart(
-        learning_figure(
+        learning_chart(
             [one.loss for one in reports],
             [one.train_accuracy for one in reports],
             [one.accuracy for one in reports],

@@ -14,7 +14,7 @@ import streamlit as st
 from PIL import Image
 
 from cam_core import METHODS, Explanation, Passes
-from cam_core.charts import trace_figure
+from cam_core.charts import trace_chart
 from cam_core.overlay import Limits, display_values, limits, overlay
 from cam_core.types import FloatArray
 from pages.runtime.jobs import Job
@@ -74,7 +74,7 @@ def heatmap(explanation: Explanation, frame: Image.Image, look: Look, span: Limi
         for name, values in explanation.extras.items():
             if values.ndim == 1:
                 st.plotly_chart(
-                    trace_figure(values, name), key=f"trace-{method.key}-{name}", config={"displayModeBar": False}
+                    trace_chart(values, name), key=f"trace-{method.key}-{name}", config={"displayModeBar": False}
                 )
 
 
@@ -108,7 +108,7 @@ def _heading(method: str) -> None:
 
 def facts(explanation: Explanation) -> str:
     """ "41 ms · 1 head, 2 tail passes"."""
-    return f"{style.duration(explanation.seconds)} · {passes(explanation.evaluations)}"
+    return f"{style.duration(explanation.seconds)} · {passes(explanation.passes)}"
 
 
 def passes(count: Passes) -> str:

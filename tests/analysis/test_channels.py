@@ -14,12 +14,12 @@ import torch
 from cam_core import explain
 from cam_core.analysis.channels import (
     channel_csv,
+    channel_fidelity,
     channel_table,
     contributions,
     convergence,
     largest,
     ranks,
-    similarity,
     unit_norm,
     waterfall,
 )
@@ -72,7 +72,7 @@ def test_contributions_are_times_the_mean_activation() -> None:
 
 
 def test_similarity_of_live_channels_in_both_readings() -> None:
-    found = similarity([2.0, 1.0, 99.0], estimate([2.0, 2.0, 0.0]))
+    found = channel_fidelity([2.0, 1.0, 99.0], estimate([2.0, 2.0, 0.0]))
     assert found.contributions.cosine == pytest.approx(1)
     assert found.coefficients.cosine == pytest.approx(6 / math.sqrt(5 * 8))
 
@@ -121,7 +121,7 @@ def test_csv_reads_back_and_unknown_errors_are_empty() -> None:
 def test_dead_channels_and_means_of_a_real_layer() -> None:
     clf, image = tiny_classifier("residual"), tiny_images(1)[0]
     found = channel_shap(clf, image, "relu1", budget=16)
-    acts = clf.split("relu1").f1(image[None])[0]
+    acts = clf.split("relu1").head(image[None])[0]
     torch.testing.assert_close(found.mean_activation, acts.mean((1, 2)))
     assert found.live.tolist() == [bool(channel.any()) for channel in acts]
     assert int((~found.live).sum()) == found.dead
@@ -132,4 +132,4 @@ def test_linear_tail_makes_grad_cams_contributions_the_shap_values() -> None:
     found = channel_shap(clf, image, "features.3", 1)
     alpha = explain(clf, image, "grad-cam", layer="features.3", target=1).coefficients
     assert alpha is not None
-    assert similarity(alpha, found).contributions.cosine == pytest.approx(1, abs=1e-6)
+    assert channel_fidelity(alpha, found).contributions.cosine == pytest.approx(1, abs=1e-6)

@@ -10,12 +10,12 @@ import torch
 
 from cam_core import explain
 from cam_core.analysis.shapley_fidelity import (
-    Likeness,
     ShapReference,
+    Similarity,
     fidelity,
-    likeness,
     reference_from_samples,
     shap_reference,
+    similarity,
     summarise,
 )
 from cam_core.shapley import ChannelGame, Game, exact
@@ -31,23 +31,23 @@ def reference(phi: list[float], live: list[bool] | None = None) -> ShapReference
 
 def test_likeness_by_hand() -> None:
     """(3, 4, 0) and (4, 3, 0): cosine 24/25; of three pairs of ranks two agree and one does not."""
-    found = likeness([3, 4, 0], [4, 3, 0], top=1)
-    assert found == Likeness(pytest.approx(24 / 25), pytest.approx(0.5), pytest.approx(1 / 3), 0.0)
-    assert likeness([3, 4, 0], [4, 3, 0], top=2).overlap == 1
-    assert likeness([0, -9, 1], [0, 8, 2], top=1).overlap == 1, "largest in magnitude"
+    found = similarity([3, 4, 0], [4, 3, 0], top=1)
+    assert found == Similarity(pytest.approx(24 / 25), pytest.approx(0.5), pytest.approx(1 / 3), 0.0)
+    assert similarity([3, 4, 0], [4, 3, 0], top=2).overlap == 1
+    assert similarity([0, -9, 1], [0, 8, 2], top=1).overlap == 1, "largest in magnitude"
 
 
 def test_likeness_does_not_depend_on_units() -> None:
     a, b = np.random.default_rng(0).normal(size=(2, 40))
-    one, other = likeness(a, b), likeness(1e-6 * a, 300 * b)
+    one, other = similarity(a, b), similarity(1e-6 * a, 300 * b)
     assert one.cosine == pytest.approx(other.cosine)
     assert (one.spearman, one.kendall, one.overlap) == pytest.approx((other.spearman, other.kendall, other.overlap))
 
 
 def test_undefined_is_zero() -> None:
-    assert likeness([0, 0, 0], [1, 2, -3]) == Likeness(0, 0, 0, 0)
-    assert likeness([], []) == Likeness(0, 0, 0, 0)
-    constant = likeness([2, 2, 2], [1, 2, -4])
+    assert similarity([0, 0, 0], [1, 2, -3]) == Similarity(0, 0, 0, 0)
+    assert similarity([], []) == Similarity(0, 0, 0, 0)
+    constant = similarity([2, 2, 2], [1, 2, -4])
     assert (constant.spearman, constant.kendall) == (0, 0)
     assert constant.cosine == pytest.approx(-1 / math.sqrt(3 * 21))
 
@@ -72,7 +72,7 @@ def test_other_layers_coefficients_are_refused() -> None:
 def test_reference_of_a_pooled_linear_tail_is_exact_and_methods_meet_it() -> None:
     clf, image = tiny_classifier("plain"), tiny_images(1)
     net = clf.split("features.3")
-    acts = net.f1(image).detach()
+    acts = net.head(image).detach()
     found = shap_reference(ChannelGame(net.sample(0), acts, 1), torch.Generator())
     assert found.exact and found.ceiling == pytest.approx(1) and not found.stderr.any()
     means = acts.mean((0, 2, 3)).numpy()
@@ -95,7 +95,7 @@ def noisy(seed: int, pairs: int = 20, size: int = 60) -> tuple[ShapReference, np
 
 def test_ceiling_is_the_cosine_of_the_truth_and_corrects_for_half_the_data() -> None:
     found = [noisy(seed) for seed in range(40)]
-    attained = np.mean([likeness(truth, one.phi).cosine for one, truth in found])
+    attained = np.mean([similarity(truth, one.phi).cosine for one, truth in found])
     assert np.mean([one.ceiling for one, _ in found]) == pytest.approx(attained, abs=0.02)
     assert np.mean([one.split_half.cosine for one, _ in found]) < attained - 0.2
 
@@ -108,13 +108,13 @@ def test_halves_make_up_the_reference() -> None:
 
 def test_reference_from_permutations_is_near_the_exact_values() -> None:
     net = tiny_classifier("residual").split("relu1")
-    acts = net.f1(tiny_images(1)).detach()
+    acts = net.head(tiny_images(1)).detach()
     acts[0, 3] = 0
     found = shap_reference(ChannelGame(net.sample(0), acts, 1), torch.Generator().manual_seed(0), pairs=60)
     truth = exact(ChannelGame(net.sample(0), acts, 1)).phi.numpy()
     assert not found.exact and found.live.tolist() == [True] * 3 + [False] + [True] * 4
     assert (np.abs(found.phi - truth) <= 4 * found.stderr + 1e-6).all()
-    assert likeness(found.phi, truth).cosine > 0.99
+    assert similarity(found.phi, truth).cosine > 0.99
 
 
 def test_one_repetition_cannot_be_halved() -> None:
@@ -123,7 +123,7 @@ def test_one_repetition_cannot_be_halved() -> None:
 
 
 def test_summary_over_images_has_intervals() -> None:
-    values = [Likeness(c, c / 2, c / 3, 0.5) for c in np.linspace(0.5, 0.9, 12)]
+    values = [Similarity(c, c / 2, c / 3, 0.5) for c in np.linspace(0.5, 0.9, 12)]
     found = summarise(values)
     assert set(found) == {"cosine", "spearman", "kendall", "overlap"}
     assert found["cosine"].mean == pytest.approx(0.7) and found["cosine"].low < 0.7 < found["cosine"].high

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cam_core import load_model
-from cam_core.charts import channel_figure, convergence_figure, removal_figure, waterfall_figure
+from cam_core.charts import channel_chart, convergence_chart, removal_chart, waterfall_chart
 from cam_core.charts.signs import signed_text
-from cam_core.figures import Design, FigureError, channel_bars, encode_figure
+from cam_core.figures import Design, FigureError, channel_figure, encode_figure
 from cam_core.images import sample
 from cam_core.shapley import channel_shap
 from tests.tiny import tiny_classifier, tiny_images
@@ -20,7 +20,7 @@ ERRORS = np.array([0.1, 0.2, math.inf])
 
 
 def test_bars_have_errors_signs_and_patterns() -> None:
-    figure = channel_figure([7, 3, 9], PHI, ERRORS, {})
+    figure = channel_chart([7, 3, 9], PHI, ERRORS, {})
     bars, labels = figure.data
     assert list(bars.x) == ["7", "3", "9"] and list(bars.y) == PHI.tolist()
     assert list(bars.error_y.array) == [0.1, 0.2, 0.0], "an unknown error is not drawn"
@@ -32,7 +32,7 @@ def test_bars_have_errors_signs_and_patterns() -> None:
 
 def test_methods_stand_in_a_panel_of_their_own_with_one_point_a_channel() -> None:
     beside = {"SHAP": PHI / 2, "LIFT-CAM": PHI / 3, "Grad-CAM": -PHI}
-    figure = channel_figure([7, 3, 9], PHI, ERRORS, beside, chosen=3)
+    figure = channel_chart([7, 3, 9], PHI, ERRORS, beside, chosen=3)
     assert [trace.name for trace in figure.data if trace.showlegend is not False] == list(beside)
     assert all(len(trace.x) == 3 for trace in figure.data), "a click's number is the channel's place in every trace"
     symbols = [trace.marker.symbol for trace in figure.data if trace.name in ("LIFT-CAM", "Grad-CAM")]
@@ -41,12 +41,12 @@ def test_methods_stand_in_a_panel_of_their_own_with_one_point_a_channel() -> Non
 
 
 def test_many_bars_have_no_numbers() -> None:
-    figure = channel_figure(range(40), np.ones(40), np.zeros(40), {})
+    figure = channel_chart(range(40), np.ones(40), np.zeros(40), {})
     assert len(figure.data) == 1
 
 
 def test_waterfall_bars_begin_where_the_one_before_ended() -> None:
-    figure = waterfall_figure(("v(∅)", -1.0), [("4", 3.0), ("2", -0.5), ("gap", 0.25)], ("logit", 1.75))
+    figure = waterfall_chart(("v(∅)", -1.0), [("4", 3.0), ("2", -0.5), ("gap", 0.25)], ("logit", 1.75))
     totals, steps = figure.data
     assert list(totals.y) == [-1.0, 1.75]
     assert list(steps.base) == [-1.0, 2.0, 1.5] and list(steps.y) == [3.0, -0.5, 0.25]
@@ -55,7 +55,7 @@ def test_waterfall_bars_begin_where_the_one_before_ended() -> None:
 
 
 def test_convergence_leaves_out_what_is_unknown() -> None:
-    figure = convergence_figure([10, 20], [0.9, 1.0], [math.inf, 0.2], limit=0.1)
+    figure = convergence_chart([10, 20], [0.9, 1.0], [math.inf, 0.2], limit=0.1)
     cosine, noise = figure.data
     assert list(cosine.x) == [10, 20] and list(cosine.y) == [0.9, 1.0]
     assert list(noise.y) == [None, 0.2]
@@ -63,7 +63,7 @@ def test_convergence_leaves_out_what_is_unknown() -> None:
 
 
 def test_removal_marks_both_lines_at_the_number() -> None:
-    measured, predicted, marks = removal_figure([5.0, 3.0, 1.0], [5.0, 4.0, 2.0], 1).data
+    measured, predicted, marks = removal_chart([5.0, 3.0, 1.0], [5.0, 4.0, 2.0], 1).data
     assert list(measured.y) == [5.0, 3.0, 1.0] and list(predicted.y) == [5.0, 4.0, 2.0]
     assert list(marks.x) == [1, 1] and list(marks.y) == [3.0, 4.0]
 
@@ -79,7 +79,7 @@ def test_signed_numbers(value: float, text: str) -> None:
 def test_figure_for_print_in_every_format() -> None:
     estimate = channel_shap(tiny_classifier("residual"), tiny_images(1)[0], "relu1", budget=40)
     beside = {"LIFT-CAM": np.arange(8.0), "Grad-CAM": -np.arange(8.0)}
-    figure = channel_bars(estimate, beside, 5, Design(width=85))
+    figure = channel_figure(estimate, beside, 5, Design(width=85))
     assert figure.get_figwidth() * 25.4 == pytest.approx(85)
     top, bottom = figure.axes
     shown = estimate.phi.abs().argsort(descending=True)[:5]
@@ -89,12 +89,12 @@ def test_figure_for_print_in_every_format() -> None:
     assert [label.get_text() for label in bottom.get_xticklabels()] == [str(int(channel)) for channel in shown]
     svg = encode_figure(figure, "svg")
     assert estimate.label.encode() in svg and b"unit L2 norm" in svg
-    assert svg == encode_figure(channel_bars(estimate, beside, 5, Design(width=85)), "svg"), "the same bytes"
+    assert svg == encode_figure(channel_figure(estimate, beside, 5, Design(width=85)), "svg"), "the same bytes"
 
 
 def test_figure_of_exact_values_has_one_panel_and_says_so() -> None:
     estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], "features.3")
-    figure = channel_bars(estimate, {}, 20)
+    figure = channel_figure(estimate, {}, 20)
     (axes,) = figure.axes
     assert "exact" in axes.get_title(loc="left") and len(axes.patches) == 8 and not axes.collections
 
@@ -102,7 +102,7 @@ def test_figure_of_exact_values_has_one_panel_and_says_so() -> None:
 def test_figure_refuses_what_does_not_fit() -> None:
     estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], "features.3")
     with pytest.raises(FigureError, match="not 0"):
-        channel_bars(estimate, {}, 0)
+        channel_figure(estimate, {}, 0)
     wide = channel_shap(load_model("efficientnet_lite0"), sample("dog").open(), "bn2")
     with pytest.raises(FigureError, match="200 channels do not fit into 85 mm: 53 is the most"):
-        channel_bars(wide, {}, 200, Design(width=85))
+        channel_figure(wide, {}, 200, Design(width=85))

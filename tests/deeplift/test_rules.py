@@ -87,7 +87,7 @@ def split(module: nn.Module, dtype: str = "float64", hooks: bool = False) -> tup
     halves = build_halves(module, "layer", images[:1].float(), precision=dtype, force_hooks=hooks)
     net = SplitModel(halves, dtype)
     with torch.no_grad():
-        return net, net.f1(images.to(net.dtype))
+        return net, net.head(images.to(net.dtype))
 
 
 @pytest.mark.parametrize("hooks", [False, True], ids=["traced", "not traced"])
@@ -101,7 +101,7 @@ def test_complete(name: str, hooks: bool) -> None:
     ):
         result = contributions(net, acts, reference, target)
         zeros = torch.zeros_like(acts) if reference is None else reference
-        change = (net.f2(acts) - net.f2(zeros)).gather(1, target[:, None])[:, 0]
+        change = (net.tail(acts) - net.tail(zeros)).gather(1, target[:, None])[:, 0]
         torch.testing.assert_close(result.delta, change)
         torch.testing.assert_close(result.values.sum((1, 2, 3)), change, rtol=1e-9, atol=1e-12)
 
@@ -120,7 +120,7 @@ def test_multiplier_of_one_unit_is_the_quotient(name: str) -> None:
 
     image = torch.tensor([0.7, 0.0, -3.0]).view(1, 3, 1, 1)
     net = SplitModel(build_halves(One(), "layer", image))
-    values = contributions(net, net.f1(image), None, torch.tensor([0])).values
+    values = contributions(net, net.head(image), None, torch.tensor([0])).values
     points = torch.tensor([2.4, 1.0])
     f = ELEMENTWISE[name](points.clone())
     torch.testing.assert_close(values.flatten(), torch.stack([f[0] - f[1], torch.tensor(0.0), torch.tensor(0.0)]))
@@ -164,7 +164,7 @@ def test_operation_without_a_rule_is_named(name: str, operation: Operation) -> N
     net, acts = split(Net(operation))
     with pytest.raises(UnsupportedOperation, match=name):
         contributions(net, acts, None, torch.tensor([0, 0]))
-    torch.testing.assert_close(net.f2(acts), net.f2(acts))  # and the tail still runs
+    torch.testing.assert_close(net.tail(acts), net.tail(acts))  # and the tail still runs
 
 
 def test_max_pool_like_captum_on_request() -> None:
@@ -222,7 +222,7 @@ def test_cancellation_is_computed_in_float64_and_said() -> None:
     image = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(6))
     image[:, 1] = image[:, 0]
     net = SplitModel(build_halves(Cancelling(), "layer", image))
-    result = contributions(net, net.f1(image), None, torch.tensor([2]))
+    result = contributions(net, net.head(image), None, torch.tensor([2]))
     assert "float64" in result.warnings[0]
     assert float(result.gap.abs() / result.delta) < 1e-6
 
@@ -237,7 +237,7 @@ def test_remembered_zero_pass_equals_a_fresh_one() -> None:
     net, _ = split(module)
     target = torch.tensor([1, 2])
     for size in (6, 9, 6):
-        acts = net.f1(torch.randn(2, 3, size, size, dtype=torch.float64))
+        acts = net.head(torch.randn(2, 3, size, size, dtype=torch.float64))
         ours = contributions(net, acts, None, target)
         fresh = contributions(net, acts, torch.zeros_like(acts), target)
         torch.testing.assert_close(ours.values, fresh.values, rtol=1e-12, atol=1e-14)

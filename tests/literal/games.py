@@ -12,17 +12,17 @@ from torch import Tensor
 from tests.literal.network import Hooked, LiteralMap
 
 Value = Callable[[frozenset[int]], float]
-"""The worth of a coalition of players 0 … n − 1."""
+"""The value of a coalition of players 0 … n − 1."""
 
 
 def shapley_values(value: Value, players: int) -> Tensor:
     """phi_i = Σ over S without i of |S|! (n − |S| − 1)! / n! · (v(S and i) − v(S)) (Shapley 1953), shape (n,)."""
-    worth = {s: value(s) for size in range(players + 1) for s in map(frozenset, combinations(range(players), size))}
+    worths = {s: value(s) for size in range(players + 1) for s in map(frozenset, combinations(range(players), size))}
     phi = torch.zeros(players, dtype=torch.float64)
     for i in range(players):
-        for subset in (s for s in worth if i not in s):
+        for subset in (s for s in worths if i not in s):
             weight = math.factorial(len(subset)) * math.factorial(players - len(subset) - 1) / math.factorial(players)
-            phi[i] += weight * (worth[subset | {i}] - worth[subset])
+            phi[i] += weight * (worths[subset | {i}] - worths[subset])
     return phi
 
 
@@ -61,7 +61,7 @@ def position_game(
 
     Args:
         baseline: "channel_mean" (each channel's mean over positions), "global_mean" (one scalar), or "zero".
-        probability: worth = softmax probability; otherwise the logit.
+        probability: value = softmax probability; otherwise the logit.
     """
     acts = net.activations(x)
     absent = {

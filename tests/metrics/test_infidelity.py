@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from captum.metrics import infidelity, sensitivity_max
+from captum.metrics import infidelity
 from torch import Tensor
 
-from cam_core import evaluate, explain
+from cam_core import evaluate
 from cam_core.metrics.infidelity import _squares
 from cam_core.run import Run
-from tests.metrics.scenes import coloured, plane, random_maps, scene, weighted
+from tests.metrics.scenes import coloured, random_maps, scene, weighted
 
 
 def test_squares_are_whole_and_everywhere() -> None:
@@ -57,5 +56,3 @@ def test_infidelity_equals_captum(score: str) -> None:
         )
     result = evaluate(clf, images[0], maps[0], "infidelity", targets[0], samples=30, score=score, seed=2)
     assert result.value == pytest.approx(float(expected), rel=1e-3)
-
-

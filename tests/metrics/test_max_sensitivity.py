@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from captum.metrics import infidelity, sensitivity_max
+from captum.metrics import sensitivity_max
 from torch import Tensor
 
 from cam_core import evaluate, explain
-from cam_core.metrics.infidelity import _squares
-from cam_core.run import Run
-from tests.metrics.scenes import coloured, plane, random_maps, scene, weighted
+from tests.metrics.scenes import scene
 
 
 def smooth(image: Tensor) -> Tensor:

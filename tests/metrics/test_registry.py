@@ -153,13 +153,13 @@ def test_a_metric_declares_its_parameters_once() -> None:
     texts = dict.fromkeys(("title", "source", "formula", "edge_cases", "cost"), "text")
     declaration: dict[str, Any] = {"direction": "higher", "range": (0, 1), **texts}
 
-    def unlike(net: object, subjects: object, run: object, steps: int) -> Scores:
+    def unlike(net: object, batch: object, run: object, steps: int) -> Scores:
         raise AssertionError("never called")
 
     with pytest.raises(MetricError, match=r"new declares the parameters \[\] but takes \['steps'\]"):
         metric("new", **declaration)(unlike)
     with pytest.raises(MetricError, match="'complexity' is registered twice"):
-        metric("complexity", **declaration)(lambda net, subjects, run: Scores(torch.zeros(1)))
+        metric("complexity", **declaration)(lambda net, batch, run: Scores(torch.zeros(1)))
 
 
 def test_the_class_comes_from_the_target_the_explanation_or_the_network() -> None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from captum.metrics import infidelity, sensitivity_max
 from torch import Tensor
 
-from cam_core import evaluate, explain
-from cam_core.metrics.infidelity import _squares
-from cam_core.run import Run
-from tests.metrics.scenes import coloured, plane, random_maps, scene, weighted
+from cam_core import evaluate
+from tests.metrics.scenes import coloured, plane, random_maps, weighted
 
 
 def sparseness(saliency: Tensor) -> float:
@@ -29,5 +26,3 @@ def test_gini_is_half_the_relative_mean_difference() -> None:
     values = random_maps(1)[0, :4, :4]
     differences = np.abs(np.subtract.outer(values.flatten(), values.flatten())).mean()
     assert sparseness(values) == pytest.approx(differences / 2 / float(values.mean()))
-
-

@@ -53,14 +53,14 @@ def _gradient_at(net: literal.Hooked, acts: Tensor, score: Score) -> Tensor:
 
 
 def test_subsets_and_permutations_give_the_same_shapley_values() -> None:
-    worth = torch.randn(32, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).tolist()
+    values = torch.randn(32, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).tolist()
 
     def value(inside: frozenset[int]) -> float:
-        return worth[sum(2**player for player in inside)]
+        return values[sum(2**player for player in inside)]
 
     phi = literal.shapley_values(value, 5)
     assert torch.allclose(phi, literal.permutation_values(value, 5), atol=1e-12)
-    assert float(phi.sum()) == pytest.approx(worth[31] - worth[0])
+    assert float(phi.sum()) == pytest.approx(values[31] - values[0])
 
 
 def test_shapley_values_of_the_glove_game() -> None:

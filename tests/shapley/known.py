@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cam_core.shapley import ESTIMATORS, Estimate, Game, exact
-from cam_core.shapley.games import Worth
+from cam_core.shapley.games import ValueFunction
 
 SAMPLING = tuple(ESTIMATORS)
 # Those whose samples are differences, not gradients: unbiased or efficient whatever the game.
@@ -24,17 +24,17 @@ def run(estimator: str, game: Game, budget: int = 400, seed: int = 0) -> Estimat
     return deque(ESTIMATORS[estimator].run(game, generator, budget), maxlen=1)[0]
 
 
-def additive(weights: list[float], constant: float = 0.0) -> Worth:
+def additive(weights: list[float], constant: float = 0.0) -> ValueFunction:
     """phi = weights."""
-    return lambda gates: gates @ torch.tensor(weights, dtype=gates.dtype) + constant
+    return lambda coalitions: coalitions @ torch.tensor(weights, dtype=coalitions.dtype) + constant
 
 
-def product(*players: int) -> Worth:
-    """Worth 1 if all of `players` are inside: each has 1 / number of them, everybody else 0."""
-    return lambda gates: gates[:, list(players)].prod(1)
+def product(*players: int) -> ValueFunction:
+    """Value 1 if all of `players` are inside: each has 1 / number of them, everybody else 0."""
+    return lambda coalitions: coalitions[:, list(players)].prod(1)
 
 
-def pairwise(players: int, seed: int = 0) -> tuple[Worth, Tensor]:
+def pairwise(players: int, seed: int = 0) -> tuple[ValueFunction, Tensor]:
     """v = Σ_i a_i z_i + Σ_{i<j} B_ij z_i z_j, and its values phi_i = a_i + ½ Σ_j B_ij.
 
     Multilinear of degree two: a gradient is a difference, and a pair of complements has no error, so that estimators
@@ -46,20 +46,22 @@ def pairwise(players: int, seed: int = 0) -> tuple[Worth, Tensor]:
     return lambda z: z @ single + torch.einsum("mi,ij,mj->m", z, both, z), single + (both + both.T).sum(1) / 2
 
 
-def network(players: int, seed: int = 0, hidden: int = 16, act: Callable[[Tensor], Tensor] = torch.sigmoid) -> Worth:
+def network(
+    players: int, seed: int = 0, hidden: int = 16, act: Callable[[Tensor], Tensor] = torch.sigmoid
+) -> ValueFunction:
     """A random layer of units: interactions of every order."""
     generator = torch.Generator().manual_seed(seed)
     first = torch.randn(players, hidden, generator=generator, dtype=torch.float64)
     last = torch.randn(hidden, generator=generator, dtype=torch.float64)
-    return lambda gates: act(gates.double() @ first) @ last
+    return lambda coalitions: act(coalitions.double() @ first) @ last
 
 
-def literal_value(worth: Worth, players: int) -> Callable[[frozenset[int]], float]:
+def literal_value(value: ValueFunction, players: int) -> Callable[[frozenset[int]], float]:
     """The same game as `tests.literal.games` wants it: sets in, floats out."""
 
     def value(inside: frozenset[int]) -> float:
-        gates = torch.zeros(1, players, dtype=torch.float64)
-        gates[0, list(inside)] = 1
-        return float(worth(gates))
+        coalitions = torch.zeros(1, players, dtype=torch.float64)
+        coalitions[0, list(inside)] = 1
+        return float(value(coalitions))
 
     return value

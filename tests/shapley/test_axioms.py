@@ -35,11 +35,11 @@ def test_gap_of_gradients_is_reported_and_goes_with_curvature() -> None:
 def test_symmetric_players_get_the_same(estimator: str) -> None:
     inner = network(8)
 
-    def worth(gates: torch.Tensor) -> torch.Tensor:
+    def value(coalitions: torch.Tensor) -> torch.Tensor:
         """Players 0 and 1 only count together."""
-        return inner(torch.cat([gates[:, :1] + gates[:, 1:2], gates[:, 2:]], dim=1))
+        return inner(torch.cat([coalitions[:, :1] + coalitions[:, 1:2], coalitions[:, 2:]], dim=1))
 
-    found = run(estimator, Game(worth, 9), 4000)
+    found = run(estimator, Game(value, 9), 4000)
     error = float(found.stderr[:2].norm())
     assert abs(float(found.phi[0] - found.phi[1])) <= 4 * error + 1e-9
     assert abs(float(found.phi[0])) > 8 * error, "the test would pass for any estimate"
@@ -77,17 +77,17 @@ def test_one_antithetic_pair_has_no_error_with_pairwise_interactions(
     estimate: Callable[..., Iterator[Estimate]],
 ) -> None:
     """An order and its reverse, or a coalition and its complement, see each interaction from both sides."""
-    worth, values = pairwise(30)
-    found = next(estimate(Game(worth, 30), torch.Generator().manual_seed(0), 2))
+    value, values = pairwise(30)
+    found = next(estimate(Game(value, 30), torch.Generator().manual_seed(0), 2))
     torch.testing.assert_close(found.phi, values)
 
 
 @pytest.mark.parametrize("estimator", SAMPLING)
 def test_more_passes_come_closer(estimator: str) -> None:
-    worth = network(10, act=lambda x: torch.tanh(x / 2))
-    truth = exact(Game(worth, 10)).phi
+    value = network(10, act=lambda x: torch.tanh(x / 2))
+    truth = exact(Game(value, 10)).phi
 
     def error(budget: int) -> float:
-        return sum(float((run(estimator, Game(worth, 10), budget, seed).phi - truth).norm()) for seed in range(8))
+        return sum(float((run(estimator, Game(value, 10), budget, seed).phi - truth).norm()) for seed in range(8))
 
     assert error(1500) < 0.75 * error(60)

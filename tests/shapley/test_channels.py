@@ -29,7 +29,7 @@ def test_sampling_agrees_with_the_closed_form_to_float_precision(estimator: str)
 
     clf = tiny_classifier("plain")
     net = clf.split("features.3")
-    acts = net.f1(IMAGE[None]).detach()
+    acts = net.head(IMAGE[None]).detach()
     game = ChannelGame(net.sample(0), acts, 1)
     exact = game.contributions
     *_, last = ESTIMATORS[estimator].run(game, torch.Generator().manual_seed(0), 100)

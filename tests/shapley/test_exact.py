@@ -34,34 +34,34 @@ def test_unanimity_and_additive_games_by_hand() -> None:
 
 
 def test_pairwise_game_in_closed_form() -> None:
-    worth, values = pairwise(9)
-    torch.testing.assert_close(exact(Game(worth, 9)).phi, values)
+    value, values = pairwise(9)
+    torch.testing.assert_close(exact(Game(value, 9)).phi, values)
 
 
 @pytest.mark.parametrize("players", [1, 2, 5, 8])
 def test_equals_the_definition(players: int) -> None:
-    worth = network(players, seed=players)
-    found = exact(Game(worth, players))
-    torch.testing.assert_close(found.phi, shapley_values(literal_value(worth, players), players))
+    value = network(players, seed=players)
+    found = exact(Game(value, players))
+    torch.testing.assert_close(found.phi, shapley_values(literal_value(value, players), players))
     assert found.passes == 2**players
 
 
 def test_equals_shapiq() -> None:
-    worth = network(9)
-    peer = shapiq.ExactComputer(lambda masks: worth(torch.tensor(masks).double()).numpy(), n_players=9)
-    found = exact(Game(worth, 9))
+    value = network(9)
+    peer = shapiq.ExactComputer(lambda masks: value(torch.tensor(masks).double()).numpy(), n_players=9)
+    found = exact(Game(value, 9))
     np.testing.assert_allclose(found.phi, peer("SV", order=1).get_n_order_values(1), atol=1e-10)
 
 
 def test_dead_players_are_left_out() -> None:
     calls = []
 
-    def worth(gates: torch.Tensor) -> torch.Tensor:
-        calls.append(len(gates))
-        return network(5)(gates[:, :5])
+    def value(coalitions: torch.Tensor) -> torch.Tensor:
+        calls.append(len(coalitions))
+        return network(5)(coalitions[:, :5])
 
     live = torch.tensor([True] * 5 + [False] * 20)
-    found = exact(Game(worth, 25, live=live))
+    found = exact(Game(value, 25, live=live))
     assert (found.dead, found.passes, sum(calls)) == (20, 32, 32)
     assert (found.phi[5:] == 0).all()
     torch.testing.assert_close(found.phi[:5], exact(Game(network(5), 5)).phi)

@@ -40,7 +40,7 @@ def test_shap_averages_the_literal_marginals_of_its_orders() -> None:
     found = explain(tiny_classifier("residual"), IMAGE, "shap", layer="relu1", target=TARGET, budget=32, seed=7)
     game = channel_game(Hooked(tiny("residual"), "relu1"), IMAGE[None], TARGET)
     np.testing.assert_allclose(found.coefficients, permutation_values(game, 8, both_ways(2, 8, seed=7)), atol=1e-5)
-    assert found.evaluations.tail == 1 + 2 + 4 * 7
+    assert found.passes.tail == 1 + 2 + 4 * 7
 
 
 def test_owen_is_near_the_exact_values() -> None:
@@ -69,14 +69,14 @@ def test_shap_cam_averages_the_literal_marginals_of_its_orders(antithetic: bool)
     game = position_game(Hooked(tiny("residual"), "stem"), IMAGE[None], TARGET)
     np.testing.assert_allclose(found.map, permutation_values(game, 16, orders).reshape(4, 4), atol=1e-6)
     assert found.stderr.shape == (4, 4) and (found.stderr > 0).all() and found.coefficients is None
-    assert found.evaluations.tail == 1 + 2 + 4 * 15
+    assert found.passes.tail == 1 + 2 + 4 * 15
 
 
 def test_one_order_is_exact_for_an_additive_game() -> None:
     """phi_ij = (1 / hw) Σ_k w_k (A_kij − mean A_k) behind pooling and one linear layer, and Σ phi = 0."""
     clf = tiny_classifier("plain")
     net = clf.split("features.3", "float64")
-    acts = net.f1(IMAGE[None].double()).detach()
+    acts = net.head(IMAGE[None].double()).detach()
     weight = tiny("plain").fc.weight[TARGET].detach().double()
     expected = torch.einsum("k,khw->hw", weight, acts[0] - acts[0].mean((1, 2), keepdim=True)) / acts[0, 0].numel()
     game = PositionGame(net.sample(0), acts, TARGET, score="logit")
@@ -85,7 +85,7 @@ def test_one_order_is_exact_for_an_additive_game() -> None:
     assert found.gap == pytest.approx(0, abs=1e-12) and float(found.phi.sum()) == pytest.approx(0, abs=1e-12)
     explained = explain(clf, IMAGE, "shap-cam", layer="features.3", target=TARGET, score="logit")
     np.testing.assert_allclose(explained.map, expected, atol=1e-6)
-    assert explained.evaluations.tail == 3, "the prediction, v(all) and v(none): the values themselves take no pass"
+    assert explained.passes.tail == 3, "the prediction, v(all) and v(none): the values themselves take no pass"
 
 
 def test_shap_cam_is_cam_on_a_pooled_linear_tail_but_for_a_constant() -> None:
@@ -98,7 +98,7 @@ def test_shap_cam_is_cam_on_a_pooled_linear_tail_but_for_a_constant() -> None:
 @pytest.mark.parametrize("score", ["probability", "logit"])
 def test_every_order_of_positions_is_efficient(score: str) -> None:
     net = tiny_classifier("max-pool").split("features.1", "float64")
-    game = PositionGame(net.sample(0), net.f1(IMAGE[None].double()), TARGET, score=score)
+    game = PositionGame(net.sample(0), net.head(IMAGE[None].double()), TARGET, score=score)
     orders = torch.stack([torch.randperm(game.size) for _ in range(3)])
     sums = marginals(game, orders).sum(1)
     torch.testing.assert_close(sums, torch.full((3,), game.v_all - game.v_empty, dtype=torch.float64))
@@ -109,7 +109,7 @@ def test_values_times_mean_activation() -> None:
     clf = tiny_classifier("residual")
     plain = explain(clf, IMAGE, **arguments)
     times = explain(clf, IMAGE, **arguments, map="phi-activation")
-    mean = clf.split("stem").f1(IMAGE[None])[0].mean(0).detach().numpy()
+    mean = clf.split("stem").head(IMAGE[None])[0].mean(0).detach().numpy()
     np.testing.assert_allclose(times.map, plain.map * mean, rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(times.stderr, plain.stderr * np.abs(mean), rtol=1e-4, atol=1e-7)
 

@@ -104,12 +104,12 @@ def test_passes_are_counted_and_foretold(estimator: str, budget: int) -> None:
     calls: list[int] = []
     inner = network(14)
 
-    def worth(gates: torch.Tensor) -> torch.Tensor:
-        calls.append(len(gates))
-        return inner(gates)
+    def value(coalitions: torch.Tensor) -> torch.Tensor:
+        calls.append(len(coalitions))
+        return inner(coalitions)
 
     told: list[int] = []
-    game = Game(worth, 14, rows=7, advance=told.append)
+    game = Game(value, 14, rows=7, advance=told.append)
     stream = list(estimates(game, estimator, torch.Generator().manual_seed(0), budget))
     assert stream[-1].passes == sum(calls) == sum(told) == expected_passes(game, estimator, budget)
     one = ESTIMATORS[estimator].passes(14)
@@ -180,11 +180,11 @@ def test_relative_gap_and_noise_have_defined_zeros() -> None:
 
 def peer_error(approximator: type, budget: int, **options: bool) -> float:
     """Mean distance of shapiq's estimates from the truth."""
-    worth, truth = network(10, act=lambda x: torch.tanh(x / 2)), exact(smooth()).phi.numpy()
+    value, truth = network(10, act=lambda x: torch.tanh(x / 2)), exact(smooth()).phi.numpy()
 
     def game(masks: np.ndarray) -> np.ndarray:
         # shapiq takes the empty coalition to be worth 0.
-        return (worth(torch.tensor(masks).double()) - worth(torch.zeros(1, 10))).numpy()
+        return (value(torch.tensor(masks).double()) - value(torch.zeros(1, 10))).numpy()
 
     errors = []
     for seed in range(12):

@@ -1,4 +1,4 @@
-"""Games over the tail of a network: worths and gradients against literal float64 ones, whatever the batch."""
+"""Games over the tail of a network: values and gradients against literal float64 ones, whatever the batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TARGET = 2
 def split(key: str, layer: str, precision: str = "float64") -> tuple[SplitModel, Activations]:
     net = tiny_classifier(key).split(layer, precision)
     with torch.no_grad():
-        return net, net.f1(tiny_images(1).to(net.dtype))
+        return net, net.head(tiny_images(1).to(net.dtype))
 
 
 def literal_worths(value: Value, masks: torch.Tensor) -> torch.Tensor:
@@ -52,12 +52,12 @@ def test_position_game_is_the_literal_one(key: str, layer: str, baseline: str, s
 
 
 @pytest.mark.parametrize(("key", "layer"), CASES)
-def test_gradients_by_gates_are_finite_differences(key: str, layer: str) -> None:
+def test_gradients_by_coalitions_are_finite_differences(key: str, layer: str) -> None:
     net, acts = split(key, layer)
     game = ChannelGame(net.sample(0), acts, TARGET)
-    gates = torch.rand(2, game.size, dtype=torch.float64)
+    coalitions = torch.rand(2, game.size, dtype=torch.float64)
     step = 1e-6 * torch.eye(game.size, dtype=torch.float64)
-    for row, gradient in zip(gates, game.gradients(gates), strict=True):
+    for row, gradient in zip(coalitions, game.gradients(coalitions), strict=True):
         difference = (game.values(row + step) - game.values(row - step)) / 2e-6
         torch.testing.assert_close(gradient, difference, atol=1e-5, rtol=1e-4)
 
@@ -76,7 +76,7 @@ def test_running_out_of_memory_halves_the_batch() -> None:
     net, acts = split("plain", "features.1")
     view = net.sample(0)
     sizes: list[int] = []
-    original = view.f2
+    original = view.tail
 
     def cramped(rows: torch.Tensor) -> torch.Tensor:
         sizes.append(len(rows))
@@ -84,7 +84,7 @@ def test_running_out_of_memory_halves_the_batch() -> None:
             raise torch.OutOfMemoryError("out of memory")
         return original(rows)
 
-    view.f2 = cramped  # type: ignore[method-assign]
+    view.tail = cramped  # type: ignore[method-assign]
     masks = torch.rand(16, 6) < 0.5
     found = ChannelGame(view, acts, TARGET).values(masks)
     torch.testing.assert_close(found, ChannelGame(net.sample(0), acts, TARGET).values(masks))

@@ -13,21 +13,21 @@ from cam_core.metrics.curves.perturbation import (
     baseline_image,
     curve_parameters,
 )
-from cam_core.metrics.samples import Subjects
+from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import picture_scores
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 
 
-def _areas(net: SplitModel, subjects: Subjects, run: Run, chosen: Settings) -> Scores:
+def _areas(net: SplitModel, batch: Samples, run: Run, chosen: Settings) -> Scores:
     """The area under each subject's curve; extras: `fractions` and `curve`."""
     ways = [
         Perturbation(image, saliency, baseline_image(image, chosen, run), chosen)
-        for image, saliency in zip(subjects.images, subjects.saliency, strict=True)
+        for image, saliency in zip(batch.images, batch.saliency, strict=True)
     ]
     run.expect(sum(len(way.counts) - 1 for way in ways))
-    untouched = subjects.score(chosen.score)
-    curves = [_whole(net, *each, run) for each in zip(ways, subjects.target, untouched, strict=True)]
+    untouched = batch.score(chosen.score)
+    curves = [_whole(net, *each, run) for each in zip(ways, batch.target, untouched, strict=True)]
     fractions = ways[0].fractions
     areas = torch.stack([torch.trapezoid(curve, fractions) for curve in curves])
     return Scores(areas, {"fractions": [fractions.numpy()] * len(ways), "curve": [c.numpy() for c in curves]})
@@ -62,7 +62,7 @@ def _whole(net: SplitModel, way: Perturbation, target: Tensor, untouched: Tensor
 )
 def deletion_auc(
     net: SplitModel,
-    subjects: Subjects,
+    batch: Samples,
     run: Run,
     steps: int,
     baseline: str,
@@ -71,7 +71,7 @@ def deletion_auc(
     score: str,
 ) -> Scores:
     """How fast the class's score falls when pixels are taken away. Not renormalised by p(class) on the whole image."""
-    return _areas(net, subjects, run, Settings("deletion", steps, baseline, blur_sigma, mask_space, score))
+    return _areas(net, batch, run, Settings("deletion", steps, baseline, blur_sigma, mask_space, score))
 
 
 @metric(
@@ -88,7 +88,7 @@ def deletion_auc(
 )
 def insertion_auc(
     net: SplitModel,
-    subjects: Subjects,
+    batch: Samples,
     run: Run,
     steps: int,
     baseline: str,
@@ -97,4 +97,4 @@ def insertion_auc(
     score: str,
 ) -> Scores:
     """How fast the class's score rises when pixels of the image are put onto its blurred self."""
-    return _areas(net, subjects, run, Settings("insertion", steps, baseline, blur_sigma, mask_space, score))
+    return _areas(net, batch, run, Settings("insertion", steps, baseline, blur_sigma, mask_space, score))

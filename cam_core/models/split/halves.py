@@ -55,24 +55,23 @@ class Halves(Protocol):
 class TracedHalves:
     """Two `torch.fx` graph modules; the context is every tensor that skips the layer.
 
-    `first` and `second` say what is computed; what runs is their fused form, if `fast`.
+    `head_graph` and `tail_graph` say what is computed; what runs is their fused form, if `fast`.
     """
 
     traced = True
 
-    def __init__(self, first: fx.GraphModule, second: fx.GraphModule, *, fast: bool) -> None:
-        self.first, self.second = first, second
-        self.head_graph: fx.GraphModule | None = first
-        self.tail_graph: fx.GraphModule | None = second
-        self._run_first, self._run_second = (fused(first), fused(second)) if fast else (first, second)
-        self._in_dtype = _OncePerDtype(lambda dtype: TracedHalves(first, copy.deepcopy(second).to(dtype), fast=fast))
+    def __init__(self, head: fx.GraphModule, tail: fx.GraphModule, *, fast: bool) -> None:
+        self.head_graph: fx.GraphModule | None = head
+        self.tail_graph: fx.GraphModule | None = tail
+        self._run_head, self._run_tail = (fused(head), fused(tail)) if fast else (head, tail)
+        self._in_dtype = _OncePerDtype(lambda dtype: TracedHalves(head, copy.deepcopy(tail).to(dtype), fast=fast))
 
     def head(self, images: Images) -> tuple[Activations, Context]:
-        acts, context = self._run_first(images)
+        acts, context = self._run_head(images)
         return acts, tuple(context)
 
     def tail(self, acts: Activations, context: Context) -> Logits:
-        logits: Logits = self._run_second(acts, *context)
+        logits: Logits = self._run_tail(acts, *context)
         return logits
 
     def whole(self, images: Images) -> Logits:
@@ -177,7 +176,7 @@ def build_halves(
     Args:
         layer: any module name; its last call counts.
         sample: (B, 3, H, W) on the device to run on; one forward pass of it decides what crosses the cut.
-        prepared: fold, freeze and lay out each half; without it `f2(f1(x))` equals the module to the bit.
+        prepared: fold, freeze and lay out each half; without it `tail(head(x))` equals the module to the bit.
         force_hooks: take the untraced path (for tests and comparison).
     Raises:
         LayerError: the layer does not exist, is never reached, does not return (B, K, h, w), or does not influence the
@@ -225,16 +224,16 @@ def _traced_halves(
     make_safe(traced, node)
     values = TensorValues(traced)
     expected = values.run(sample)
-    first, second = cut(traced, node, values.tensors, layer)
-    halves = TracedHalves(first, second, fast=False)
+    head, tail = cut(traced, node, values.tensors, layer)
+    halves = TracedHalves(head, tail, fast=False)
     acts, context = halves.head(sample)
     if not torch.equal(halves.tail(acts, context), expected):
         return None
     if not prepared:
         return halves
-    for half in (first, second):
+    for half in (head, tail):
         prepare(half, sample.device, precision)
-    return TracedHalves(first, second, fast=True)
+    return TracedHalves(head, tail, fast=True)
 
 
 def _hooked_halves(module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool) -> HookedHalves:

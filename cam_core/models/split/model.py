@@ -1,6 +1,6 @@
 """SplitModel: a classifier cut in two after a layer, so that what varies only the activations runs the tail alone.
 
-    image → f1 (head) → activations → f2 (tail) → logits
+    image → head → activations → tail → logits
 
 The head's *context*, every value that crosses the cut beside the activations, is remembered by the SplitModel and
 expanded to the tail's batch. See `cam_core.models.split.halves` for the halves themselves.
@@ -70,23 +70,23 @@ class SplitModel:
         view.context = tuple(value.to(dtype) for value in self.context)
         return view
 
-    def f1(self, images: Images) -> Activations:
-        """The head: (B, 3, H, W) → (B, K, h, w); remembers the context for `f2`."""
-        acts, self.context = self._head(images)
+    def head(self, images: Images) -> Activations:
+        """The head: (B, 3, H, W) → (B, K, h, w); remembers the context for `tail`."""
+        acts, self.context = self._run_head(images)
         return acts.to(self.dtype)
 
-    def f1_exactly(self, images: Images) -> Activations:
-        """`f1` in float32 where that is finer, for jobs in which one such pass is lost among the many that follow."""
+    def head_exactly(self, images: Images) -> Activations:
+        """`head` in float32 where that is finer, for jobs in which one such pass is lost among the many that follow."""
         exact = self.exact()
         if exact is None:
-            return self.f1(images)
-        acts = exact.f1(images)
+            return self.head(images)
+        acts = exact.head(images)
         self.context = tuple(value.to(self._inner) for value in exact.context)
         return acts
 
-    def f2(self, acts: Activations) -> Logits:
+    def tail(self, acts: Activations) -> Logits:
         """The tail: (B·M, K, h, w) → (B·M, C), rows in the order b0m0, b0m1, …; never writes into `acts`."""
-        return self._tail(acts.to(self._inner), self.context).to(self.dtype)
+        return self._run_tail(acts.to(self._inner), self.context).to(self.dtype)
 
     def model(self, images: Images) -> Logits:
         """Head and tail in one: (B, 3, H, W) → (B, C); leaves the remembered context alone."""
@@ -106,14 +106,14 @@ class SplitModel:
                 return tuple(found.to(self.dtype) for found in module_outputs(graph, inputs, names))
         return None
 
-    def _head(self, images: Images) -> tuple[Activations, Context]:
+    def _run_head(self, images: Images) -> tuple[Activations, Context]:
         self._counter[0] += len(images)
         return self.halves.head(self._laid_out(images))
 
     def _laid_out(self, images: Images) -> Images:
         return images.to(self._inner, memory_format=torch.channels_last)
 
-    def _tail(self, acts: Activations, context: Context) -> Logits:
+    def _run_tail(self, acts: Activations, context: Context) -> Logits:
         self._counter[1] += len(acts)
         return self.halves.tail(acts, tuple(_expanded(value, len(acts)) for value in context))
 

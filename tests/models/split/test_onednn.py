@@ -203,7 +203,7 @@ def test_a_whole_network_runs_without_an_addition_or_a_relu_of_its_own() -> None
     running = [*calls(net.halves._run_first), *calls(net.halves._run_second)]
     assert running.count(FusedConv2d) == 20
     assert not {nn.Conv2d, nn.ReLU, torch.add}.intersection(running)
-    assert nn.Conv2d in calls(net.halves.second), "whoever reads the graph finds the network that was given"
+    assert nn.Conv2d in calls(net.halves.tail_graph), "whoever reads the graph finds the network that was given"
     x = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
         theirs = clf.module(x)
@@ -213,8 +213,8 @@ def test_a_whole_network_runs_without_an_addition_or_a_relu_of_its_own() -> None
 def test_the_tail_in_another_dtype_does_not_use_the_old_weights() -> None:
     net = load_model("resnet18", weights="random", device="cpu").split("layer3")
     with torch.no_grad():
-        acts = net.f1(torch.randn(1, 3, 224, 224))
-        single = net.f2(acts)
-        double = net.tail_in(torch.float64).f2(acts.double())
+        acts = net.head(torch.randn(1, 3, 224, 224))
+        single = net.tail(acts)
+        double = net.tail_in(torch.float64).tail(acts.double())
     assert double.dtype == torch.float64
     assert 0 < (single - double).abs().max() < 1e-4 * double.abs().max()

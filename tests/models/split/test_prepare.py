@@ -108,7 +108,7 @@ def test_bfloat16_is_close_and_float64_exact() -> None:
         module.float()
         for precision, bound in (("bfloat16", 0.05), ("float32", 1e-5), ("float64", 1e-12)):
             net = SplitModel(build_halves(module, "conv2", images, precision=precision), precision)
-            found = net.f2(net.f1(images.to(net.dtype)))
+            found = net.tail(net.head(images.to(net.dtype)))
             assert (found.double() - expected).abs().max() <= bound * expected.abs().max()
 
 

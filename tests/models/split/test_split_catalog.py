@@ -80,8 +80,8 @@ def check_cut(key: str, layer: str, *, traced: bool = True) -> None:
         assert torch.equal(acts, uncut.acts), "the tail wrote into the activations"
         net = SplitModel(build_halves(module, layer, images[:1]))
         assert_near(net.model(images), uncut.logits)
-        prepared = net.f1(images)
-        assert_near(net.f2(prepared), uncut.logits)
+        prepared = net.head(images)
+        assert_near(net.tail(prepared), uncut.logits)
         check_expansion(net, prepared, uncut)
     assert net.passes == (4, 2 + 2 + 6 + 6)
 
@@ -91,10 +91,10 @@ def check_expansion(net: SplitModel, acts: Tensor, uncut: Uncut) -> None:
     factors = torch.tensor([1.0, 0.5, 0.0])
     rows = (acts[:, None] * factors[:, None, None, None]).flatten(0, 1)
     before = rows.clone()
-    together = net.f2(rows)
+    together = net.tail(rows)
     assert torch.equal(rows, before)
     assert_near(together[::3], uncut.logits)
-    alone = torch.cat([net.sample(index).f2(rows[3 * index : 3 * index + 3]) for index in range(2)])
+    alone = torch.cat([net.sample(index).tail(rows[3 * index : 3 * index + 3]) for index in range(2)])
     assert_near(together, alone)
     assert not torch.allclose(together[0], together[1]), "the activations have no influence"
 
@@ -170,8 +170,8 @@ def test_the_network_of_the_user_is_left_as_it_was(key: str, force_hooks: bool) 
         net = SplitModel(
             build_halves(module, CATALOG[key].default_layer, images[:1], force_hooks=force_hooks),
         )
-        acts = net.f1(images).detach().requires_grad_()
-        net.f2(acts).sum().backward()
+        acts = net.head(images).detach().requires_grad_()
+        net.tail(acts).sum().backward()
         assert acts.grad is not None
         assert_untouched(module, before)
         fail_in_every_way(module, net, images, force_hooks)
@@ -189,6 +189,6 @@ def fail_in_every_way(module: nn.Module, net: SplitModel, images: Tensor, force_
     with pytest.raises(LayerError, match="not channels × height × width"):
         build_halves(module, linear, images[:1], force_hooks=force_hooks)
     with pytest.raises(RuntimeError):
-        net.f1(images[:, :1])
+        net.head(images[:, :1])
     with pytest.raises(RuntimeError):
-        net.f2(torch.zeros(2, 3, 5, 5))
+        net.tail(torch.zeros(2, 3, 5, 5))

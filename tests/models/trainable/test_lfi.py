@@ -291,7 +291,7 @@ def test_lfi_cam_is_the_networks_own_attention(layer: str) -> None:
     own = (positive - positive.min()) / (positive.max() - positive.min())
     np.testing.assert_allclose(own, attention[0].numpy(), atol=1e-4)
     assert float(found.coefficients.sum()) == pytest.approx(1, abs=1e-5)
-    assert found.evaluations.head + found.evaluations.tail >= 3
+    assert found.passes.head + found.passes.tail >= 3
 
 
 def test_lfi_cam_works_on_a_compiled_network_and_in_other_precisions() -> None:
@@ -315,7 +315,7 @@ def test_an_untraced_network_has_no_lfi_cam() -> None:
     clf = classifier(lively("lfi"))
     net = clf.split("features", force_hooks=True)
     with torch.no_grad():
-        acts = net.f1(IMAGES[:1])
+        acts = net.head(IMAGES[:1])
     assert net.outputs_of(IMAGES[:1], acts, ("importance.softmax",)) is None
 
 
