@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from cam_core import Cancelled, evaluate, explain, load_image
-from cam_core.evaluation.folder import weights_digest
+from cam_core.evaluation.plan import weights_digest
 from cam_core.evaluation.results import Row, paired_difference, read_rows, read_settings, summarise, write_rows
 from cam_core.metrics.ground_truth import framed, own_and_other, read_ground_truth
 from cam_core.metrics.statistics import bootstrap_interval

@@ -59,9 +59,9 @@ def network(
 def literal_value(value: ValueFunction, players: int) -> Callable[[frozenset[int]], float]:
     """The same game as `tests.literal.games` wants it: sets in, floats out."""
 
-    def value(inside: frozenset[int]) -> float:
+    def of_set(inside: frozenset[int]) -> float:
         coalitions = torch.zeros(1, players, dtype=torch.float64)
         coalitions[0, list(inside)] = 1
         return float(value(coalitions))
 
-    return value
+    return of_set

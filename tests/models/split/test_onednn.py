@@ -200,10 +200,11 @@ def test_a_whole_network_runs_without_an_addition_or_a_relu_of_its_own() -> None
     clf = load_model("resnet18", weights="random", device="cpu")
     net = clf.split("layer3")
     assert isinstance(net.halves, TracedHalves)
-    running = [*calls(net.halves._run_first), *calls(net.halves._run_second)]
+    running = [*calls(net.halves._run_head), *calls(net.halves._run_tail)]
     assert running.count(FusedConv2d) == 20
     assert not {nn.Conv2d, nn.ReLU, torch.add}.intersection(running)
-    assert nn.Conv2d in calls(net.halves.tail_graph), "whoever reads the graph finds the network that was given"
+    tail = net.halves.tail_graph
+    assert tail is not None and nn.Conv2d in calls(tail), "whoever reads the graph finds the network that was given"
     x = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
         theirs = clf.module(x)
