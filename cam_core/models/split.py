@@ -19,6 +19,7 @@ from torch import Tensor, fx, nn
 
 from cam_core.models.cutting import cut
 from cam_core.models.fusion import fused
+from cam_core.models.hooks import hooked_copy
 from cam_core.models.inference import DTYPES, dtype_of, prepare
 from cam_core.models.tracing import (
     TensorValues,
@@ -100,7 +101,7 @@ class HookedHalves:
         self._module = module
         self._layer = module.get_submodule(layer)
         self._lock = threading.RLock()
-        self._in_dtype = _OncePerDtype(lambda dtype: HookedHalves(private_copy(module).to(dtype), layer))
+        self._in_dtype = _OncePerDtype(lambda dtype: HookedHalves(hooked_copy(module).to(dtype), layer))
 
     def tail_in(self, dtype: torch.dtype) -> Halves:
         return self._in_dtype(dtype)
@@ -217,7 +218,7 @@ def _traced_halves(
     module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool
 ) -> TracedHalves | None:
     try:
-        traced = trace(module)
+        traced = trace(module, _size(sample))
         node = traced.outputs.get(traced.module.get_submodule(layer))
     except CamError:
         raise
@@ -242,10 +243,14 @@ def _traced_halves(
 
 
 def _hooked_halves(module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool) -> HookedHalves:
-    duplicate = private_copy(module).to(sample.device)
+    duplicate = private_copy(module, _size(sample)).to(sample.device)
     if prepared:
         duplicate.to(dtype_of(precision))
     return HookedHalves(duplicate, layer)
+
+
+def _size(images: Images) -> tuple[int, int]:
+    return images.shape[2], images.shape[3]
 
 
 class SplitModel:
