@@ -26,8 +26,8 @@ from cam_core import (
     explain_batch,
     load_model,
 )
-from cam_core.metrics.channels import similarity
-from cam_core.metrics.curves import Curves, add_point, curve_points
+from cam_core.analysis.channels import channel_fidelity
+from cam_core.metrics.curves.points import Curves, add_point, curve_points
 from cam_core.shapley import ESTIMATORS, ChannelEstimate, channel_shap
 from cam_core.training.digits import DigitsSet
 
@@ -136,7 +136,7 @@ def of_explanation(found: Explanation) -> Record:
         "target": found.target,
         "score": found.score,
         "probability": found.probability,
-        "passes": list(found.evaluations),
+        "passes": list(found.passes),
         "warnings": len(found.warnings),
         **{name: summary(values) for name, values in arrays.items() if values is not None},
     }
@@ -258,4 +258,4 @@ def _report(clf: Classifier, image: Image.Image, layer: str, budget: int) -> Rec
     estimate = channel_shap(clf, image, layer, None, "owen", budget, SEED)
     explanation = explain(clf, image, "grad-cam", layer, estimate.target)
     assert explanation.coefficients is not None
-    return asdict(similarity(explanation.coefficients, estimate))
+    return asdict(channel_fidelity(explanation.coefficients, estimate))
