@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cam_core import METHODS, Cancelled, Classifier, Explanation, explain, explain_batch, load_model
-from cam_core.methods import Method, Parameter
+from cam_core.methods import DeclaredParameter, Method
 from cam_core.types import MethodError
 from tests.tiny import CLASSES, SIZE, TINY, tiny, tiny_classifier, tiny_images
 
@@ -33,7 +33,7 @@ CASES = [(key, layer) for key, network in TINY.items() for layer in network.laye
 
 def quick(method: Method) -> dict[str, Any]:
     """Parameters with which an expensive method is cheap."""
-    return {p.name: max(FEW, int(p.minimum or 0)) for p in method.parameters if p.name in COUNTS and p.kind == "int"}
+    return {p.name: max(FEW, int(p.low or 0)) for p in method.parameters if p.name in COUNTS and p.kind == "int"}
 
 
 @lru_cache(maxsize=2)
@@ -304,15 +304,15 @@ def test_record_says_how_to_repeat_it(key: str) -> None:
     assert same(again, found)
 
 
-def wrong_values(parameter: Parameter) -> list[Any]:
+def wrong_values(parameter: DeclaredParameter) -> list[Any]:
     if parameter.kind == "choice":
         return ["no such choice", 1, None]
     if parameter.kind == "bool":
         return ["yes", 1, None]
     values: list[Any] = ["many", None, True, math.nan, math.inf]
     values += [] if parameter.kind == "float" else [1.5]
-    values += [] if parameter.minimum is None else [parameter.minimum - 1]
-    return values + ([] if parameter.maximum is None else [parameter.maximum + 1])
+    values += [] if parameter.low is None else [parameter.low - 1]
+    return values + ([] if parameter.high is None else [parameter.high + 1])
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 # Lowest first. A module may import from its own floor and from those below; its own floor without going in circles.
 FLOORS = (
     ("types", "version"),
-    ("images", "maps", "overlay", "palette", "parameters"),
+    ("images", "maps", "overlay", "palette", "parameters", "signatures", "registry"),
     ("models",),
     ("run", "masked", "deeplift", "shapley"),
     ("methods",),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -105,9 +106,13 @@ def _redraw(part: nn.Module, generator: torch.Generator) -> None:
     expensive=True,
     stochastic=True,
     needs=("explain_with",),
-    parameters=(Parameter("steps", 8, "groups of layers that are randomised one after the other", 1, 1000),),
 )
-def parameter_randomisation(net: SplitModel, batch: Samples, run: Run, steps: int) -> Scores:
+def parameter_randomisation(
+    net: SplitModel,
+    batch: Samples,
+    run: Run,
+    steps: Annotated[int, Parameter("groups of layers that are randomised one after the other", low=1, high=1000)] = 8,
+) -> Scores:
     """How much of the map survives when what the network learned is taken away. Extras: `spearman`, `ssim` by step."""
     planned = len(cascade(private_copy(batch.clf.module, batch.clf.input_size), steps))
     run.expect(len(batch) * planned)

@@ -153,11 +153,12 @@ def test_a_metric_declares_its_parameters_once() -> None:
     texts = dict.fromkeys(("title", "source", "formula", "edge_cases", "cost"), "text")
     declaration: dict[str, Any] = {"direction": "higher", "range": (0, 1), **texts}
 
-    def unlike(net: object, batch: object, run: object, steps: int) -> Scores:
+    def undeclared(net: object, batch: object, run: object, steps: int) -> Scores:
         raise AssertionError("never called")
 
-    with pytest.raises(MetricError, match=r"new declares the parameters \[\] but takes \['steps'\]"):
-        metric("new", **declaration)(unlike)
+    with pytest.raises(MetricError, match="new takes 'steps' without declaring it: steps: Annotated"):
+        metric("new", **declaration)(undeclared)
+    assert "new" not in METRICS
     with pytest.raises(MetricError, match="'complexity' is registered twice"):
         metric("complexity", **declaration)(lambda net, batch, run: Scores(torch.zeros(1)))
 

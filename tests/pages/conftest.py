@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 import torch
@@ -106,7 +106,7 @@ def open_app(jobs: Jobs, tiny_model: None) -> Open:
 
 @pytest.fixture
 def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Method]:
-    """Add a method to the registry for one test: `register("key", function, parameters=(…,))`."""
+    """Add a method to the registry for one test: `register("key", function, title="…")`."""
 
     def register(key: str, function: Callable[..., Tensor], **entry: Any) -> Method:
         monkeypatch.setattr(METHODS, "_entries", dict(METHODS))
@@ -137,16 +137,16 @@ def endless(net: Any, image: Tensor, acts: Tensor, target: Tensor, run: Any) -> 
     return torch.zeros(len(acts), *acts.shape[2:])
 
 
-PARAMETERS = (
-    Parameter("steps", 5, "how many steps", minimum=1, maximum=9),
-    Parameter("rate", 0.25, "how far each goes", minimum=0.0, maximum=1.0),
-    Parameter("centred", False, "whether to subtract the mean"),
-    Parameter("score", "logit", "what is looked at", choices=("logit", "probability")),
-)
-
-
 def adjustable(
-    net: Any, image: Tensor, acts: Tensor, target: Tensor, run: Any, steps: int, rate: float, centred: bool, score: str
+    net: Any,
+    image: Tensor,
+    acts: Tensor,
+    target: Tensor,
+    run: Any,
+    steps: Annotated[int, Parameter("how many steps", low=1, high=9)] = 5,
+    rate: Annotated[float, Parameter("how far each goes", low=0, high=1)] = 0.25,
+    centred: Annotated[bool, Parameter("whether to subtract the mean")] = False,
+    score: Annotated[Literal["logit", "probability"], Parameter("what is looked at")] = "logit",
 ) -> Tensor:
     """A map whose size tells the parameters that arrived."""
     value = steps + rate + 10 * centred + 100 * (score == "probability")
