@@ -28,6 +28,6 @@ from cam_core.methods import (  # noqa: I001, F401  (the order is the registry's
     random_map,
     fake_cam,
 )
-from cam_core.methods.registry import METHODS, Method, Parameter, Result, method
+from cam_core.methods.registry import METHODS, Method, Parameter, Result, method, title_of
 
-__all__ = ["METHODS", "Method", "Parameter", "Result", "method"]
+__all__ = ["METHODS", "Method", "Parameter", "Result", "method", "title_of"]

@@ -127,3 +127,8 @@ def method(
         return function
 
     return register
+
+
+def title_of(name: str) -> str:
+    """A method's title by its key; whatever else is set beside methods is called by its name."""
+    return METHODS[name].title if name in METHODS else name
