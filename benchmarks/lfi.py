@@ -33,6 +33,7 @@ from scipy.stats import t as student
 from benchmarks.common import machine, publish
 from cam_core.analysis.stability import map_iou, object_iou, pairwise_iou, salient
 from cam_core.explain import explain_batch
+from cam_core.files import write_whole
 from cam_core.images import ASSETS
 from cam_core.maps import saliency
 from cam_core.metrics import METRICS
@@ -41,7 +42,7 @@ from cam_core.metrics.samples import gather
 from cam_core.metrics.statistics import Interval
 from cam_core.models.classifier import Classifier
 from cam_core.models.trainable.baseline import Baseline
-from cam_core.models.trainable.checkpoints import card_path, load_checkpoint, preprocessing_of, write_whole
+from cam_core.models.trainable.checkpoints import card_path, load_checkpoint, preprocessing_of
 from cam_core.models.trainable.lfi import ARCHITECTURES
 from cam_core.training import DigitsSet, EpochReport, ImageSet, TrainSettings, train
 from cam_core.training.batches import evaluation_batches

@@ -21,13 +21,10 @@ from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.halves import Halves
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
-from cam_core.types import Explanation, FloatArray, MethodError, Passes, Progress
+from cam_core.types import IMPROBABLE, Explanation, FloatArray, MethodError, Passes, Progress
 
 # Cheap methods share one pass over this many images; expensive ones take one at a time and fill their batches inside.
 _IMAGES_AT_ONCE = 16
-
-# Below this probability the network does not hold the class to be there: a map for it explains very little.
-_IMPROBABLE = 0.01
 
 Layer = str | Sequence[str] | None
 Target = int | str | None
@@ -228,7 +225,7 @@ class _Outcome:
             found.append("The map is constant: it prefers no position, and the heatmap is empty.")
         elif not bool((self.raw[index] > 0).any()):
             found.append("The map is nowhere positive: no position speaks for this class, and the heatmap is empty.")
-        if probability < _IMPROBABLE and not control:
+        if probability < IMPROBABLE and not control:
             found.append(
                 f"The network gives this class a probability of {probability:.1g}: the map explains very little."
             )

@@ -14,9 +14,8 @@ from cam_core.cli.explain import explain_all
 from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
 from cam_core.cli.outputs import check_outputs, write_output
 from cam_core.cli.progress import watching
-from cam_core.cli.requests import read_requests
+from cam_core.cli.requests import Request, read_requests
 from cam_core.cli.tables import print_table
-from cam_core.explain import explain
 from cam_core.figures import (
     DOUBLE_COLUMN,
     FORMATS,
@@ -29,10 +28,9 @@ from cam_core.figures import (
 from cam_core.methods import METHODS
 from cam_core.metrics.curves.perturbation import KINDS, Kind
 from cam_core.metrics.curves.points import Curve, Curves, add_point, curve_points, curve_settings, curves_csv
-from cam_core.metrics.curves.spread import band, spread
-from cam_core.metrics.evaluating import IMPROBABLE
+from cam_core.metrics.curves.spread import CONTROL_MAPS, band, random_control, spread
 from cam_core.models.classifier import Classifier
-from cam_core.types import Explanation, MetricError
+from cam_core.types import IMPROBABLE, Explanation, MetricError
 
 _DEFAULT_METHODS = ["lift-cam"]
 _BETTER = {"deletion": "lower", "insertion": "higher"}
@@ -54,7 +52,7 @@ def curve(
         ),
     ] = "",
     score: Annotated[str, typer.Option(help="What the curve follows: probability or logit.")] = "probability",
-    random: Annotated[int, typer.Option(min=0, help="How many random maps to set beside them.")] = 5,
+    random: Annotated[int, typer.Option(min=0, help="How many random maps to set beside them.")] = CONTROL_MAPS,
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = "default",
     weights_seed: options.WeightsSeed = 0,
@@ -85,7 +83,8 @@ def curve(
     explanations = {
         one.method: one for one in explain_all(clf, photo, requests, target, seed, precision, compiled=False)
     }
-    control = _random_maps(clf, photo, target, range(seed, seed + random), precision)
+    place = _control_layer(requests)
+    control = random_control(clf, photo, place, target, seed=seed, count=random, precision=precision)
     settings |= {"seed": seed, "precision": precision}
     curves = _curves(clf, photo, explanations | control, kinds, target, settings)
     panels = [_panel(one, curves, explanations, control) for one in kinds]
@@ -126,14 +125,9 @@ def _kinds(names: Sequence[str]) -> list[Kind]:
     return [kind for kind in KINDS if kind in names]
 
 
-def _random_maps(
-    clf: Classifier, photo: Image.Image, target: int, seeds: Sequence[int], precision: str
-) -> dict[str, Explanation]:
-    """The random control, one map a seed."""
-    return {
-        f"random (seed {seed})": explain(clf, photo, "random", target=target, seed=seed, precision=precision)
-        for seed in seeds
-    }
+def _control_layer(requests: Sequence[Request]) -> list[str] | None:
+    """Where the first method that explains one layer looks; the network's default beside methods over several."""
+    return next((one.layers for one in requests if not one.method.multi_layer), None)
 
 
 def _panel(

@@ -63,3 +63,8 @@ method = registering(METHODS, Method, shared=("net", "image", "acts", "target", 
 Raises:
     MethodError: the key is taken, or a parameter is not declared: see `cam_core.parameters`.
 """
+
+
+def title_of(name: str) -> str:
+    """A method's title by its key; whatever else is set beside methods is called by its name."""
+    return METHODS[name].title if name in METHODS else name

@@ -16,10 +16,7 @@ from cam_core.metrics.samples import ExplainAgain, ExplainWith, GroundTruth, Sal
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
-from cam_core.types import CamError, Cancelled, MetricError, Progress
-
-IMPROBABLE = 0.01
-"""Below this probability a change of the score says little, and a share of it still less."""
+from cam_core.types import IMPROBABLE, CamError, Cancelled, MetricError, Progress
 
 _HOW_TO_GIVE = {
     "region": "ground truth: pass region= (boxes or a mask in pixels of the network's input)",

@@ -18,6 +18,9 @@ from cam_core.parameters import DeclaredParameter
 from pages.runtime.compute import Request
 from pages.shared import links
 
+FIRST_METHODS = ("grad-cam", "lift-cam")
+"""What a page opens with."""
+
 
 @dataclass(frozen=True)
 class Look:

@@ -10,7 +10,7 @@ import pytest
 
 from cam_core import load_image
 from cam_core.shapley import channel_shap
-from tests.cli.conftest import Call
+from tests.cli.calls import Call
 from tests.tiny import tiny_classifier
 
 pytestmark = pytest.mark.usefixtures("tiny_network")

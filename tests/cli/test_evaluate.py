@@ -17,7 +17,7 @@ from PIL import Image
 
 from cam_core import evaluate, explain, load_image
 from cam_core.evaluation.results import read_rows, read_settings, summarise
-from tests.cli.conftest import Call
+from tests.cli.calls import Call
 from tests.tiny import tiny_classifier
 
 ROOT = Path(__file__).parents[2]

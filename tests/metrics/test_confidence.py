@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import pytest
 import torch
 from pytorch_grad_cam.metrics.cam_mult_image import DropInConfidence, IncreaseInConfidence
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
-from torch import Tensor, nn
+from torch import Tensor
 from torchcam.metrics import ClassificationMetric
 
 from cam_core import evaluate, evaluate_batch
+from tests.metrics.given_maps import GivenMaps
 from tests.metrics.scenes import MEAN, STD, coloured, plane, probabilities, scene, sigmoid, weighted
 
 # Two pixels speak for the class, one against it: Y = σ(2 + 1 − 1).
@@ -93,22 +93,6 @@ def test_extras_are_what_the_value_is_made_of() -> None:
     result = evaluate(weighted(WEIGHTS), IMAGE, plane(a1=0.25), "average-drop", target=0)
     assert float(result.extras["before"]) == pytest.approx(Y)
     assert float(result.extras["after"]) == pytest.approx(sigmoid(0.5))
-
-
-class GivenMaps:
-    """A torchcam extractor that returns the maps it was given."""
-
-    def __init__(self, model: nn.Module, maps: Tensor) -> None:
-        self.model, self._maps = model, maps
-
-    def __call__(self, class_idx: object, scores: Tensor, normalized: bool = True) -> list[Tensor]:
-        return [self._maps]
-
-    def fuse_cams(self, cams: list[Tensor]) -> Tensor:
-        return cams[0]
-
-    def _hooks_off(self) -> AbstractContextManager[None]:
-        return nullcontext()
 
 
 @pytest.mark.parametrize("network", ["residual", "max-pool", "squeeze-excite"])

@@ -13,10 +13,11 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from cam_core.analysis.channels import largest
+from cam_core.palette import REFERENCE
 from cam_core.shapley import ChannelEstimate, Removal, channel_shap, stream_channel_shap
 from pages.channels import estimate, removal
 from pages.runtime.jobs import Jobs
-from tests.pages.conftest import PATIENCE, Open, load_tiny, settle
+from tests.pages.app_runs import PATIENCE, Open, html, load_tiny, settle
 
 OpenChannels = Callable[..., AppTest]
 
@@ -29,10 +30,6 @@ def open_channels(open_app: Open) -> OpenChannels:
         return open_app(wait, "pages/channels/page.py", **link)
 
     return open_channels
-
-
-def html(at: AppTest) -> str:
-    return "\n".join(element.value for element in at.get("html"))
 
 
 def charts(at: AppTest) -> list[str]:
@@ -115,7 +112,7 @@ def test_choosing_a_channel_shows_its_map_and_the_link_says_so(open_channels: Op
     channel_box(at).set_value(str(order[3])).run()
     assert maps(at) == [f"Channel {order[3]} heatmap of its activation over the photo"]
     assert at.get("image")[0].proto.imgs[0].url != before
-    assert "<span>SHAP</span><span>4</span>" in html(at)
+    assert f"<span>{REFERENCE}</span><span>4</span>" in html(at)
     assert at.query_params["channel"] == str(order[3])
     assert maps(open_channels(channel=str(order[5]))) == [
         f"Channel {order[5]} heatmap of its activation over the photo"

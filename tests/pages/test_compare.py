@@ -15,19 +15,10 @@ from cam_core.methods.registry import Method
 from pages.runtime import compute
 from pages.runtime.jobs import Jobs
 from pages.shared import style
-from tests.pages.conftest import Open, adjustable, broken, endless, settle, surprised, zero
+from tests.pages.app_runs import Open, heatmaps, html, settle
+from tests.pages.odd_methods import adjustable, broken, endless, surprised, zero
 
 Register = Callable[..., Method]
-
-
-def heatmaps(at: AppTest) -> list[str]:
-    """Titles of the methods whose heatmap is shown, in order."""
-    texts = [image.proto.imgs[0].alt for image in at.get("image")]
-    return [text.split(" heatmap")[0] for text in texts if " heatmap " in text]
-
-
-def html(at: AppTest) -> str:
-    return "\n".join(element.value for element in at.get("html"))
 
 
 def notices(at: AppTest) -> list[str]:

@@ -18,7 +18,7 @@ from cam_core.methods import Method
 from cam_core.parameters import DeclaredParameter, Parameter
 from cam_core.types import MethodError
 from pages.runtime import compute
-from tests.pages.conftest import Open, load_tiny, settle
+from tests.pages.app_runs import Open, load_tiny, settle
 
 arrived: list[int] = []
 

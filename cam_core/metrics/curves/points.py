@@ -13,7 +13,8 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -167,18 +168,11 @@ def curve_settings(kind: Kind, **params: Any) -> Settings:
     return Settings(kind=kind, **validate(f"the {kind} curve", curve_parameters(kind), params, MetricError))
 
 
-def perturbation(
-    clf: Classifier,
-    image: Image.Image | Tensor,
-    saliency: Saliency,
-    kind: Kind = "deletion",
-    seed: int = 0,
-    **params: Any,
-) -> Perturbation:
-    """One map's way through one image, to look at: `perturbation(…).picture(0.3)` is the image at 30 %."""
-    tensor = clf.as_batch(image)[0]
-    run = Run(seed=seed, mean=clf.preprocessing.mean, std=clf.preprocessing.std)
-    return perturbations(tensor, {"": saliency}, curve_settings(kind, **params), run)[""]
+AXIS_OF_KIND: Final[Mapping[Kind, str]] = MappingProxyType({"deletion": "pixels removed", "insertion": "pixels shown"})
+"""What a curve goes along."""
+
+AXIS_OF_SCORE: Final[Mapping[str, str]] = MappingProxyType({"probability": "p(class)", "logit": "logit"})
+"""What it follows there."""
 
 
 def curves_csv(curves: Iterable[Curve]) -> str:

@@ -22,11 +22,11 @@ from cam_core.metrics.curves.points import (
     add_point,
     curve_points,
     curves_csv,
-    perturbation,
 )
 from cam_core.types import MetricError
+from tests.metrics.given_maps import GivenMaps
+from tests.metrics.perturbed import perturbation
 from tests.metrics.scenes import MEAN, STD, coloured, plane, random_maps, scene, weighted
-from tests.metrics.test_confidence import GivenMaps
 from tests.tiny import tiny_classifier
 
 WEIGHTS = plane(a1=4, b1=2, c1=1)

@@ -23,7 +23,7 @@ from cam_core.models.split.hooks import carries_hooks
 from cam_core.models.split.layers import inspect_layers
 from cam_core.models.split.tracing import private_copy
 from cam_core.run import Run
-from tests.test_contract import fingerprint
+from tests.fingerprints import fingerprint
 from tests.tiny import SIZE, TINY, tiny, tiny_images
 
 LAYER = "features.2"  # a convolution
