@@ -15,10 +15,10 @@ ROOT = Path(__file__).parents[1]
 
 # Lowest first. A module may import from its own floor and from those below; its own floor without going in circles.
 FLOORS = (
-    ("types", "version"),
-    ("images", "maps", "overlay", "palette", "parameters"),
+    ("types", "version", "deprecated"),
+    ("images", "maps", "overlay", "palette", "parameters", "options"),
     ("models",),
-    ("run", "masked", "deeplift", "shapley"),
+    ("run", "forward", "masked", "deeplift", "shapley"),
     ("methods",),
     ("explain",),
     ("metrics", "training"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,7 @@ from cam_core.metrics.curves.points import Curve, Curves, add_point, curve_point
 from cam_core.metrics.curves.spread import band, spread
 from cam_core.metrics.evaluating import IMPROBABLE
 from cam_core.models.classifier import Classifier
+from cam_core.options import Options
 from cam_core.types import Explanation, MetricError
 
 _DEFAULT_METHODS = ["lift-cam"]
@@ -82,12 +84,10 @@ def curve(
     photo = open_photo(image)
     clf = open_classifier(model, weights, weights_seed, device)
     target = resolve_class(clf, photo, class_)
-    explanations = {
-        one.method: one for one in explain_all(clf, photo, requests, target, seed, precision, compiled=False)
-    }
-    control = _random_maps(clf, photo, target, range(seed, seed + random), precision)
-    settings |= {"seed": seed, "precision": precision}
-    curves = _curves(clf, photo, explanations | control, kinds, target, settings)
+    computing = Options(seed, precision)
+    explanations = {one.method: one for one in explain_all(clf, photo, requests, target, computing)}
+    control = _random_maps(clf, photo, target, range(seed, seed + random), computing)
+    curves = _curves(clf, photo, explanations | control, kinds, target, settings, computing)
     panels = [_panel(one, curves, explanations, control) for one in kinds]
     if csv:
         write_output(csv, curves_csv(curves.values()).encode())
@@ -106,10 +106,13 @@ def _curves(
     kinds: Sequence[Kind],
     target: int,
     settings: Mapping[str, Any],
+    computing: Options,
 ) -> Curves:
     curves: Curves = {}
     with watching("Curves") as progress:
-        for point in curve_points(clf, photo, maps, kinds, target, order="sequential", progress=progress, **settings):
+        watched = vars(replace(computing, progress=progress))
+        points = curve_points(clf, photo, maps, kinds=kinds, target=target, order="sequential", **watched, **settings)
+        for point in points:
             add_point(curves, point)
     return curves
 
@@ -127,11 +130,13 @@ def _kinds(names: Sequence[str]) -> list[Kind]:
 
 
 def _random_maps(
-    clf: Classifier, photo: Image.Image, target: int, seeds: Sequence[int], precision: str
+    clf: Classifier, photo: Image.Image, target: int, seeds: Sequence[int], computing: Options
 ) -> dict[str, Explanation]:
     """The random control, one map a seed."""
     return {
-        f"random (seed {seed})": explain(clf, photo, "random", target=target, seed=seed, precision=precision)
+        f"random (seed {seed})": explain(
+            clf, photo, method="random", target=target, **vars(replace(computing, seed=seed))
+        )
         for seed in seeds
     }
 
