@@ -60,7 +60,7 @@ def ask(key: str, network: str, layer: str, seed: int = 0, target: int | None = 
     return explain(
         classifier(network),
         images(network)[0],
-        key,
+        method=key,
         layer=layers_for(key, network, layer),
         target=target,
         seed=seed,
@@ -189,16 +189,18 @@ def test_a_batch_is_explained_as_if_each_image_were_alone(network: str, layer: s
         return
     clf, batch, targets = classifier(network), images(network, 4), [0, 1, 2, 1]
     options = {"layer": layers_for(key, network, layer), **quick(METHODS[key])}
-    together = explain_batch(clf, list(batch), key, targets=targets, **options)
-    alone = [explain(clf, image, key, target=target, **options) for image, target in zip(batch, targets, strict=True)]
+    together = explain_batch(clf, list(batch), method=key, targets=targets, **options)
+    alone = [
+        explain(clf, image, method=key, target=target, **options) for image, target in zip(batch, targets, strict=True)
+    ]
     assert all(close(a, b) for a, b in zip(together, alone, strict=True))
     assert [a.passes for a in together] == [b.passes for b in alone]
 
 
 def test_more_images_than_fit_in_one_pass() -> None:
     clf, batch = classifier("plain"), images("plain", 35)
-    together = explain_batch(clf, list(batch), "grad-cam", layer="features.1")
-    alone = [explain(clf, image, "grad-cam", layer="features.1") for image in batch]
+    together = explain_batch(clf, list(batch), method="grad-cam", layer="features.1")
+    alone = [explain(clf, image, method="grad-cam", layer="features.1") for image in batch]
     assert len(together) == 35
     assert all(close(a, b) for a, b in zip(together, alone, strict=True))
 
@@ -263,7 +265,7 @@ def test_module_is_left_as_it_was(network: str, key: str) -> None:
     clf = Classifier(module, input_size=SIZE, default_layer=TINY[network].layers[-1], device="cpu")
     try:
         layer = layers_for(key, network, TINY[network].layers[-1])
-        explain(clf, images(network)[0], key, layer=layer, **quick(METHODS[key]))
+        explain(clf, images(network)[0], method=key, layer=layer, **quick(METHODS[key]))
     except MethodError:
         assert refuses(key, network, TINY[network].layers[-1])
     assert fingerprint(module) == state
@@ -294,7 +296,7 @@ def test_record_says_how_to_repeat_it(key: str) -> None:
     again = explain(
         classifier(network),
         images(network)[0],
-        found.method,
+        method=found.method,
         layer=found.layer.split(" + ") if METHODS[key].multi_layer else found.layer,
         target=found.label,
         seed=found.seed,
@@ -319,11 +321,11 @@ def wrong_values(parameter: Parameter) -> list[Any]:
 def test_wrong_parameters_are_refused(key: str) -> None:
     clf, image = classifier("plain"), images("plain")[0]
     with pytest.raises(MethodError, match="no_such_parameter"):
-        explain(clf, image, key, no_such_parameter=1)
+        explain(clf, image, method=key, no_such_parameter=1)
     for parameter in METHODS[key].parameters:
         for value in wrong_values(parameter):
             with pytest.raises(MethodError, match=parameter.name):
-                explain(clf, image, key, **{parameter.name: value})
+                explain(clf, image, method=key, **{parameter.name: value})
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -335,13 +337,13 @@ def test_every_choice_gives_a_finite_map(key: str) -> None:
     ]
     clf, image = classifier(simplest(key)[0]), images("plain")[0]
     for option in options:
-        found = explain(clf, image, key, target=1, **(quick(METHODS[key]) | option))
+        found = explain(clf, image, method=key, target=1, **(quick(METHODS[key]) | option))
         assert np.isfinite(found.map).all()
 
 
 def test_unknown_method_is_refused() -> None:
     with pytest.raises(MethodError, match="no-such-cam"):
-        explain(classifier("plain"), images("plain")[0], "no-such-cam")
+        explain(classifier("plain"), images("plain")[0], method="no-such-cam")
 
 
 def dead_network(network: str) -> nn.Module:
@@ -366,7 +368,7 @@ def test_degenerate_input_gives_a_finite_map_and_a_warning(kind: str, key: str) 
     clf = Classifier(module, input_size=SIZE, default_layer=layer, device="cpu")
     # Methods over several layers look at two that the network offers.
     layers = ["features.1", "features.3"] if METHODS[key].multi_layer else None
-    found = explain(clf, image, key, layer=layers, target=1, **quick(METHODS[key]))
+    found = explain(clf, image, method=key, layer=layers, target=1, **quick(METHODS[key]))
     for array in (found.map, found.saliency, found.coefficients, found.stderr):
         assert array is None or np.isfinite(array).all()
     assert found.saliency.any() or found.warnings
@@ -385,8 +387,8 @@ def test_another_device_gives_the_same_map(key: str) -> None:
             continue
         clf = tiny_classifier(network, device="cuda")
         options = {"layer": layers_for(key, network, layer), "target": 1, "precision": "float64", **quick(METHODS[key])}
-        there = explain(clf, images(network)[0], key, **options)
-        here = explain(classifier(network), images(network)[0], key, **options)
+        there = explain(clf, images(network)[0], method=key, **options)
+        here = explain(classifier(network), images(network)[0], method=key, **options)
         assert there.device.startswith("cuda")
         assert close(there, here, 1e-4)
 

@@ -34,8 +34,8 @@ def test_points_are_those_of_the_notebook(succeed: Call, photo: Path, tmp_path: 
     assert len(rows) == 3 * 9
     clf, image = tiny_classifier("plain"), load_image(photo)
     curves: Curves = {}
-    made = explain(clf, image, "grad-cam", target=3)
-    for point in curve_points(clf, image, {"grad-cam": made}, ("deletion",), 3, steps=8, baseline="mean"):
+    made = explain(clf, image, method="grad-cam", target=3)
+    for point in curve_points(clf, image, {"grad-cam": made}, kinds=("deletion",), target=3, steps=8, baseline="mean"):
         add_point(curves, point)
     expected = curves["grad-cam", "deletion"]
     own = [row for row in rows if row["method"] == "grad-cam"]
