@@ -74,7 +74,7 @@ def measure(
     if acts.shape[1] <= shap_channels:
         game = ChannelGame(net.sample(0), acts, int(target))
         shap = torch.as_tensor(shap_reference(game, torch.Generator().manual_seed(0), PAIRS).phi)
-        alpha = torch.as_tensor(explain(clf, image, "grad-cam", layer=layer, target=int(target)).coefficients)
+        alpha = torch.as_tensor(explain(clf, image, method="grad-cam", layer=layer, target=int(target)).coefficients)
         grad_cam = cosine(alpha * acts[0].mean((1, 2)).cpu(), shap)
     return [row(net, acts, target, rule, shap) | {"grad_cam": grad_cam} for rule in rules]
 

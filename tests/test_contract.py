@@ -62,7 +62,7 @@ def ask(key: str, network: str, layer: str, seed: int = 0, target: int | None = 
     return explain(
         classifier(network),
         images(network)[0],
-        key,
+        method=key,
         layer=layers_for(key, network, layer),
         target=target,
         seed=seed,
@@ -198,16 +198,18 @@ def test_map_depends_on_the_class_where_it_says_so(key: str) -> None:
 def test_a_batch_is_explained_as_if_each_image_were_alone(network: str, layer: str, key: str) -> None:
     clf, batch, targets = classifier(network), images(network, 4), [0, 1, 2, 1]
     options = {"layer": layers_for(key, network, layer), **quick(METHODS[key])}
-    together = explain_batch(clf, list(batch), key, targets=targets, **options)
-    alone = [explain(clf, image, key, target=target, **options) for image, target in zip(batch, targets, strict=True)]
+    together = explain_batch(clf, list(batch), method=key, targets=targets, **options)
+    alone = [
+        explain(clf, image, method=key, target=target, **options) for image, target in zip(batch, targets, strict=True)
+    ]
     assert all(close(a, b) for a, b in zip(together, alone, strict=True))
     assert [a.passes for a in together] == [b.passes for b in alone]
 
 
 def test_more_images_than_fit_in_one_pass() -> None:
     clf, batch = classifier("plain"), images("plain", 35)
-    together = explain_batch(clf, list(batch), "grad-cam", layer="features.1")
-    alone = [explain(clf, image, "grad-cam", layer="features.1") for image in batch]
+    together = explain_batch(clf, list(batch), method="grad-cam", layer="features.1")
+    alone = [explain(clf, image, method="grad-cam", layer="features.1") for image in batch]
     assert len(together) == 35
     assert all(close(a, b) for a, b in zip(together, alone, strict=True))
 
@@ -257,7 +259,7 @@ def test_module_is_left_as_it_was(network: str, key: str) -> None:
     clf = Classifier(module, input_size=SIZE, default_layer=TINY[network].layers[-1], device="cpu")
     last = TINY[network].layers[-1]
     with pytest.raises(MethodError) if refuses(key, network, last) else nullcontext():
-        explain(clf, images(network)[0], key, layer=layers_for(key, network, last), **quick(METHODS[key]))
+        explain(clf, images(network)[0], method=key, layer=layers_for(key, network, last), **quick(METHODS[key]))
     assert fingerprint(module) == state
 
 
@@ -286,7 +288,7 @@ def test_record_says_how_to_repeat_it(key: str) -> None:
     again = explain(
         classifier(network),
         images(network)[0],
-        found.method,
+        method=found.method,
         layer=found.layer.split(" + ") if METHODS[key].multi_layer else found.layer,
         target=found.label,
         seed=found.seed,
@@ -311,11 +313,11 @@ def wrong_values(parameter: DeclaredParameter) -> list[Any]:
 def test_wrong_parameters_are_refused(key: str) -> None:
     clf, image = classifier("plain"), images("plain")[0]
     with pytest.raises(MethodError, match="no_such_parameter"):
-        explain(clf, image, key, no_such_parameter=1)
+        explain(clf, image, method=key, no_such_parameter=1)
     for parameter in METHODS[key].parameters:
         for value in wrong_values(parameter):
             with pytest.raises(MethodError, match=parameter.name):
-                explain(clf, image, key, **{parameter.name: value})
+                explain(clf, image, method=key, **{parameter.name: value})
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -327,13 +329,13 @@ def test_every_choice_gives_a_finite_map(key: str) -> None:
     ]
     clf, image = classifier(simplest(key)[0]), images("plain")[0]
     for option in options:
-        found = explain(clf, image, key, target=1, **(quick(METHODS[key]) | option))
+        found = explain(clf, image, method=key, target=1, **(quick(METHODS[key]) | option))
         assert np.isfinite(found.map).all()
 
 
 def test_unknown_method_is_refused() -> None:
     with pytest.raises(MethodError, match="no-such-cam"):
-        explain(classifier("plain"), images("plain")[0], "no-such-cam")
+        explain(classifier("plain"), images("plain")[0], method="no-such-cam")
 
 
 def dead_network(network: str) -> nn.Module:
@@ -358,7 +360,7 @@ def test_degenerate_input_gives_a_finite_map_and_a_warning(kind: str, key: str) 
     clf = Classifier(module, input_size=SIZE, default_layer=layer, device="cpu")
     # Methods over several layers look at two that the network offers.
     layers = ["features.1", "features.3"] if METHODS[key].multi_layer else None
-    found = explain(clf, image, key, layer=layers, target=1, **quick(METHODS[key]))
+    found = explain(clf, image, method=key, layer=layers, target=1, **quick(METHODS[key]))
     for array in (found.map, found.saliency, found.coefficients, found.stderr):
         assert array is None or np.isfinite(array).all()
     assert found.saliency.any() or found.warnings
@@ -373,8 +375,8 @@ def test_degenerate_input_gives_a_finite_map_and_a_warning(kind: str, key: str) 
 def test_another_device_gives_the_same_map(network: str, layer: str, key: str) -> None:
     clf = tiny_classifier(network, device="cuda")
     options = {"layer": layers_for(key, network, layer), "target": 1, "precision": "float64", **quick(METHODS[key])}
-    there = explain(clf, images(network)[0], key, **options)
-    here = explain(classifier(network), images(network)[0], key, **options)
+    there = explain(clf, images(network)[0], method=key, **options)
+    here = explain(classifier(network), images(network)[0], method=key, **options)
     assert there.device.startswith("cuda")
     assert close(there, here, 1e-4)
 

@@ -15,10 +15,10 @@ ROOT = Path(__file__).parents[1]
 
 # Lowest first. A module may import from its own floor and from those below; its own floor without going in circles.
 FLOORS = (
-    ("types", "version"),
-    ("files", "images", "maps", "overlay", "palette", "parameters", "signatures", "registry"),
+    ("types", "version", "deprecated"),
+    ("files", "images", "maps", "overlay", "palette", "parameters", "signatures", "registry", "options"),
     ("models",),
-    ("run", "masked", "deeplift", "shapley"),
+    ("run", "forward", "masked", "deeplift", "shapley"),
     ("methods",),
     ("explain",),
     ("metrics", "training"),

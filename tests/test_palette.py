@@ -111,7 +111,7 @@ def test_a_method_s_curve_is_the_same_on_screen_in_print_and_in_the_table() -> N
 
 
 def test_a_method_s_points_are_the_same_on_screen_and_in_print() -> None:
-    estimate = channel_shap(tiny_classifier("residual"), tiny_images(1)[0], "relu1", budget=40)
+    estimate = channel_shap(tiny_classifier("residual"), tiny_images(1)[0], layer="relu1", budget=40)
     keys = [key for key, method in METHODS.items() if method.unit][::-1]
     beside = {key: np.arange(8.0) for key in keys}
     screen = channel_chart(range(8), estimate.phi, estimate.stderr, {REFERENCE: estimate.phi, **beside})

@@ -66,11 +66,6 @@ def unused(trees: dict[Path, ast.Module], holders: list[Path]) -> set[str]:
             known = anywhere | (here if isinstance(inside, ast.Module) else set())
             special = node.name.startswith("__") or node.name in BY_OTHERS | set(cam_core.__all__)
             special = special or deprecated(node) or registered(node)
-                node.name.startswith("__")
-                or deprecated(node)
-                or node.name in BY_OTHERS | set(cam_core.__all__)
-                or registered(node)
-            )
             if node.name not in known and not special:
                 found.add(f"{path.name}:{node.name}")
     return found

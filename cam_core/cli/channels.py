@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from cam_core.methods import METHODS, title_of
 from cam_core.metrics.base import Values
 from cam_core.models.classifier import Classifier
 from cam_core.models.tails import nonlinear_layer
+from cam_core.options import Options
 from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, channel_shap
 from cam_core.types import MethodError
 
@@ -67,8 +69,18 @@ def channels(
     place = layer or nonlinear_layer(clf)
     target = resolve_class(clf, photo, class_)
     with watching("Estimating") as progress:
-        estimate = channel_shap(clf, photo, place, target, estimator, budget, seed, progress, precision)
-    beside = _beside(clf, photo, requests, estimate, precision)
+        estimate = channel_shap(
+            clf,
+            photo,
+            layer=place,
+            target=target,
+            estimator=estimator,
+            budget=budget,
+            seed=seed,
+            precision=precision,
+            progress=progress,
+        )
+    beside = _beside(clf, photo, requests, estimate, Options(seed, precision))
     files: dict[Path, bytes] = {csv: channel_csv(estimate, beside)} if csv else {}
     if formats:
         figure = channel_figure(estimate, beside, top, design)
@@ -87,7 +99,7 @@ def _with_coefficients(requests: Sequence[Request]) -> Sequence[Request]:
 
 
 def _beside(
-    clf: Classifier, photo: Image.Image, requests: Sequence[Request], estimate: ChannelEstimate, precision: str
+    clf: Classifier, photo: Image.Image, requests: Sequence[Request], estimate: ChannelEstimate, computing: Options
 ) -> dict[str, Values]:
     """Method → coefficients (K,)."""
     found = []
@@ -99,9 +111,7 @@ def _beside(
                 method=request.method.key,
                 layer=estimate.layer,
                 target=estimate.target,
-                seed=estimate.seed,
-                progress=progress,
-                precision=precision,
+                **vars(replace(computing, progress=progress)),
                 **request.params,
             )
         found.append(explanation)

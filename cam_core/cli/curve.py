@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ from cam_core.metrics.curves.perturbation import KINDS, Kind
 from cam_core.metrics.curves.points import Curve, Curves, add_point, curve_points, curve_settings, curves_csv
 from cam_core.metrics.curves.spread import CONTROL_MAPS, band, random_control, spread
 from cam_core.models.classifier import Classifier
+from cam_core.options import Options
 from cam_core.types import IMPROBABLE, Explanation, MetricError
 
 _DEFAULT_METHODS = ["lift-cam"]
@@ -80,13 +82,11 @@ def curve(
     photo = open_photo(image)
     clf = open_classifier(model, weights, weights_seed, device)
     target = resolve_class(clf, photo, class_)
-    explanations = {
-        one.method: one for one in explain_all(clf, photo, requests, target, seed, precision, compiled=False)
-    }
+    computing = Options(seed, precision)
+    explanations = {one.method: one for one in explain_all(clf, photo, requests, target, computing)}
     place = _control_layer(requests)
     control = random_control(clf, photo, place, target, seed=seed, count=random, precision=precision)
-    settings |= {"seed": seed, "precision": precision}
-    curves = _curves(clf, photo, explanations | control, kinds, target, settings)
+    curves = _curves(clf, photo, explanations | control, kinds, target, settings, computing)
     panels = [_panel(one, curves, explanations, control) for one in kinds]
     if csv:
         write_output(csv, curves_csv(curves.values()).encode())
@@ -105,10 +105,13 @@ def _curves(
     kinds: Sequence[Kind],
     target: int,
     settings: Mapping[str, Any],
+    computing: Options,
 ) -> Curves:
     curves: Curves = {}
     with watching("Curves") as progress:
-        for point in curve_points(clf, photo, maps, kinds, target, order="sequential", progress=progress, **settings):
+        watched = vars(replace(computing, progress=progress))
+        points = curve_points(clf, photo, maps, kinds=kinds, target=target, order="sequential", **watched, **settings)
+        for point in points:
             add_point(curves, point)
     return curves
 

@@ -78,7 +78,7 @@ def test_signed_numbers(value: float, text: str) -> None:
 
 
 def test_figure_for_print_in_every_format() -> None:
-    estimate = channel_shap(tiny_classifier("residual"), tiny_images(1)[0], "relu1", budget=40)
+    estimate = channel_shap(tiny_classifier("residual"), tiny_images(1)[0], layer="relu1", budget=40)
     beside = {"lift-cam": np.arange(8.0), "grad-cam": -np.arange(8.0)}
     figure = channel_figure(estimate, beside, 5, Design(width=85))
     assert figure.get_figwidth() * 25.4 == pytest.approx(85)
@@ -94,16 +94,16 @@ def test_figure_for_print_in_every_format() -> None:
 
 
 def test_figure_of_exact_values_has_one_panel_and_says_so() -> None:
-    estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], "features.3")
+    estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], layer="features.3")
     figure = channel_figure(estimate, {}, 20)
     (axes,) = figure.axes
     assert "exact" in axes.get_title(loc="left") and len(axes.patches) == 8 and not axes.collections
 
 
 def test_figure_refuses_what_does_not_fit() -> None:
-    estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], "features.3")
+    estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], layer="features.3")
     with pytest.raises(FigureError, match="not 0"):
         channel_figure(estimate, {}, 0)
-    wide = channel_shap(load_model("efficientnet_lite0"), sample("dog").open(), "bn2")
+    wide = channel_shap(load_model("efficientnet_lite0"), sample("dog").open(), layer="bn2")
     with pytest.raises(FigureError, match="200 channels do not fit into 85 mm: 53 is the most"):
         channel_figure(wide, {}, 200, Design(width=85))

@@ -35,8 +35,8 @@ def test_points_are_those_of_the_notebook(succeed: Call, photo: Path, tmp_path: 
     assert len(rows) == 3 * 9
     clf, image = tiny_classifier("plain"), load_image(photo)
     curves: Curves = {}
-    made = explain(clf, image, "grad-cam", target=3)
-    for point in curve_points(clf, image, {"grad-cam": made}, ("deletion",), 3, steps=8, baseline="mean"):
+    made = explain(clf, image, method="grad-cam", target=3)
+    for point in curve_points(clf, image, {"grad-cam": made}, kinds=("deletion",), target=3, steps=8, baseline="mean"):
         add_point(curves, point)
     expected = curves["grad-cam", "deletion"]
     own = [row for row in rows if row["method"] == "grad-cam"]
@@ -53,7 +53,7 @@ def test_the_control_looks_where_the_methods_look(succeed: Call, photo: Path, tm
     clf, image = tiny_classifier("plain"), load_image(photo)
     control = random_control(clf, image, "features.1", 3, seed=4, count=2)
     curves: Curves = {}
-    for point in curve_points(clf, image, control, ("deletion",), 3, steps=8, seed=4):
+    for point in curve_points(clf, image, control, kinds=("deletion",), target=3, steps=8, seed=4):
         add_point(curves, point)
     for name in ("random (seed 4)", "random (seed 5)"):
         own = [float(row["value"]) for row in at_layer if row["method"] == name]

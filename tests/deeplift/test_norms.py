@@ -208,7 +208,7 @@ def test_convnext_is_close_to_permutation_shap() -> None:
 )
 def test_complete_behind_pooling_that_pads_by_infinity(network: str, layer: str) -> None:
     clf = load_model(network, weights="random", device="cpu")
-    found = explain(clf, load_image(SAMPLES[0].path), "lift-cam", layer=layer, target=5)
+    found = explain(clf, load_image(SAMPLES[0].path), method="lift-cam", layer=layer, target=5)
     net = clf.split(layer)
     with torch.no_grad():
         acts = net.head(clf.as_batch(load_image(SAMPLES[0].path)))

@@ -119,7 +119,7 @@ def test_every_construction_is_complete_and_cancels_only_where_it_says(network: 
         acts = hooked.activations(image[None])
         logits, before = (hooked.logits_from(a, image[None])[0] for a in (acts, torch.zeros_like(acts)))
         target = int(logits.argmax())
-        found = explain(tiny_classifier(network), image, "lift-cam", layer=layer, target=target)
+        found = explain(tiny_classifier(network), image, method="lift-cam", layer=layer, target=target)
         scale = max(float((logits - before)[target].abs()), 1e-3 * float(logits.abs().max()))
         assert found.coefficients is not None
         assert not any("incomplete" in sentence for sentence in found.warnings)
@@ -131,4 +131,4 @@ def test_every_construction_is_complete_and_cancels_only_where_it_says(network: 
 def test_a_trained_network_says_nothing(layer: str) -> None:
     clf = load_model("efficientnet_lite0", device="cpu")
     for sample in SAMPLES[:2]:
-        assert explain(clf, load_image(sample.path), "lift-cam", layer=layer).warnings == ()
+        assert explain(clf, load_image(sample.path), method="lift-cam", layer=layer).warnings == ()

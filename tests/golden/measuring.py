@@ -199,7 +199,7 @@ def _places(key: str, network: Network, names: list[str]) -> list[tuple[str | No
 
 
 def _explained(clf: Classifier, images: list[Image.Image], key: str, layer: str | None) -> list[Record]:
-    found = explain_batch(clf, images, key, layer, seed=SEED, **METHOD_PARAMS.get(key, {}))
+    found = explain_batch(clf, images, method=key, layer=layer, seed=SEED, **METHOD_PARAMS.get(key, {}))
     return [of_explanation(one) for one in found]
 
 
@@ -208,7 +208,7 @@ def _metrics(clf: Classifier, network: Network, images: Images) -> dict[str, Rec
     found: dict[str, Record] = {}
     for name, image in images.items():
         place = f"{network.layers[0]} · {name}"
-        explanation = explain(clf, image, "grad-cam")
+        explanation = explain(clf, image, method="grad-cam")
         for key in METRICS:
             found[f"{place} · metric {key}"] = _or_refusal(_judged, clf, image, explanation, key)
         found[f"{place} · curves"] = _or_refusal(_curves, clf, image, explanation)
@@ -219,13 +219,13 @@ def _judged(clf: Classifier, image: Image.Image, explanation: Explanation, key: 
     """The subject is said to fill the left of the image, and another one the right."""
     height, width = clf.input_size
     regions = {"region": [[0, 0, width // 2, height]], "other_region": [[width // 2, 0, width, height]]}
-    judged = evaluate(clf, image, explanation, key, seed=SEED, **regions, **METRIC_PARAMS.get(key, {}))
+    judged = evaluate(clf, image, explanation, metric=key, seed=SEED, **regions, **METRIC_PARAMS.get(key, {}))
     return {"value": judged.value, "warnings": len(judged.warnings)}
 
 
 def _curves(clf: Classifier, image: Image.Image, explanation: Explanation) -> Record:
     curves: Curves = {}
-    for point in curve_points(clf, image, {"": explanation}, ("deletion", "insertion"), steps=CURVE_STEPS):
+    for point in curve_points(clf, image, {"": explanation}, kinds=("deletion", "insertion"), steps=CURVE_STEPS):
         add_point(curves, point)
     return {
         kind: {"area": curve.auc} | {f"point {i}": float(value) for i, value in enumerate(curve.values)}
@@ -250,12 +250,14 @@ def _shap(clf: Classifier, network: Network, images: Images) -> dict[str, Record
 
 
 def _estimated(clf: Classifier, image: Image.Image, layer: str, estimator: str, budget: int) -> Record:
-    return of_estimate(channel_shap(clf, image, layer, None, estimator, budget, SEED))
+    return of_estimate(
+        channel_shap(clf, image, layer=layer, target=None, estimator=estimator, budget=budget, seed=SEED)
+    )
 
 
 def _report(clf: Classifier, image: Image.Image, layer: str, budget: int) -> Record:
     """How alike Grad-CAM's coefficients and the SHAP values of the same channels are."""
-    estimate = channel_shap(clf, image, layer, None, "owen", budget, SEED)
-    explanation = explain(clf, image, "grad-cam", layer, estimate.target)
+    estimate = channel_shap(clf, image, layer=layer, target=None, estimator="owen", budget=budget, seed=SEED)
+    explanation = explain(clf, image, method="grad-cam", layer=layer, target=estimate.target)
     assert explanation.coefficients is not None
     return asdict(channel_fidelity(explanation.coefficients, estimate))

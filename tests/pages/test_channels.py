@@ -52,7 +52,7 @@ def maps(at: AppTest) -> list[str]:
 def reference(layer: str = "features.2", budget: int = 64) -> ChannelEstimate:
     from cam_core.images import SAMPLES
 
-    return channel_shap(load_tiny("efficientnet_lite0"), SAMPLES[0].open(), layer, budget=budget)
+    return channel_shap(load_tiny("efficientnet_lite0"), SAMPLES[0].open(), layer=layer, budget=budget)
 
 
 def test_first_sight_is_a_layer_with_a_nonlinear_tail(open_channels: OpenChannels) -> None:
@@ -153,9 +153,8 @@ def test_a_failing_method_leaves_the_others(open_channels: OpenChannels) -> None
 def slow_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first estimate comes at once, the others never."""
 
-    def stream(*arguments: Any) -> Iterator[ChannelEstimate]:
-        yield next(iter(stream_channel_shap(*arguments)))
-        progress = arguments[7]
+    def stream(*arguments: Any, progress: Any, **options: Any) -> Iterator[ChannelEstimate]:
+        yield next(iter(stream_channel_shap(*arguments, progress=progress, **options)))
         while True:
             progress(32, 64)
             time.sleep(0.01)
@@ -181,7 +180,7 @@ def test_the_estimate_grows_and_a_cancel_keeps_what_there_is(open_channels: Open
 def test_an_error_of_the_estimate_is_answered(open_channels: OpenChannels, monkeypatch: pytest.MonkeyPatch) -> None:
     from cam_core.types import DeviceError
 
-    def fail(*arguments: Any) -> Iterator[ChannelEstimate]:
+    def fail(*arguments: Any, **options: Any) -> Iterator[ChannelEstimate]:
         raise DeviceError("out of memory even for one image: choose a later layer")
         yield
 

@@ -127,7 +127,7 @@ def test_what_is_written_under_a_picture_is_what_the_network_says_of_it(
     expected = []
     for kind in views.settings.kinds:
         for source in views.sources:
-            way = perturbation(clf, views.seen.photo.image, source.explanation, kind, question.seed)
+            way = perturbation(clf, views.seen.photo.image, source.explanation, kind=kind, seed=question.seed)
             probability = clf.module(way.picture(0.71)[None]).detach().double().softmax(1)[0, question.target]
             assert frames[source.name, kind].value == pytest.approx(float(probability), abs=1e-6)
             expected.append(style.percent(frames[source.name, kind].value))

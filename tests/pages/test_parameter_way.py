@@ -85,8 +85,8 @@ def test_a_link_opens_it(open_app: Open) -> None:
 def test_the_core_hands_it_to_the_function() -> None:
     clf = load_tiny("efficientnet_lite0")
     image = torch.zeros(3, *clf.input_size)
-    assert explain(clf, image, "climbing").params == {"rungs": 4}
-    assert explain(clf, image, "climbing", rungs=9).params == {"rungs": 9}
+    assert explain(clf, image, method="climbing").params == {"rungs": 4}
+    assert explain(clf, image, method="climbing", rungs=9).params == {"rungs": 9}
     assert arrived == [4, 9]
     with pytest.raises(MethodError, match=r"rungs=10 is out of range \(2 to 9\)"):
-        explain(clf, image, "climbing", rungs=10)
+        explain(clf, image, method="climbing", rungs=10)

@@ -54,7 +54,9 @@ def random_control(
         LayerError: no such layer.
     """
     return {
-        control_name(one): explain(clf, image, CONTROL, layer=layer, target=target, seed=one, precision=precision)
+        control_name(one): explain(
+            clf, image, method=CONTROL, layer=layer, target=target, seed=one, precision=precision
+        )
         for one in control_seeds(seed, count)
     }
 

@@ -27,7 +27,7 @@ def test_control_is_one_map_a_seed_at_the_layer() -> None:
     found = random_control(clf, image, "features.1", 2, seed=3, count=2)
     assert list(found) == ["random (seed 3)", "random (seed 4)"]
     for seed, one in zip((3, 4), found.values(), strict=True):
-        expected = explain(clf, image, "random", layer="features.1", target=2, seed=seed)
+        expected = explain(clf, image, method="random", layer="features.1", target=2, seed=seed)
         assert (one.method, one.layer, one.target, one.seed) == ("random", "features.1", 2, seed)
         assert np.array_equal(one.map, expected.map)
     assert len(random_control(clf, image, None, 2)) == CONTROL_MAPS

@@ -36,7 +36,7 @@ def classifier(module: nn.Module) -> Classifier:
 
 
 def same_map(one: nn.Module, other: nn.Module, method: str) -> bool:
-    first, second = (explain(classifier(module), IMAGES[0], method, target=1) for module in (one, other))
+    first, second = (explain(classifier(module), IMAGES[0], method=method, target=1) for module in (one, other))
     return np.array_equal(first.map, second.map) and first.evaluations == second.evaluations
 
 
@@ -71,10 +71,10 @@ def test_a_live_peer_changes_nothing(peer: Callable[..., Any], method: str) -> N
 def test_a_real_network_with_a_live_peer_is_traced() -> None:
     clf = load_model("resnet18", weights="random", seed=0, device="cpu")
     image = nn.functional.interpolate(IMAGES[:1], (64, 64))[0]
-    alone = explain(clf, image, "ablation-cam", layer="layer4.1", target=3)
+    alone = explain(clf, image, method="ablation-cam", layer="layer4.1", target=3)
     crowded = Classifier(clf.module, name=clf.name, preprocessing=clf.preprocessing, device="cpu")
     peer = AblationCAM(model=clf.module, target_layers=[clf.module.get_submodule("layer4.1")])
-    beside = explain(crowded, image, "ablation-cam", layer="layer4.1", target=3)
+    beside = explain(crowded, image, method="ablation-cam", layer="layer4.1", target=3)
     peer.activations_and_grads.release()
     assert crowded.split("layer4.1").halves.traced
     assert np.array_equal(beside.map, alone.map) and beside.evaluations == alone.evaluations
@@ -322,7 +322,7 @@ def test_hooks_that_change_the_function_keep_their_effect(kind: str) -> None:
     assert len(vars(duplicate.get_submodule(LAYER))["_forward_hooks"]) == (0 if kind.startswith("input") else 1)
     seen.clear()
     split = classifier(module).split()
-    found = explain(classifier(module), IMAGES[0], "grad-cam", target=1)
+    found = explain(classifier(module), IMAGES[0], method="grad-cam", target=1)
     assert not split.halves.traced and any("cannot be traced" in warning for warning in found.warnings)
     torch.testing.assert_close(split.model(IMAGES), duplicate(IMAGES), rtol=1e-5, atol=1e-6)
     acts = split.head(IMAGES)
@@ -395,10 +395,10 @@ def test_a_hook_on_all_modules_of_the_process() -> None:
     seen: list[str] = []
     handle = nn.modules.module.register_module_forward_hook(lambda part, _i, _o: seen.append(type(part).__name__))
     try:
-        found = explain(classifier(tiny("plain")), IMAGES[0], "grad-cam", target=1)
+        found = explain(classifier(tiny("plain")), IMAGES[0], method="grad-cam", target=1)
     finally:
         handle.remove()
-    assert np.array_equal(found.map, explain(classifier(tiny("plain")), IMAGES[0], "grad-cam", target=1).map)
+    assert np.array_equal(found.map, explain(classifier(tiny("plain")), IMAGES[0], method="grad-cam", target=1).map)
 
 
 def test_randomised_copies_have_no_hooks() -> None:
@@ -409,7 +409,7 @@ def test_randomised_copies_have_no_hooks() -> None:
 
     def explain_with(clf: Classifier) -> Tensor:
         traced.append(clf.split().halves.traced)
-        return torch.from_numpy(explain(clf, IMAGES[0], "grad-cam", target=1).saliency)
+        return torch.from_numpy(explain(clf, IMAGES[0], method="grad-cam", target=1).saliency)
 
     clf = classifier(module)
     list(randomisation_steps(clf, explain_with(clf), explain_with, Run(), steps=2))
