@@ -270,6 +270,14 @@ class Bench:
     photos: Iterator[str] = field(default_factory=lambda: cycle(PHOTOS))
     new_photos: Iterator[str] = field(default_factory=lambda: cycle(NEW_PHOTOS))
 
+    def warm_up(self) -> None:
+        """The first visitor of a server waits for what all others find there; the core's first call likewise."""
+        for path in ("/", "/channels", "/deletion"):
+            with visiting(self.browser, self.server.address, path, {}) as visitor:
+                visitor.open()
+                visitor.settle()
+        Core(self.clf, PHOTOS[0], next(self.seeds)).first_sight()()
+
     def round(self, scenario: Scenario, figures: Figures, beside: bool = True) -> None:
         """App, core, and the app beside another visitor, one after the other."""
         case = self.case(scenario)
@@ -435,11 +443,11 @@ def notes(measured: list[tuple[Scenario, Figures]], idle: dict[str, float]) -> l
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help="part of a scenario's name; several times for several")] = None,
-    repeat: Annotated[int, typer.Option(help="rounds of what is not long")] = 3,
+    repeat: Annotated[int | None, typer.Option(help="rounds of what is not long; 3, quick 1")] = None,
     samples: Annotated[
         int, typer.Option(help="noisy copies of each mask of SS-CAM; the method's own 35 take minutes")
     ] = 2,
-    quick: Annotated[bool, typer.Option(help="small sizes, one round, no warm-up: does every scenario work?")] = False,
+    quick: Annotated[bool, typer.Option(help="small sizes, one round: does every scenario work?")] = False,
     name: Annotated[str, typer.Option(help="of the files in benchmarks/results")] = "app-cpu",
 ) -> None:
     """Measure and, where nothing was left out, publish."""
@@ -447,6 +455,7 @@ def main(
     if executable is None:
         raise typer.BadParameter(NO_BROWSER)
     sizes = QUICK if quick else Sizes(samples=samples)
+    rounds = repeat or (1 if quick else 3)
     with (
         tempfile.TemporaryDirectory() as scratch,
         server_process(Path(scratch) / "server.log") as server,
@@ -454,7 +463,7 @@ def main(
     ):
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         bench = Bench(browser, server, load_model(NETWORK), Path(scratch))
-        measured, idle = measure(bench, sizes, only or [""], 1 if quick else repeat, warm=not quick)
+        measured, idle = measure(bench, sizes, only or [""], rounds, warm=not quick)
         described = machine("cpu") | {"streamlit": version("streamlit"), "chromium": browser.version}
         browser.close()
     table = [row for scenario, figures in measured for row in rows(scenario, figures)]
@@ -465,7 +474,7 @@ def main(
     else:
         record = {
             "machine": described,
-            "settings": asdict(sizes) | {"repeat": repeat},
+            "settings": asdict(sizes) | {"repeat": rounds},
             "figures": {scenario.name: asdict(figures) for scenario, figures in measured},
             "idle": idle,
         }
@@ -481,6 +490,7 @@ def measure(
     def chosen(sizes: Sizes) -> list[Scenario]:
         return [one for one in scenarios(sizes) if any(part.lower() in one.name.lower() for part in only)]
 
+    bench.warm_up()
     for scenario in chosen(QUICK) if warm else []:
         if not (scenario.cold or scenario.new_photo):
             bench.round(scenario, Figures(), beside=False)
