@@ -155,8 +155,8 @@ def _lost_digits(result: Contributions) -> Tensor:
 def _merge(single: Contributions, double: Contributions, poor: Tensor) -> Contributions:
     """Take the float64 result for the samples that need it alone, so that no sample depends on its neighbours."""
 
-    def choose(one: Tensor, two: Tensor) -> Tensor:
-        return torch.where(poor.view(-1, *[1] * (one.ndim - 1)), two.to(one.dtype), one)
+    def choose(coarse: Tensor, fine: Tensor) -> Tensor:
+        return torch.where(poor.view(-1, *[1] * (coarse.ndim - 1)), fine.to(coarse.dtype), coarse)
 
     return Contributions(
         choose(single.values, double.values),

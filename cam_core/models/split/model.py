@@ -103,7 +103,7 @@ class SplitModel:
             if graph is not None and set(names) <= called_modules(graph):
                 self._counter[half] += len(images)
                 inputs = (acts.to(self._inner), *self.context) if half else (self._laid_out(images),)
-                return tuple(found.to(self.dtype) for found in module_outputs(graph, inputs, names))
+                return tuple(output.to(self.dtype) for output in module_outputs(graph, inputs, names))
         return None
 
     def _run_head(self, images: Images) -> tuple[Activations, Context]:

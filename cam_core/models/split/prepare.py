@@ -56,12 +56,12 @@ def fold_batch_norms(half: fx.GraphModule) -> None:
         conv, norm = pair
         source = node.args[0]
         _fold(conv, norm)
-        rest = _what_follows(norm)
-        if rest is None:
+        activation = _what_follows(norm)
+        if activation is None:
             node.replace_all_uses_with(source)
             half.graph.erase_node(node)
         else:
-            half.set_submodule(str(node.target), rest)
+            half.set_submodule(str(node.target), activation)
     half.graph.lint()
     half.recompile()
 
