@@ -1,4 +1,4 @@
-"""Shares by the scores of masked images, one mask a channel, for Score-CAM, SS-CAM and IS-CAM; their parameters."""
+"""Shares by the scores of masked images, one mask per channel, for Score-CAM, SS-CAM and IS-CAM; their parameters."""
 
 from __future__ import annotations
 

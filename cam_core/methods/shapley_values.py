@@ -1,4 +1,4 @@
-"""What the Shapley methods share: one game a sample, the last estimate of each, and what a reader should know of it."""
+"""The common part of the Shapley methods: one game per sample, the last estimate of each, and its warning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kind of tail a cut network has: whether it is pooling and one linear layer, for which closed forms exist."""
+"""The kind of tail that a cut network has: whether it is pooling and one linear layer, for which closed forms exist."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def _forward_hooks(module: nn.Module) -> Iterator[tuple[str, str, int, Any]]:
 
 
 def _seeds(module: nn.Module) -> dict[int, Any]:
-    """What `deepcopy` shall take for copied: no hooks; and it refuses tensors that were computed, such as weights."""
+    """The memo for `deepcopy`: no hooks, and clones of computed tensors, such as weights, which it would refuse."""
     twins: dict[int, Any] = {}
     for part in module.modules():
         for name, value in list(vars(part).items()):

@@ -98,7 +98,7 @@ def _outermost_per_resolution(maps: Sequence[LayerShape]) -> list[str]:
 
 @dataclass
 class _Seen:
-    """What one forward pass showed.
+    """The shapes and names that one forward pass showed.
 
     Attributes:
         shapes: of every module that returned one tensor, in the order in which they finished.

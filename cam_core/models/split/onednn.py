@@ -4,7 +4,7 @@ PyTorch's own convolution lays its weights out anew at every call, and each addi
 writes the whole tensor once more. `fused` gives a half of a network whose convolutions do neither. The half that it
 came from stays as it is, for whoever reads the graph: DeepLIFT's rules, Captum, `torch.compile`.
 
-Where gradients are wanted, or a `TorchFunctionMode` looks on, the fused parts run apart, one torch function each.
+Where gradients are wanted, or a `TorchFunctionMode` looks on, the fused parts run apart, one torch function per part.
 """
 
 from __future__ import annotations
@@ -302,7 +302,7 @@ def _supported(dtype: torch.dtype) -> bool:
 
 @torch.no_grad()
 def _trial(dtype: torch.dtype) -> str:
-    """What is wrong with fused convolutions, or nothing."""
+    """The fault of fused convolutions, empty where there is none."""
     # By way of "meta": nobody's random numbers are used up.
     conv = nn.Conv2d(4, 4, 3, padding=1, device="meta").to_empty(device="cpu").to(dtype)
     for parameter in conv.parameters():

@@ -189,7 +189,7 @@ def called_modules(graph: fx.GraphModule) -> set[str]:
 
 
 def module_outputs(graph: fx.GraphModule, inputs: Sequence[Tensor], names: Sequence[str]) -> list[Tensor]:
-    """What the modules `names` yield when `graph` is run on `inputs`: of a module called twice the last output."""
+    """The outputs of the modules `names` when `graph` is run on `inputs`: of a module called twice the last one."""
     runner = _ModuleOutputs(graph)
     runner.run(*inputs)
     return [runner.outputs[name] for name in names]

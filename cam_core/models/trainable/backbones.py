@@ -171,7 +171,7 @@ def _catalogued(architecture: Architecture, pretrained: bool) -> Backbone:
 
 
 def _until(module: nn.Module, layer: str) -> nn.Module:
-    """What `module` computes up to the output of `layer`, with the same parameters.
+    """The part of `module` up to the output of `layer`, with the same parameters.
 
     Raises:
         ModelError: `torch.fx` cannot trace it, so it cannot be cut.

@@ -78,7 +78,7 @@ def _preprocessing(name: str, settings: dict[str, Any]) -> Preprocessing:
 
 
 def _official(name: str, settings: dict[str, Any]) -> StateDict:
-    """What timm itself loads for `name`."""
+    """The weights that timm itself loads for `name`."""
     repository = settings.get("hf_hub_id")
     if not repository and not settings.get("url"):
         raise WeightsError(f"timm has no official weights for {name}; give a file's path, or weights='random'")
