@@ -18,7 +18,7 @@ Images: TypeAlias = Tensor  # (B, 3, H, W) float, normalised
 Activations: TypeAlias = Tensor  # (B, K, h, w) float, a layer's output
 Logits: TypeAlias = Tensor  # (B, C) float
 ClassIndex: TypeAlias = Tensor  # (B,) int64
-Coefficients: TypeAlias = Tensor  # (B, K) float, one weight a channel
+Coefficients: TypeAlias = Tensor  # (B, K) float, one weight per channel
 RawMap: TypeAlias = Tensor  # (B, h, w) float, signed, before ReLU
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 
@@ -95,7 +95,7 @@ class LayerInfo:
 
 @dataclass
 class Explanation:
-    """What a method said about one image, and everything needed to have it said again.
+    """A method's explanation of one image, and everything needed to compute it again.
 
     Attributes:
         map: (h, w), raw and signed, at the layer's own resolution.
@@ -163,7 +163,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(entry) for entry in value]
+        return [_plain(item) for item in value]
     return value

@@ -164,7 +164,7 @@ class Classifier:
         return int(target)
 
     def _labelled(self, label: str) -> int:
-        lowered = [entry.lower() for entry in self.labels]
+        lowered = [name.lower() for name in self.labels]
         if label in self.labels:
             return self.labels.index(label)
         if label.lower() in lowered:

@@ -22,12 +22,12 @@ __all__ = ["CATALOG", "CatalogEntry", "find_network", "load_model", "named_netwo
 
 
 def named_networks() -> dict[str, CatalogEntry | TrainedNetwork]:
-    """What is offered by name: the catalogue, then the trained networks that come along, as far as they are here."""
+    """All networks by name: the catalogue, then the trained networks that come along, as far as they are here."""
     return {**CATALOG, **bundled_networks()}
 
 
 def find_network(name: str) -> Architecture:
-    """What a name means: how to build the network, where its weights come from, its layers. Nothing is built yet.
+    """The architecture that a name means, not yet built: the network's construction, its weights' source, its layers.
 
     Args:
         name: as `load_model` takes it.
@@ -106,7 +106,7 @@ def _unfilled(architecture: Architecture, classes: int) -> nn.Module:
 
 
 def _full_name(architecture: Architecture, weights: str | Path, seed: int) -> str:
-    """What an explanation says of the network: nobody shall take random weights for trained ones."""
+    """The network's name in explanations: nobody shall take random weights for trained ones."""
     if weights == "default":
         return architecture.name
     return f"{architecture.name} ({f'random weights, seed {seed}' if weights == 'random' else Path(weights).name})"
