@@ -21,7 +21,7 @@ help: ## list the targets
 setup: $(DEV_READY) ## create .venv with all that development needs
 
 app: $(APP_READY) ## serve the app on 127.0.0.1:8501; elsewhere with `make app PORT=8600`
-	$(RUN) -m streamlit run app.py --server.port $(PORT)
+	$(RUN) -m pages --server.port $(PORT)
 
 test: $(DEV_READY) ## run every test but the slow ones (at most 10 minutes on 2 cores)
 	$(TEST) -m "not slow"

@@ -1,4 +1,4 @@
-"""CAMscope, the app: `streamlit run app.py`. Pages and the sidebar that they share; nothing else."""
+"""CAMscope, the app: `make app`, or `python -m pages`. Pages and the sidebar that they share; nothing else."""
 
 import streamlit as st
 

@@ -58,12 +58,14 @@ def by_peer(module: nn.Module, image: Tensor, saliency: Tensor, target: int, ste
 def by_us(clf: Classifier, image: Tensor, saliency: Tensor, target: int, steps: int, **how: Any) -> tuple[float, ...]:
     """Both areas by `evaluate`, at the peer's settings."""
     params = {"steps": steps, "baseline": "zero"}
-    return tuple(evaluate(clf, image, saliency, f"{kind}-auc", target, **params, **how).value for kind in KINDS)
+    return tuple(
+        evaluate(clf, image, saliency, metric=f"{kind}-auc", target=target, **params, **how).value for kind in KINDS
+    )
 
 
 def first_point(clf: Classifier, image: Tensor, saliency: Tensor) -> float:
     """The value of the first point that had to be computed: those of the untouched image come before it."""
-    points = curve_points(clf, image, {"map": saliency}, KINDS)
+    points = curve_points(clf, image, {"map": saliency}, kinds=KINDS)
     return [next(points) for _ in range(3)][-1].value
 
 
@@ -71,7 +73,7 @@ def compare(network: str, device: str, steps: int, runs: int, compiled: bool) ->
     """Times and values of one network."""
     clf = load_model(network, weights="default" if network == "efficientnet_lite0" else "random", device=device)
     photo = sample("dog").open()
-    made = explain(clf, photo, "grad-cam")
+    made = explain(clf, photo, method="grad-cam")
     image, saliency = clf.preprocess(photo).to(device), torch.from_numpy(made.saliency).to(device)
     module = copy.deepcopy(clf.module).eval().to(device)
     ours = partial(by_us, clf, image, saliency, made.target, steps)

@@ -93,7 +93,7 @@ def run(
     clf: Classifier, folder: Path, methods: Sequence[str], metrics: Sequence[str], out: Path, **arguments: Any
 ) -> list[Row]:
     """The rows of one table, computed as far as they are missing."""
-    steps = evaluate_folder(clf, folder, methods, metrics, out, **arguments)
+    steps = evaluate_folder(clf, folder, methods=methods, metrics=metrics, out=out, **arguments)
     first = next(steps)
     for _ in track(steps, f"{folder.name}: {len(methods)} methods × {len(metrics)} metrics", first.total - 1):
         pass

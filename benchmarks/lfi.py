@@ -33,6 +33,7 @@ from scipy.stats import t as student
 from benchmarks.common import machine, publish
 from cam_core.analysis.stability import map_iou, object_iou, pairwise_iou, salient
 from cam_core.explain import explain_batch
+from cam_core.files import write_whole
 from cam_core.images import ASSETS
 from cam_core.maps import saliency
 from cam_core.metrics import METRICS
@@ -41,7 +42,7 @@ from cam_core.metrics.samples import gather
 from cam_core.metrics.statistics import Interval
 from cam_core.models.classifier import Classifier
 from cam_core.models.trainable.baseline import Baseline
-from cam_core.models.trainable.checkpoints import card_path, load_checkpoint, preprocessing_of, write_whole
+from cam_core.models.trainable.checkpoints import card_path, load_checkpoint, preprocessing_of
 from cam_core.models.trainable.lfi import ARCHITECTURES
 from cam_core.training import DigitsSet, EpochReport, ImageSet, TrainSettings, train
 from cam_core.training.batches import evaluation_batches
@@ -116,7 +117,8 @@ def judge_network(network: Baseline, card: Mapping[str, Any], data: ImageSet) ->
     clf = Classifier(network, preprocessing=preprocessing, labels=card["labels"], device="cpu")
     if network.attention(images[:1]) is None:
         maps = {
-            method: np.stack([one.saliency for one in explain_batch(clf, list(images), method)]) for method in POST_HOC
+            method: np.stack([one.saliency for one in explain_batch(clf, list(images), method=method)])
+            for method in POST_HOC
         }
     else:
         with torch.no_grad():
@@ -126,16 +128,12 @@ def judge_network(network: Baseline, card: Mapping[str, Any], data: ImageSet) ->
 
 
 def localisation(clf: Classifier, images: torch.Tensor, maps: FloatArray, data: ImageSet) -> dict[str, Any]:
-    """Values an image: how well maps (N, H, W) lie on the true masks."""
-    nobody = [None] * len(images)
-    net = clf.split(None, "float32")
-    masks = list(data.masks) if data.masks is not None else nobody
-    batch = gather(clf, net, list(images), list(maps), list(data.labels.tolist()), masks, nobody, nobody, nobody)
+    """Values per image: how well maps (N, H, W) lie on the true masks."""
+    masks = None if data.masks is None else list(data.masks)
+    batch = gather(clf, list(images), list(maps), targets=list(data.labels.tolist()), regions=masks)
     params = {"pointing-game": {"tolerance": TOLERANCE}}
     values = {
-        key: np.array(
-            [one.value for one in judge(net, batch, METRICS[key], METRICS[key].validate(params.get(key, {})))]
-        )
+        key: np.array([one.value for one in judge(batch, METRICS[key], METRICS[key].validate(params.get(key, {})))])
         for key in LOCALISATION
     }
     return values | {"iou": object_iou(maps, data.masks), "area": salient(maps).mean((1, 2))}

@@ -86,7 +86,7 @@ class Bench:
         self.image = (self.clf.preprocess(sample("dog").open())[None] if self.photo else noise).to(self.device)
 
     def ours(self, method: str, **options: object) -> Callable[[], np.ndarray]:
-        return lambda: explain(self.clf, self.image, method, layer=self.layer, target=CLASS, **options).map
+        return lambda: explain(self.clf, self.image, method=method, layer=self.layer, target=CLASS, **options).map
 
     def grad_cam(self, name: str, batch: int = 32) -> Callable[[], np.ndarray]:
         def run() -> np.ndarray:

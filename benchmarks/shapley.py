@@ -171,7 +171,9 @@ def method_likeness(clf: Classifier, places: Sequence[Scene], key: str) -> list[
     found = []
     for place in places:
         try:
-            alpha = explain(clf, place.image, key, layer=place.layer, target=place.target, seed=SEED).coefficients
+            alpha = explain(
+                clf, place.image, method=key, layer=place.layer, target=place.target, seed=SEED
+            ).coefficients
         except MethodError as refusal:
             return f"refused: {str(refusal).splitlines()[0][:80]}"
         if alpha is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,35 +14,35 @@ from PIL import Image
 from torch import Tensor
 
 from cam_core import maps
+from cam_core.deprecated import formerly_positional
+from cam_core.forward import Forward, Target, forward
 from cam_core.methods import METHODS
 from cam_core.methods.registry import Method, Result
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.halves import Halves
-from cam_core.models.split.model import SplitModel
+from cam_core.options import Options
 from cam_core.run import Run
-from cam_core.types import Explanation, FloatArray, MethodError, Passes, Progress
+from cam_core.types import IMPROBABLE, Explanation, FloatArray, MethodError, Passes, Progress
 
 # Cheap methods share one pass over this many images; expensive ones take one at a time and fill their batches inside.
 _IMAGES_AT_ONCE = 16
 
-# Below this probability the network does not hold the class to be there: a map for it explains very little.
-_IMPROBABLE = 0.01
-
 Layer = str | Sequence[str] | None
-Target = int | str | None
 
 
+@formerly_positional("method", "layer", "target", "seed", "progress", "precision", "compiled")
 def explain(
     clf: Classifier,
     image: Image.Image | Tensor,
+    *,
     method: str = "lift-cam",
     layer: Layer = None,
     target: Target = None,
     seed: int = 0,
-    progress: Progress | None = None,
     precision: str = "float32",
     compiled: bool = False,
+    progress: Progress | None = None,
     **params: Any,
 ) -> Explanation:
     """Explain one class of one image.
@@ -53,9 +53,9 @@ def explain(
         layer: a module name, or several for a method over several layers; the classifier's default where omitted.
         target: class index or label; the most probable class where omitted.
         seed: of everything random; the same seed gives the same result.
-        progress: called as `progress(done, total)`; may raise `Cancelled`.
         precision: "float32", "bfloat16" (explicit: it deviates) or "float64".
         compiled: compile the network first, which takes up to a minute: pays where thousands of masked images follow.
+        progress: called as `progress(done, total)`; may raise `Cancelled`.
         params: the method's declared parameters.
     Raises:
         CamError: a subclass that names what is wrong; see `cam_core.types`.
@@ -72,21 +72,22 @@ def explain(
         >>> explanation.target, explanation.map.shape
         (225, (14, 14))
     """
-    return explain_batch(
-        clf, [image], method, layer, [target], seed, progress, precision=precision, compiled=compiled, **params
-    )[0]
+    options = Options(seed, precision, compiled, progress)
+    return _explain_all(clf, [image], METHODS[method], layer, [target], options, params)[0]
 
 
+@formerly_positional("method", "layer", "targets", "seed", "progress", "precision", "compiled")
 def explain_batch(
     clf: Classifier,
     images: Sequence[Image.Image | Tensor],
+    *,
     method: str = "lift-cam",
     layer: Layer = None,
     targets: Sequence[Target] | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
     precision: str = "float32",
     compiled: bool = False,
+    progress: Progress | None = None,
     **params: Any,
 ) -> list[Explanation]:
     """Explain many images, each as if alone: see `explain`. One target per image, or None for the most probable.
@@ -98,27 +99,32 @@ def explain_batch(
         >>> [explanation.label for explanation in explanations]
         ['German shepherd', 'tiger cat', 'giant panda']
     """
-    chosen = METHODS[method]
-    checked = chosen.validate(params)
     wanted: Sequence[Target] = [None] * len(images) if targets is None else targets
     if len(wanted) != len(images):
         raise ValueError(f"{len(images)} images but {len(wanted)} targets")
-    layers = _layers(clf, chosen, layer)
-    at_once = 1 if chosen.expensive else _IMAGES_AT_ONCE
+    options = Options(seed, precision, compiled, progress)
+    return _explain_all(clf, images, METHODS[method], layer, wanted, options, params)
+
+
+def _explain_all(
+    clf: Classifier,
+    images: Sequence[Image.Image | Tensor],
+    method: Method,
+    layer: Layer,
+    targets: Sequence[Target],
+    options: Options,
+    params: Mapping[str, Any],
+) -> list[Explanation]:
+    """Chunk by chunk; progress is told in the method's own unit where there is one chunk alone."""
+    checked = method.validate(params)
+    job = _Job(clf, method, _layers(clf, method, layer), checked, options)
+    at_once = 1 if method.expensive else _IMAGES_AT_ONCE
     chunks = [slice(start, start + at_once) for start in range(0, len(images), at_once)]
-    explanations: list[Explanation] = []
-    for position, chunk in enumerate(chunks):
-        shared = _share(progress, position, len(chunks))
-        job = _Job(clf, chosen, layers, checked, seed, precision, compiled, shared)
-        explanations += job.explain(images[chunk], wanted[chunk])
-    return explanations
-
-
-def _share(progress: Progress | None, position: int, chunks: int) -> Progress | None:
-    """Progress of one chunk as progress of the whole, whose chunks are taken to be alike."""
-    if progress is None or chunks == 1:
-        return progress
-    return lambda done, total: progress(position * total + done, chunks * total)
+    if len(chunks) == 1:
+        return job.explain(images, targets)
+    parts = [replace(job, options=options.part(place, len(chunks))) for place in range(len(chunks))]
+    found = [part.explain(images[chunk], targets[chunk]) for part, chunk in zip(parts, chunks, strict=True)]
+    return [explanation for explanations in found for explanation in explanations]
 
 
 def _layers(clf: Classifier, method: Method, layer: Layer) -> list[str]:
@@ -138,7 +144,7 @@ def last_per_resolution(clf: Classifier, count: int = 3) -> list[Any]:
     return list(last.values())[-count:]
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Job:
     """One method on one chunk of images."""
 
@@ -146,72 +152,44 @@ class _Job:
     method: Method
     layers: list[str]
     params: Mapping[str, Any]
-    seed: int
-    precision: str
-    compiled: bool
-    progress: Progress | None
+    options: Options
 
     def explain(self, images: Sequence[Image.Image | Tensor], targets: Sequence[Target]) -> list[Explanation]:
         started = time.perf_counter()
-        batch = torch.cat([self.clf.as_batch(image) for image in images])
-        nets = [self.clf.split(layer, self.precision, compiled=self.compiled) for layer in self.layers]
-        batch = batch.to(nets[0].dtype)
-        run = Run(
-            batch=len(batch),
-            seed=self.seed,
-            mean=self.clf.preprocessing.mean,
-            std=self.clf.preprocessing.std,
-            progress=self.progress,
-        )
+        seen = forward(self.clf, images, targets, self.layers, self.options, exactly=self.method.expensive)
+        run = Run.of(self.clf, self.options, batch=len(seen.images))
         with torch.no_grad():
-            acts = [net.head_exactly(batch) if self.method.expensive else net.head(batch) for net in nets]
-            logits = nets[0].tail(acts[0])
-            target = torch.tensor(
-                [self.clf.resolve_target(t, row) for t, row in zip(targets, logits, strict=True)], device=batch.device
-            )
-            result = self._call(nets, batch, acts, target, run)
-            outcome = _Outcome(result, acts, tuple(batch.shape[-2:]), run)
-        seconds = (time.perf_counter() - started) / len(batch)
-        return [self._package(index, outcome, batch, logits, target, nets, seconds) for index in range(len(batch))]
+            outcome = _Outcome(self._call(seen, run), seen, run)
+        seconds = (time.perf_counter() - started) / len(seen.images)
+        return [self._package(index, outcome, seen, seconds) for index in range(len(seen.images))]
 
-    def _call(self, nets: list[SplitModel], batch: Tensor, acts: list[Tensor], target: Tensor, run: Run) -> Result:
-        many = self.method.multi_layer
-        returned = self.method.function(
-            tuple(nets) if many else nets[0], batch, tuple(acts) if many else acts[0], target, run, **self.params
-        )
+    def _call(self, seen: Forward, run: Run) -> Result:
+        nets, acts = (seen.nets, seen.acts) if self.method.multi_layer else (seen.nets[0], seen.acts[0])
+        returned = self.method.function(nets, seen.images, acts, seen.target, run, **self.params)
         if isinstance(returned, Result):
             return returned
         return Result(coefficients=returned) if returned.ndim == 2 else Result(map=returned)
 
-    def _package(
-        self,
-        index: int,
-        outcome: _Outcome,
-        batch: Tensor,
-        logits: Tensor,
-        target: Tensor,
-        nets: list[SplitModel],
-        seconds: float,
-    ) -> Explanation:
-        chosen = int(target[index])
-        probability = float(logits[index].double().softmax(0)[chosen])
-        passes = [sum(net.passes[half] for net in nets) // len(batch) for half in (0, 1)]
+    def _package(self, index: int, outcome: _Outcome, seen: Forward, seconds: float) -> Explanation:
+        chosen, logits = int(seen.target[index]), seen.logits[index]
+        probability = float(logits.double().softmax(0)[chosen])
+        passes = [sum(net.passes[half] for net in seen.nets) // len(seen.images) for half in (0, 1)]
         return Explanation(
             method=self.method.key,
             model=self.clf.name,
             layer=" + ".join(self.layers),
             target=chosen,
             label=self.clf.labels[chosen],
-            score=float(logits[index, chosen]),
+            score=float(logits[chosen]),
             probability=probability,
             params=dict(self.params),
-            seed=self.seed,
-            precision=self.precision,
+            seed=self.options.seed,
+            precision=self.options.precision,
             device=str(self.clf.device),
-            image_sha256=_digest(batch[index]),
+            image_sha256=_digest(seen.images[index]),
             seconds=seconds,
             passes=Passes(*passes),
-            warnings=tuple(outcome.warnings(index, probability, nets[0].halves, self.method.control)),
+            warnings=tuple(outcome.warnings(index, probability, seen.nets[0].halves, self.method.control)),
             **outcome.arrays(index),
         )
 
@@ -219,14 +197,14 @@ class _Job:
 class _Outcome:
     """A method's result turned into maps: the sum over channels, ReLU, upsampling and normalisation of every method."""
 
-    def __init__(self, result: Result, acts: list[Tensor], size: tuple[int, ...], run: Run) -> None:
+    def __init__(self, result: Result, seen: Forward, run: Run) -> None:
         raw = result.map
         if raw is None:
             assert result.coefficients is not None, "a method returns coefficients or a map"
-            raw = maps.weighted_sum(result.coefficients, acts[0])
+            raw = maps.weighted_sum(result.coefficients, seen.acts[0])
         self.finite = torch.isfinite(raw).flatten(1).all(1)
         self.raw = torch.nan_to_num(raw, nan=0.0, posinf=0.0, neginf=0.0)
-        self.saliency = maps.saliency(self.raw, (size[0], size[1]))
+        self.saliency = maps.saliency(self.raw, (seen.images.shape[-2], seen.images.shape[-1]))
         self.result = result
         self.run = run
 
@@ -248,7 +226,7 @@ class _Outcome:
             found.append("The map is constant: it prefers no position, and the heatmap is empty.")
         elif not bool((self.raw[index] > 0).any()):
             found.append("The map is nowhere positive: no position speaks for this class, and the heatmap is empty.")
-        if probability < _IMPROBABLE and not control:
+        if probability < IMPROBABLE and not control:
             found.append(
                 f"The network gives this class a probability of {probability:.1g}: the map explains very little."
             )

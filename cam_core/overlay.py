@@ -157,3 +157,13 @@ def _colour_map(name: str) -> Colormap:
     if name not in SEQUENTIAL + DIVERGING:
         raise ColourMapError(f"unknown colour map {name!r}; there are: {', '.join(SEQUENTIAL + DIVERGING)}")
     return colormaps[name]
+
+
+def highlight(image: Image.Image, mask: npt.NDArray[np.bool_], darkness: float = 0.8) -> Image.Image:
+    """The image, dark where the mask (h, w), stretched over it, is false.
+
+    Args:
+        darkness: 0 leaves the image as it is, 1 blackens it there.
+    """
+    kept = Image.fromarray(mask.astype(np.uint8) * 255).resize(image.size, Image.Resampling.BILINEAR)
+    return Image.composite(image, Image.blend(image, Image.new("RGB", image.size), darkness), kept)

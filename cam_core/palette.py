@@ -1,18 +1,98 @@
-"""Colours of lines: told apart by colour-blind readers, legible on white and on black."""
+"""Every colour of charts, figures and the style sheet, each written once; a method has the same look everywhere.
+
+Ten hues that readers with protanopia and deuteranopia tell apart too, legible on white and on black; where two methods
+share a hue, their lines differ in dash and their points in shape.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+from zlib import crc32
 
-COLOURS: Final = ("#3b8ec2", "#e0662f", "#1fa377", "#b765a8", "#c79a12", "#5a6fd6", "#d1495b")
-"""After Okabe and Ito 2008, in one lightness."""
+FOR: Final = "#3b7ea1"
+"""What speaks for a class; also the accent of the app, and what was measured."""
 
-CONTROL: Final = "#8a8f94"
-"""Of what is there to be compared with."""
+AGAINST: Final = "#c8553d"
+"""What speaks against a class."""
 
-DASHES: Final = ("solid", "dash", "dot")
+NEUTRAL: Final = "#8a8f94"
+"""Axes and marks, and what there is to be compared with."""
+
+SECOND: Final = "#e69f00"
+"""What is set beside a measurement: a prediction, the training images."""
+
+NOTICE: Final = "#d98c00"
+"""The edge of a remark."""
+
+INK: Final = "#333333"
+"""Around a point that would else vanish in its background."""
+
+HUES: Final = (
+    "#bc3008", "#08a8f8", "#08a880", "#d080bc", "#d09408", "#6c44bc", "#086c6c", "#94a858", "#945844", "#585894",
+)  # fmt: skip
+"""Searched for: any two are at least 21 apart in CIELAB, as seen with normal vision, protanopia or deuteranopia
+(simulated after Machado et al. 2009), and have a contrast of at least 2.6 with white and with the dark page."""
+
+DASHES: Final[Mapping[str, tuple[float, ...]]] = MappingProxyType(
+    {"solid": (), "dash": (4, 2), "dot": (1, 1.5), "dashdot": (4, 1.5, 1, 1.5), "longdash": (8, 2)}
+)
+"""Lines by their name in plotly: lengths of stroke and gap by turns, in widths of the line; none for a solid one."""
+
+SHAPES: Final = ("circle", "diamond", "square", "cross", "triangle-up", "x", "star", "pentagon", "triangle-down")
+"""Of points, by their name in plotly."""
+
+REFERENCE: Final = "SHAP (this estimate)"
+"""The name of the Shapley values that methods' coefficients are set beside."""
 
 
-def line_style(index: int) -> tuple[str, str]:
-    """(colour, dash) of the line with this number; the dash changes where the colours begin again."""
-    return COLOURS[index % len(COLOURS)], DASHES[index // len(COLOURS) % len(DASHES)]
+class Style(NamedTuple):
+    """How a method is drawn: colour, name of the dash of its line, shape of its points."""
+
+    colour: str
+    dash: str
+    shape: str
+
+
+# A method's place decides its looks: the first ten have a hue and a solid line, and each has the hue of the one ten
+# places before it. New ones are added at the end, so that nobody's looks change.
+_METHODS: Final = (
+    *("lift-cam", "grad-cam", "lfi-cam", "shap-cam", "opti-cam"),
+    *("owen-cam", "grad-cam++", "score-cam", "layer-cam", "ablation-cam"),
+    *("lrp-cam", "hires-cam", "cam", "shapley-cam", "lime-cam"),
+    *("shap", "smooth-grad-cam++", "ss-cam", "eigen-cam", "refine-cam"),
+    *("finer-cam", "xgrad-cam", "eigen-grad-cam", "is-cam"),
+)
+_PLACES: Final = len(HUES) * len(DASHES)
+_GREY: Final[Mapping[str, Style]] = MappingProxyType(
+    {
+        "random": Style(NEUTRAL, "dot", "circle"),
+        "fake-cam": Style(NEUTRAL, "dash", "diamond"),
+        REFERENCE: Style(NEUTRAL, "solid", "square"),
+    }
+)
+
+
+def style_of(name: str) -> Style:
+    """The looks of a method by its key, of one of its maps ("random (seed 3)"), or of the reference.
+
+    Whoever is not listed gets looks by the name, the same every time, though perhaps another's as well.
+    """
+    key = name.partition(" (seed ")[0]
+    if key in _GREY:
+        return _GREY[key]
+    listed = len(_METHODS)
+    place = _METHODS.index(key) if key in _METHODS else listed + crc32(key.encode()) % (_PLACES - listed)
+    return Style(HUES[place % len(HUES)], tuple(DASHES)[place // len(HUES)], SHAPES[place % len(SHAPES)])
+
+
+def method_colour(name: str) -> str:
+    """The colour of `style_of`, "#rrggbb"."""
+    return style_of(name).colour
+
+
+def translucent(colour: str, opacity: float) -> str:
+    """ "#8a8f94" and 0.25 → "rgba(138, 143, 148, 0.25)"."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return f"rgba({red}, {green}, {blue}, {opacity:g})"

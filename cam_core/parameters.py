@@ -1,38 +1,48 @@
-"""What methods and metrics declare alike: parameters as data, and the registry that lists whoever declares them."""
+"""Parameters, declared once where they are taken: `steps: Annotated[int, Parameter("…", low=1, high=2000)] = 100`.
+
+`cam_core.signatures` reads name, type and default from there.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Annotated, Any, Literal, TypeAlias
 
 from cam_core.types import CamError, MethodError
 
-Entry = TypeVar("Entry")
+Kind: TypeAlias = Literal["bool", "int", "float", "choice"]
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One declared parameter: enough to validate a value and to build a widget or a command-line option from it.
+    """What a declaration says of a parameter beside its type and its default; stands within `Annotated`.
 
-    The kind follows from the default: bool, int, float, or one of `choices`.
+    Attributes:
+        help: in words, for a widget and the command line.
+        low, high: the smallest and the largest number allowed.
     """
 
-    name: str
-    default: bool | int | float | str
     help: str
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
+    _: KW_ONLY
+    low: float | None = None
+    high: float | None = None
 
-    @property
-    def kind(self) -> Literal["bool", "int", "float", "choice"]:
-        if self.choices:
-            return "choice"
-        if isinstance(self.default, bool):
-            return "bool"
-        return "int" if isinstance(self.default, int) else "float"
+
+@dataclass(frozen=True)
+class DeclaredParameter(Parameter):
+    """A parameter with all that its declaration says: enough to validate a value, and to build a widget or an option.
+
+    Attributes:
+        kind: bool, int, float, or one of the `choices` of a `Literal`.
+    """
+
+    _: KW_ONLY
+    name: str
+    kind: Kind
+    default: bool | int | float | str
+    choices: tuple[str, ...] = ()
 
     def validate(self, value: Any, error: type[CamError] = MethodError) -> bool | int | float | str:
         """The value in its declared type.
@@ -41,10 +51,10 @@ class Parameter:
             MethodError: wrong type, out of range, not finite, or not one of the choices; or `error` in its place.
         """
         checked: bool | int | float | str = self._typed(value, error)
-        lowest = -math.inf if self.minimum is None else self.minimum
-        highest = math.inf if self.maximum is None else self.maximum
+        lowest = -math.inf if self.low is None else self.low
+        highest = math.inf if self.high is None else self.high
         if not isinstance(checked, str) and not lowest <= checked <= highest:
-            raise error(f"{self.name}={value!r} is out of range ({self.minimum} to {self.maximum})")
+            raise error(f"{self.name}={value!r} is out of range ({self.low} to {self.high})")
         return checked
 
     def _typed(self, value: Any, error: type[CamError]) -> Any:
@@ -70,17 +80,15 @@ class Parameter:
         return f"one of {', '.join(self.choices)}" if self.choices else kinds[self.kind]
 
 
-# What everything that masks an image lets its user choose.
-MASK_SPACE = Parameter(
-    "mask_space",
-    "normalized",
-    "what a masked pixel becomes: the mean colour (normalized) or black (pixel)",
-    choices=("normalized", "pixel"),
-)
+MaskSpace: TypeAlias = Annotated[
+    Literal["normalized", "pixel"],
+    Parameter("what a masked pixel becomes: the mean colour (normalized) or black (pixel)"),
+]
+"""What everything that masks an image lets its user choose."""
 
 
 def validate(
-    owner: str, parameters: Sequence[Parameter], values: Mapping[str, Any], error: type[CamError]
+    owner: str, parameters: Sequence[DeclaredParameter], values: Mapping[str, Any], error: type[CamError]
 ) -> dict[str, Any]:
     """All parameters of `owner`, defaults filled in and every value checked.
 
@@ -93,36 +101,3 @@ def validate(
             offered = ", ".join(known) or "none"
             raise error(f"{owner} has no parameter {name!r}; it has: {offered}")
     return {name: p.validate(values.get(name, p.default), error) for name, p in known.items()}
-
-
-class Registry(Mapping[str, Entry], Generic[Entry]):
-    """Entries by key, in the order in which they were added.
-
-    Args:
-        kind: what an entry is called in messages: "method", "metric".
-        error: raised for an unknown key and for one that is taken.
-    """
-
-    def __init__(self, kind: str, error: type[CamError]) -> None:
-        self._kind, self._error = kind, error
-        self._entries: dict[str, Entry] = {}
-
-    def add(self, key: str, entry: Entry) -> None:
-        """Raises `error` where the key is taken."""
-        if key in self._entries:
-            raise self._error(f"the {self._kind} {key!r} is registered twice")
-        self._entries[key] = entry
-
-    def __getitem__(self, key: str) -> Entry:
-        if key not in self._entries:
-            raise self._error(f"unknown {self._kind} {key!r}; there are: {', '.join(self._entries)}")
-        return self._entries[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._entries
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)

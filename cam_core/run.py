@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from cam_core.masked import MaskRows, masked_scores
+from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
+from cam_core.options import Options
 from cam_core.types import Images, Progress
 
 
@@ -39,6 +41,12 @@ class Run:
         self._mean, self._std = mean, std
         self._progress = progress or _silent
         self._done, self._total = 0, 0
+
+    @classmethod
+    def of(cls, clf: Classifier, options: Options, batch: int = 1) -> Run:
+        """A call on `batch` images of this classifier."""
+        frame = clf.preprocessing
+        return cls(batch=batch, seed=options.seed, mean=frame.mean, std=frame.std, progress=options.progress)
 
     def generator(self, stream: int = 0) -> torch.Generator:
         """A fresh CPU generator; the same seed and stream give the same numbers.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,10 @@ ClassIndex: TypeAlias = Tensor  # (B,) int64
 Coefficients: TypeAlias = Tensor  # (B, K) float, one weight a channel
 RawMap: TypeAlias = Tensor  # (B, h, w) float, signed, before ReLU
 FloatArray: TypeAlias = npt.NDArray[np.float32]
+
+IMPROBABLE: Final = 0.01
+"""Below this probability the network does not hold the class to be there: a map for it explains very little, a change
+of its score says little, and a share of it still less."""
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called as `progress(done, total)` between batches; it may raise `Cancelled` to stop the work."""

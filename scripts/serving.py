@@ -36,7 +36,7 @@ def serving(log: Path) -> Iterator[str]:
     """
     port = _free_port()
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "pages", "--server.port", str(port)]
     # Two threads of one network wait for one another; where others compute too, each wait takes a slice of time.
     environment = {"OMP_NUM_THREADS": "1"} | os.environ
     with log.open("wb") as output:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -16,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from cam_core import METHODS, Cancelled, Classifier, Explanation, explain, explain_batch, load_model
-from cam_core.methods import Method, Parameter
+from cam_core.methods import DeclaredParameter, Method
 from cam_core.types import MethodError
+from tests.fingerprints import fingerprint
 from tests.tiny import CLASSES, SIZE, TINY, tiny, tiny_classifier, tiny_images
 
 REAL = "resnet18"
@@ -33,7 +35,7 @@ CASES = [(key, layer) for key, network in TINY.items() for layer in network.laye
 
 def quick(method: Method) -> dict[str, Any]:
     """Parameters with which an expensive method is cheap."""
-    return {p.name: max(FEW, int(p.minimum or 0)) for p in method.parameters if p.name in COUNTS and p.kind == "int"}
+    return {p.name: max(FEW, int(p.low or 0)) for p in method.parameters if p.name in COUNTS and p.kind == "int"}
 
 
 @lru_cache(maxsize=2)
@@ -60,7 +62,7 @@ def ask(key: str, network: str, layer: str, seed: int = 0, target: int | None = 
     return explain(
         classifier(network),
         images(network)[0],
-        key,
+        method=key,
         layer=layers_for(key, network, layer),
         target=target,
         seed=seed,
@@ -79,6 +81,13 @@ def refuses(key: str, network: str, layer: str) -> bool:
         return key in ("lift-cam", "lrp-cam")
     # Captum's LRP needs a tail made of modules that it has a rule for.
     return key == "lrp-cam" and network not in ("plain", "lfi")
+
+
+CALLS = [(network, layer, key) for network, layer in [*CASES, (REAL, REAL_LAYER)] for key in KEYS]
+APPLIES = [case for case in CALLS if not refuses(case[2], *case[:2])]
+REFUSES = [case for case in CALLS if refuses(case[2], *case[:2])]
+ON_TINY = [case for case in APPLIES if case[0] != REAL]
+AT_THE_END = [case for case in APPLIES if case[0] == REAL or case[1] == TINY[case[0]].layers[-1]]
 
 
 def simplest(key: str) -> tuple[str, str]:
@@ -105,14 +114,20 @@ def close(one: Explanation, other: Explanation, bound: float = 1e-5) -> bool:
     return all(a is b is None or np.abs(a - b).max() <= bound * max(np.abs(b).max(), 1e-6) for a, b in pairs)
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize(("network", "layer"), [*CASES, (REAL, REAL_LAYER)])
-def test_result_or_refusal(network: str, layer: str, key: str) -> None:
-    if refuses(key, network, layer):
-        with pytest.raises(MethodError) as refusal:
-            ask(key, network, layer)
-        assert names_what_stands_in_the_way(str(refusal.value), classifier(network).module)
-        return
+@pytest.mark.parametrize(("network", "layer", "key"), REFUSES)
+def test_refusal_names_what_stands_in_the_way(network: str, layer: str, key: str) -> None:
+    with pytest.raises(MethodError) as refusal:
+        ask(key, network, layer)
+    assert names_what_stands_in_the_way(str(refusal.value), classifier(network).module)
+
+
+def test_every_method_applies_somewhere_and_everywhere_on_most() -> None:
+    assert {key for _, _, key in ON_TINY} == {key for _, _, key in AT_THE_END} == set(KEYS)
+    assert len(APPLIES) + len(REFUSES) == len(CALLS) and len(REFUSES) < len(CALLS) / 8
+
+
+@pytest.mark.parametrize(("network", "layer", "key"), APPLIES)
+def test_result(network: str, layer: str, key: str) -> None:
     found = ask(key, network, layer)
     check_arrays(found, METHODS[key], network, layer)
     check_record(found, METHODS[key], network)
@@ -155,11 +170,8 @@ def check_record(found: Explanation, method: Method, network: str) -> None:
     assert found.warnings or found.saliency.any()
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize(("network", "layer"), CASES)
+@pytest.mark.parametrize(("network", "layer", "key"), ON_TINY)
 def test_same_seed_same_result(network: str, layer: str, key: str) -> None:
-    if refuses(key, network, layer):
-        return
     first = ask(key, network, layer)
     torch.manual_seed(99)
     np.random.seed(99)
@@ -182,23 +194,22 @@ def test_map_depends_on_the_class_where_it_says_so(key: str) -> None:
     assert np.array_equal(one, other) != METHODS[key].class_specific
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize(("network", "layer"), CASES)
+@pytest.mark.parametrize(("network", "layer", "key"), ON_TINY)
 def test_a_batch_is_explained_as_if_each_image_were_alone(network: str, layer: str, key: str) -> None:
-    if refuses(key, network, layer):
-        return
     clf, batch, targets = classifier(network), images(network, 4), [0, 1, 2, 1]
     options = {"layer": layers_for(key, network, layer), **quick(METHODS[key])}
-    together = explain_batch(clf, list(batch), key, targets=targets, **options)
-    alone = [explain(clf, image, key, target=target, **options) for image, target in zip(batch, targets, strict=True)]
+    together = explain_batch(clf, list(batch), method=key, targets=targets, **options)
+    alone = [
+        explain(clf, image, method=key, target=target, **options) for image, target in zip(batch, targets, strict=True)
+    ]
     assert all(close(a, b) for a, b in zip(together, alone, strict=True))
     assert [a.passes for a in together] == [b.passes for b in alone]
 
 
 def test_more_images_than_fit_in_one_pass() -> None:
     clf, batch = classifier("plain"), images("plain", 35)
-    together = explain_batch(clf, list(batch), "grad-cam", layer="features.1")
-    alone = [explain(clf, image, "grad-cam", layer="features.1") for image in batch]
+    together = explain_batch(clf, list(batch), method="grad-cam", layer="features.1")
+    alone = [explain(clf, image, method="grad-cam", layer="features.1") for image in batch]
     assert len(together) == 35
     assert all(close(a, b) for a, b in zip(together, alone, strict=True))
 
@@ -216,12 +227,8 @@ class Stop:
             raise Cancelled("stopped by the test")
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("network", [*TINY, REAL])
-def test_cancelling_leaves_no_trace(network: str, key: str) -> None:
-    layer = REAL_LAYER if network == REAL else TINY[network].layers[-1]
-    if refuses(key, network, layer):
-        return
+@pytest.mark.parametrize(("network", "layer", "key"), AT_THE_END)
+def test_cancelling_leaves_no_trace(network: str, layer: str, key: str) -> None:
     before, state = ask(key, network, layer), fingerprint(classifier(network).module)
     for at in (1, 2):
         stop = Stop(at)
@@ -241,17 +248,6 @@ def test_expensive_methods_can_be_cancelled(key: str) -> None:
         ask(key, *nonlinear(key), progress=Stop(1))
 
 
-def fingerprint(module: nn.Module) -> tuple[Any, ...]:
-    """Everything that a method might leave behind on the user's module."""
-    values = {name: value.double().sum().item() for name, value in module.state_dict().items()}
-    flags = [(p.requires_grad, p.grad is None, p.dtype, p.device) for p in module.parameters()]
-    hooks = [
-        (len(part._forward_hooks), len(part._forward_pre_hooks), len(part._backward_hooks), part.training)
-        for part in module.modules()
-    ]
-    return values, flags, hooks, sorted(vars(module))
-
-
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("network", list(TINY))
 def test_module_is_left_as_it_was(network: str, key: str) -> None:
@@ -261,11 +257,9 @@ def test_module_is_left_as_it_was(network: str, key: str) -> None:
     module(images(network)).sum().backward()
     state = fingerprint(module)
     clf = Classifier(module, input_size=SIZE, default_layer=TINY[network].layers[-1], device="cpu")
-    try:
-        layer = layers_for(key, network, TINY[network].layers[-1])
-        explain(clf, images(network)[0], key, layer=layer, **quick(METHODS[key]))
-    except MethodError:
-        assert refuses(key, network, TINY[network].layers[-1])
+    last = TINY[network].layers[-1]
+    with pytest.raises(MethodError) if refuses(key, network, last) else nullcontext():
+        explain(clf, images(network)[0], method=key, layer=layers_for(key, network, last), **quick(METHODS[key]))
     assert fingerprint(module) == state
 
 
@@ -294,7 +288,7 @@ def test_record_says_how_to_repeat_it(key: str) -> None:
     again = explain(
         classifier(network),
         images(network)[0],
-        found.method,
+        method=found.method,
         layer=found.layer.split(" + ") if METHODS[key].multi_layer else found.layer,
         target=found.label,
         seed=found.seed,
@@ -304,26 +298,26 @@ def test_record_says_how_to_repeat_it(key: str) -> None:
     assert same(again, found)
 
 
-def wrong_values(parameter: Parameter) -> list[Any]:
+def wrong_values(parameter: DeclaredParameter) -> list[Any]:
     if parameter.kind == "choice":
         return ["no such choice", 1, None]
     if parameter.kind == "bool":
         return ["yes", 1, None]
     values: list[Any] = ["many", None, True, math.nan, math.inf]
     values += [] if parameter.kind == "float" else [1.5]
-    values += [] if parameter.minimum is None else [parameter.minimum - 1]
-    return values + ([] if parameter.maximum is None else [parameter.maximum + 1])
+    values += [] if parameter.low is None else [parameter.low - 1]
+    return values + ([] if parameter.high is None else [parameter.high + 1])
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_wrong_parameters_are_refused(key: str) -> None:
     clf, image = classifier("plain"), images("plain")[0]
     with pytest.raises(MethodError, match="no_such_parameter"):
-        explain(clf, image, key, no_such_parameter=1)
+        explain(clf, image, method=key, no_such_parameter=1)
     for parameter in METHODS[key].parameters:
         for value in wrong_values(parameter):
             with pytest.raises(MethodError, match=parameter.name):
-                explain(clf, image, key, **{parameter.name: value})
+                explain(clf, image, method=key, **{parameter.name: value})
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -335,13 +329,13 @@ def test_every_choice_gives_a_finite_map(key: str) -> None:
     ]
     clf, image = classifier(simplest(key)[0]), images("plain")[0]
     for option in options:
-        found = explain(clf, image, key, target=1, **(quick(METHODS[key]) | option))
+        found = explain(clf, image, method=key, target=1, **(quick(METHODS[key]) | option))
         assert np.isfinite(found.map).all()
 
 
 def test_unknown_method_is_refused() -> None:
     with pytest.raises(MethodError, match="no-such-cam"):
-        explain(classifier("plain"), images("plain")[0], "no-such-cam")
+        explain(classifier("plain"), images("plain")[0], method="no-such-cam")
 
 
 def dead_network(network: str) -> nn.Module:
@@ -366,7 +360,7 @@ def test_degenerate_input_gives_a_finite_map_and_a_warning(kind: str, key: str) 
     clf = Classifier(module, input_size=SIZE, default_layer=layer, device="cpu")
     # Methods over several layers look at two that the network offers.
     layers = ["features.1", "features.3"] if METHODS[key].multi_layer else None
-    found = explain(clf, image, key, layer=layers, target=1, **quick(METHODS[key]))
+    found = explain(clf, image, method=key, layer=layers, target=1, **quick(METHODS[key]))
     for array in (found.map, found.saliency, found.coefficients, found.stderr):
         assert array is None or np.isfinite(array).all()
     assert found.saliency.any() or found.warnings
@@ -377,18 +371,14 @@ def test_degenerate_input_gives_a_finite_map_and_a_warning(kind: str, key: str) 
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("key", KEYS)
-def test_another_device_gives_the_same_map(key: str) -> None:
-    for network in TINY:
-        layer = TINY[network].layers[-1]
-        if refuses(key, network, layer):
-            continue
-        clf = tiny_classifier(network, device="cuda")
-        options = {"layer": layers_for(key, network, layer), "target": 1, "precision": "float64", **quick(METHODS[key])}
-        there = explain(clf, images(network)[0], key, **options)
-        here = explain(classifier(network), images(network)[0], key, **options)
-        assert there.device.startswith("cuda")
-        assert close(there, here, 1e-4)
+@pytest.mark.parametrize(("network", "layer", "key"), [case for case in AT_THE_END if case[0] != REAL])
+def test_another_device_gives_the_same_map(network: str, layer: str, key: str) -> None:
+    clf = tiny_classifier(network, device="cuda")
+    options = {"layer": layers_for(key, network, layer), "target": 1, "precision": "float64", **quick(METHODS[key])}
+    there = explain(clf, images(network)[0], method=key, **options)
+    here = explain(classifier(network), images(network)[0], method=key, **options)
+    assert there.device.startswith("cuda")
+    assert close(there, here, 1e-4)
 
 
 def test_networks_are_what_they_claim_to_be() -> None:

@@ -12,7 +12,6 @@ import pytest
 
 import cam_core
 from scripts.tables import DOCS, TABLES, divided
-from tests.test_floors import FLOORS
 
 ROOT = Path(__file__).parents[1]
 WRITTEN = ("README.md", "CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path in sorted(DOCS.rglob("*.md"))))
@@ -35,12 +34,6 @@ def test_links_and_pictures_are_there(name: str) -> None:
 
 def test_links_are_looked_at() -> None:
     assert LINK.findall("![a](b.png) [c](d/e.md#f) [g](https://h)") == ["b.png", "d/e.md"]
-
-
-def test_map_of_the_floors_is_that_of_the_imports() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (`.*?`) \|", text.partition("| floor | |")[2].partition("\n\n")[0], re.MULTILINE)
-    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == [set(names) for names in reversed(FLOORS)]
 
 
 def test_readme_is_short_and_its_code_runs() -> None:

@@ -12,6 +12,9 @@ import pytest
 
 import cam_core
 
+# Examples show how to call, so none shows what is going to disappear.
+pytestmark = pytest.mark.filterwarnings("error::DeprecationWarning")
+
 ROOT = Path(__file__).parents[1]
 GUIDES = sorted((ROOT / "docs").rglob("*.md"))
 DESCRIBED = [name for name in cam_core.__all__ if callable(getattr(cam_core, name))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,10 +16,10 @@ ROOT = Path(__file__).parents[1]
 
 # Lowest first. A module may import from its own floor and from those below; its own floor without going in circles.
 FLOORS = (
-    ("types", "version"),
-    ("images", "maps", "overlay", "palette", "parameters"),
+    ("types", "version", "deprecated"),
+    ("files", "images", "maps", "overlay", "palette", "parameters", "signatures", "registry", "options"),
     ("models",),
-    ("run", "masked", "deeplift", "shapley"),
+    ("run", "forward", "masked", "deeplift", "shapley"),
     ("methods",),
     ("explain",),
     ("metrics", "training"),
@@ -88,10 +89,39 @@ def test_core_imports_neither_streamlit_nor_the_app(name: str) -> None:
     assert not roots & {"streamlit", "app", "pages"}
 
 
-def test_pages_leave_the_mathematics_to_the_core() -> None:
-    pages = sorted((ROOT / "pages").glob("*/page.py"))
-    roots = {module_name(page): {name.split(".")[0] for name in imported(page)} for page in pages}
-    assert not {page for page, names in roots.items() if names & {"torch", "torchvision", "scipy", "app"}}
+@pytest.mark.parametrize("page", sorted((ROOT / "pages").rglob("*.py")), ids=lambda path: path.stem)
+def test_pages_leave_the_mathematics_to_the_core(page: Path) -> None:
+    roots = {name.split(".")[0] for name in imported(page)}
+    assert not roots & {"torch", "torchvision", "numpy", "scipy", "app"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: path.stem)
+def test_tests_share_helpers_and_not_one_another(path: Path) -> None:
+    """A test file that another one imports cannot be changed by itself; what is shared has a module that says so."""
+    parts = {part for name in imported(path) if name.startswith("tests.") for part in name.split(".")[:-1]}
+    assert not {part for part in parts if part.startswith("test_") or part == "conftest"}
+
+
+def constants(path: Path) -> dict[str, str]:
+    """Upper-case names at the top of a file that stand for a number, a text or a table of them, without underscores."""
+    found = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            names = node.targets if isinstance(node, ast.Assign) else [node.target]
+            literal = not any(isinstance(part, ast.Name | ast.Call | ast.Attribute) for part in ast.walk(node.value))
+            if literal and isinstance(names[0], ast.Name) and names[0].id.isupper():
+                found[names[0].id.strip("_")] = ast.unparse(node.value)
+    return found
+
+
+def test_a_fact_is_declared_once() -> None:
+    """The same name for the same value in two files: whoever changes one of them forgets the other."""
+    paths = [path for folder in ("cam_core", "pages") for path in sorted((ROOT / folder).rglob("*.py"))]
+    places: dict[tuple[str, str], list[str]] = {}
+    for path in paths:
+        for fact in constants(path).items():
+            places.setdefault(fact, []).append(str(path.relative_to(ROOT)))
+    assert not {fact: names for fact, names in places.items() if len(names) > 1}
 
 
 def test_floor_test_sees_an_import_from_above(tmp_path: Path) -> None:
@@ -124,3 +154,9 @@ def test_pictures_travel_inside_the_page(path: Path) -> None:
     """`st.image` of pixels sends an address, whose file other visitors' runs may remove: `pictures.show` does not."""
     calls = [ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     assert path.stem == "pictures" or "st.image" not in calls
+
+
+def test_map_of_the_floors_is_that_of_the_imports() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?`) \|", text.partition("| floor | |")[2].partition("\n\n")[0], re.MULTILINE)
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == [set(names) for names in reversed(FLOORS)]

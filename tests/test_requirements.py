@@ -54,7 +54,7 @@ def test_every_requirement_has_its_reason(name: str) -> None:
 def served_option(name: str) -> Any:
     """What Streamlit makes of its files and of the command that `make app` runs."""
     told = subprocess.run(["make", "--dry-run", "app"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    (command,) = [line for line in told.splitlines() if "streamlit run app.py" in line]
+    (command,) = [line for line in told.splitlines() if "-m pages" in line]
     assert f"--{name}" not in command, "the command would override the file"
     program = f"import json, streamlit; print(json.dumps(streamlit.get_option({name!r})))"
     asked = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

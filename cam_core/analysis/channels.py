@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from cam_core.analysis.shapley_fidelity import Fidelity, similarity
+from cam_core.methods import title_of
 from cam_core.metrics.base import Values
 from cam_core.shapley import ChannelEstimate, Estimate
+from cam_core.types import Explanation
 
 Table = tuple[list[str], list[list[object]]]
 """Column names, and rows."""
@@ -46,6 +48,11 @@ class Checkpoint:
     passes: int
     cosine: float
     noise: float
+
+
+def coefficients_of(explanations: Iterable[Explanation]) -> dict[str, Values]:
+    """Method → α (K,) in its own units, of those that have one coefficient a channel."""
+    return {one.method: one.coefficients.astype(np.float64) for one in explanations if one.coefficients is not None}
 
 
 def largest(values: npt.ArrayLike, count: int) -> list[int]:
@@ -118,7 +125,7 @@ def channel_table(estimate: ChannelEstimate, beside: Mapping[str, npt.ArrayLike]
         [rank, channel, phi[channel], stderr[channel], means[channel], *(column[channel] for column in columns)]
         for rank, channel in enumerate(largest(estimate.phi, len(phi)), 1)
     ]
-    return ["rank", "channel", "phi", "stderr", "mean activation", *beside], rows
+    return ["rank", "channel", "phi", "stderr", "mean activation", *map(title_of, beside)], rows
 
 
 def channel_csv(estimate: ChannelEstimate, beside: Mapping[str, npt.ArrayLike]) -> bytes:

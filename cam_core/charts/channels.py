@@ -9,11 +9,9 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from cam_core.charts.signs import NEUTRAL, signed_bars, signed_text
-
-# Of Okabe & Ito: eight colours that colour-blind readers tell apart; each also has a shape of its own.
-_COLOURS = ("#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#0072b2", "#999999")
-_SHAPES = ("circle", "diamond", "square", "cross", "triangle-up", "x", "star", "pentagon")
+from cam_core.charts.signs import signed_bars, signed_text
+from cam_core.methods import title_of
+from cam_core.palette import INK, NEUTRAL, REFERENCE, style_of
 
 _MOST_LABELS = 26
 """With more bars than this there is no room for a number at each."""
@@ -31,8 +29,8 @@ def channel_chart(
     Args:
         channels: (n,) the channels shown, from left to right.
         phi, stderr: (n,) logits; errors that are not finite are unknown and not drawn.
-        beside: title → (n,) scaled coefficients; bars of the first, marks of the others. The lower panel is left out
-            where there is none.
+        beside: method → (n,) scaled coefficients; bars of `palette.REFERENCE`, marks of the others. The lower panel is
+            left out where there is none.
         chosen: the channel that is marked.
     """
     values, errors = np.asarray(phi, dtype=np.float64), np.asarray(stderr, dtype=np.float64)
@@ -42,8 +40,8 @@ def channel_chart(
         rows, 1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.58, 0.42] if beside else None
     )
     _add_bars(figure, names, values, errors)
-    for number, (title, scaled) in enumerate(beside.items()):
-        figure.add_trace(_series(number, title, names, np.asarray(scaled, dtype=np.float64)), row=2, col=1)
+    for name, scaled in beside.items():
+        figure.add_trace(_series(name, names, np.asarray(scaled, dtype=np.float64)), row=2, col=1)
     if chosen is not None and chosen in channels:
         place = list(channels).index(chosen)
         figure.add_vrect(place - 0.5, place + 0.5, fillcolor=NEUTRAL, opacity=0.22, layer="below", line_width=0)
@@ -100,14 +98,11 @@ def _add_bars(
     )
 
 
-def _series(number: int, title: str, names: list[str], values: npt.NDArray[np.float64]) -> go.Bar | go.Scatter:
+def _series(name: str, names: list[str], values: npt.NDArray[np.float64]) -> go.Bar | go.Scatter:
+    title = title_of(name)
+    colour, _, shape = style_of(name)
     hover = f"channel %{{x}}<br>{title}: %{{y:+.3f}}<extra></extra>"
-    if number == 0:
-        return go.Bar(x=names, y=values, name=title, marker={"color": NEUTRAL, "opacity": 0.45}, hovertemplate=hover)
-    look = {
-        "color": _COLOURS[(number - 1) % len(_COLOURS)],
-        "symbol": _SHAPES[(number - 1) % len(_SHAPES)],
-        "size": 8,
-        "line": {"width": 1, "color": "#333333"},
-    }
+    if name == REFERENCE:
+        return go.Bar(x=names, y=values, name=title, marker={"color": colour, "opacity": 0.45}, hovertemplate=hover)
+    look = {"color": colour, "symbol": shape, "size": 8, "line": {"width": 1, "color": INK}}
     return go.Scatter(x=names, y=values, name=title, mode="markers", marker=look, hovertemplate=hover)

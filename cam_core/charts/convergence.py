@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from cam_core.charts.signs import AGAINST, FOR, NEUTRAL
+from cam_core.palette import AGAINST, FOR, NEUTRAL
 
 
 def convergence_chart(

@@ -7,12 +7,9 @@ from dataclasses import dataclass, field
 
 import plotly.graph_objects as go
 
-from cam_core.metrics.curves.points import Curve
+from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE, Curve
 from cam_core.metrics.curves.spread import Band
-from cam_core.palette import CONTROL, line_style
-
-_AXIS = {"probability": "p(class)", "logit": "logit"}
-_SHARE = {"deletion": "pixels removed", "insertion": "pixels shown"}
+from cam_core.palette import NEUTRAL, method_colour, style_of, translucent
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ def curves_chart(
     """Curves of one kind over the band of the random control.
 
     Args:
-        curves: complete or not; each is drawn in the style of its place among them.
+        curves: complete or not; each is drawn in the style of the method that its name says.
         titles: by the name of the curve.
         control: the random control, if there is one.
         score: "probability" or "logit", as the curves have it.
@@ -45,10 +42,10 @@ def curves_chart(
     figure = go.Figure()
     if control is not None and len(control.fractions):
         _add_band(figure, control)
-    for index, curve in enumerate(curves):
-        _add_curve(figure, curve, titles[curve.name], index)
+    for curve in curves:
+        _add_curve(figure, curve, titles[curve.name])
     if mark is not None:
-        _add_mark(figure, mark, {curve.name: line_style(index)[0] for index, curve in enumerate(curves)})
+        _add_mark(figure, mark)
     _lay_out(figure, curves, score, height)
     return figure
 
@@ -56,19 +53,19 @@ def curves_chart(
 def _add_band(figure: go.Figure, control: Band) -> None:
     edge = {"x": control.fractions, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     figure.add_scatter(y=control.low, name="lowest", **edge)
-    figure.add_scatter(y=control.high, name="highest", fill="tonexty", fillcolor="rgba(138, 143, 148, .25)", **edge)
+    figure.add_scatter(y=control.high, name="highest", fill="tonexty", fillcolor=translucent(NEUTRAL, 0.25), **edge)
     figure.add_scatter(
         x=control.fractions,
         y=control.mean,
         mode="lines",
         name="random",
-        line={"color": CONTROL, "width": 1.5, "dash": "dot"},
+        line={"color": NEUTRAL, "width": 1.5, "dash": "dot"},
         hovertemplate=f"Mean of {control.count} random maps: %{{y:.3f}}<extra></extra>",
     )
 
 
-def _add_curve(figure: go.Figure, curve: Curve, title: str, index: int) -> None:
-    colour, dash = line_style(index)
+def _add_curve(figure: go.Figure, curve: Curve, title: str) -> None:
+    colour, dash, _ = style_of(curve.name)
     growing = not curve.complete
     figure.add_scatter(
         x=curve.fractions,
@@ -81,15 +78,15 @@ def _add_curve(figure: go.Figure, curve: Curve, title: str, index: int) -> None:
     )
 
 
-def _add_mark(figure: go.Figure, mark: Mark, colours: Mapping[str, str]) -> None:
-    figure.add_vline(x=mark.fraction, line={"color": CONTROL, "width": 1})
+def _add_mark(figure: go.Figure, mark: Mark) -> None:
+    figure.add_vline(x=mark.fraction, line={"color": NEUTRAL, "width": 1})
     for name, value in mark.values.items():
         figure.add_scatter(
             x=[mark.fraction],
             y=[value],
             mode="markers",
             name=f"{name} here",
-            marker={"color": colours.get(name, CONTROL), "size": 10, "line": {"color": "white", "width": 1.5}},
+            marker={"color": method_colour(name), "size": 10, "line": {"color": "white", "width": 1.5}},
             hoverinfo="skip",
         )
 
@@ -104,7 +101,7 @@ def _lay_out(figure: go.Figure, curves: Sequence[Curve], score: str, height: int
         uirevision=kind,  # what a reader has zoomed into stays while the curves grow
     )
     figure.update_xaxes(
-        title={"text": _SHARE[kind], "standoff": 8},
+        title={"text": AXIS_OF_KIND[kind], "standoff": 8},
         tickformat=".0%",
         tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1],
         range=[0, 1],
@@ -112,6 +109,6 @@ def _lay_out(figure: go.Figure, curves: Sequence[Curve], score: str, height: int
         automargin=True,
     )
     top = max((float(curve.values.max()) for curve in curves if curve.points), default=1.0)
-    figure.update_yaxes(title={"text": _AXIS[score], "standoff": 14}, zeroline=False, automargin=True)
+    figure.update_yaxes(title={"text": AXIS_OF_SCORE[score], "standoff": 14}, zeroline=False, automargin=True)
     if score == "probability":
         figure.update_yaxes(range=[0, 1.02 if top > 0.5 else 1.1 * top or 1.0])

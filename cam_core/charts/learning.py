@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from cam_core.palette import CONTROL, line_style
+from cam_core.palette import FOR, NEUTRAL, SECOND
 
 
 def learning_chart(
@@ -35,14 +35,13 @@ def learning_chart(
         (2, accuracy, "held-out images", 0, "epoch %{x}, held out: %{y:.1%}<extra></extra>"),
     )
     for column, values, name, number, hover in series:
-        colour, _ = line_style(number)
         figure.add_trace(
             go.Scatter(
                 x=done,
                 y=list(values),
                 name=name,
                 mode="lines+markers",
-                line={"color": colour, "width": 2, "dash": "dot" if number else "solid"},
+                line={"color": SECOND if number else FOR, "width": 2, "dash": "dot" if number else "solid"},
                 marker={"size": 6, "symbol": "diamond" if number else "circle"},
                 hovertemplate=hover,
                 showlegend=column == 2,
@@ -51,7 +50,7 @@ def learning_chart(
             col=column,
         )
     if mark is not None:
-        figure.add_vline(x=mark, line={"color": CONTROL, "width": 1, "dash": "dash"})
+        figure.add_vline(x=mark, line={"color": NEUTRAL, "width": 1, "dash": "dash"})
     figure.update_layout(
         height=height,
         margin={"l": 0, "r": 0, "t": 26, "b": 0},

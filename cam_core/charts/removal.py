@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from cam_core.charts.signs import FOR, NEUTRAL
+from cam_core.palette import FOR, NEUTRAL, SECOND
 
 
 def removal_chart(measured: Sequence[float], predicted: Sequence[float], at: int) -> go.Figure:
@@ -26,11 +26,11 @@ def removal_chart(measured: Sequence[float], predicted: Sequence[float], at: int
             ),
             go.Scatter(
                 x=numbers, y=list(predicted), name="predicted by φ", mode="lines",
-                line={"color": "#e69f00", "width": 2, "dash": "dash"}, hovertemplate=f"{hover}<extra>predicted</extra>",
+                line={"color": SECOND, "width": 2, "dash": "dash"}, hovertemplate=f"{hover}<extra>predicted</extra>",
             ),
             go.Scatter(
                 x=[at, at], y=[measured[at], predicted[at]], mode="markers", showlegend=False, hoverinfo="skip",
-                marker={"color": [FOR, "#e69f00"], "symbol": ["circle", "diamond"], "size": 11},
+                marker={"color": [FOR, SECOND], "symbol": ["circle", "diamond"], "size": 11},
             ),
         ]
     )  # fmt: skip

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
-FOR: Final = "#3b7ea1"
-AGAINST: Final = "#c8553d"
-NEUTRAL: Final = "#8a949e"
+from cam_core.palette import AGAINST, FOR
 
 
 def signed_bars(values: Sequence[float]) -> dict[str, Any]:
@@ -17,7 +15,7 @@ def signed_bars(values: Sequence[float]) -> dict[str, Any]:
         "pattern": {
             "shape": ["/" if value < 0 else "" for value in values],
             "fillmode": "overlay",
-            "fgcolor": "#ffffff",
+            "fgcolor": "white",
             "fgopacity": 0.55,
             "size": 6,
             "solidity": 0.3,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
+from cam_core.palette import FOR
 from cam_core.types import FloatArray
-
-_BLUE = "#3b7ea1"
 
 
 def trace_chart(values: FloatArray, title: str, *, step: str = "step", height: int = 120) -> go.Figure:
@@ -21,7 +20,7 @@ def trace_chart(values: FloatArray, title: str, *, step: str = "step", height: i
     line = go.Scatter(
         y=values,
         mode="lines",
-        line={"color": _BLUE, "width": 2},
+        line={"color": FOR, "width": 2},
         hovertemplate=f"{step} %{{x}}: %{{y:.4g}}<extra></extra>",
     )
     figure = go.Figure(line)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from cam_core.charts.signs import NEUTRAL, signed_bars, signed_text
+from cam_core.charts.signs import signed_bars, signed_text
+from cam_core.palette import NEUTRAL
 
 
 def waterfall_chart(

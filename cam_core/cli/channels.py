@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from PIL import Image
 
-from cam_core.analysis.channels import channel_csv, channel_fidelity, channel_table
+from cam_core.analysis.channels import channel_csv, channel_fidelity, channel_table, coefficients_of
 from cam_core.cli import options
 from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
 from cam_core.cli.outputs import check_outputs, write_output
@@ -18,10 +19,11 @@ from cam_core.cli.requests import Request, read_requests
 from cam_core.cli.tables import print_table
 from cam_core.explain import explain
 from cam_core.figures import DOUBLE_COLUMN, FORMATS, Design, channel_figure, encode_figure, figure_format
-from cam_core.methods import METHODS
+from cam_core.methods import METHODS, title_of
 from cam_core.metrics.base import Values
 from cam_core.models.classifier import Classifier
 from cam_core.models.tails import nonlinear_layer
+from cam_core.options import Options
 from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, channel_shap
 from cam_core.types import MethodError
 
@@ -67,8 +69,18 @@ def channels(
     place = layer or nonlinear_layer(clf)
     target = resolve_class(clf, photo, class_)
     with watching("Estimating") as progress:
-        estimate = channel_shap(clf, photo, place, target, estimator, budget, seed, progress, precision)
-    beside = _beside(clf, photo, requests, estimate, precision)
+        estimate = channel_shap(
+            clf,
+            photo,
+            layer=place,
+            target=target,
+            estimator=estimator,
+            budget=budget,
+            seed=seed,
+            precision=precision,
+            progress=progress,
+        )
+    beside = _beside(clf, photo, requests, estimate, Options(seed, precision))
     files: dict[Path, bytes] = {csv: channel_csv(estimate, beside)} if csv else {}
     if formats:
         figure = channel_figure(estimate, beside, top, design)
@@ -87,10 +99,10 @@ def _with_coefficients(requests: Sequence[Request]) -> Sequence[Request]:
 
 
 def _beside(
-    clf: Classifier, photo: Image.Image, requests: Sequence[Request], estimate: ChannelEstimate, precision: str
+    clf: Classifier, photo: Image.Image, requests: Sequence[Request], estimate: ChannelEstimate, computing: Options
 ) -> dict[str, Values]:
-    """Title → coefficients (K,)."""
-    found: dict[str, Values] = {}
+    """Method → coefficients (K,)."""
+    found = []
     for request in requests:
         with watching(request.method.title) as progress:
             explanation = explain(
@@ -99,14 +111,11 @@ def _beside(
                 method=request.method.key,
                 layer=estimate.layer,
                 target=estimate.target,
-                seed=estimate.seed,
-                progress=progress,
-                precision=precision,
+                **vars(replace(computing, progress=progress)),
                 **request.params,
             )
-        if explanation.coefficients is not None:
-            found[request.method.title] = explanation.coefficients.astype(float)
-    return found
+        found.append(explanation)
+    return coefficients_of(found)
 
 
 def _report(estimate: ChannelEstimate, beside: Mapping[str, Values], top: int, written: Sequence[Path]) -> None:
@@ -115,10 +124,10 @@ def _report(estimate: ChannelEstimate, beside: Mapping[str, Values], top: int, w
     print_table(columns, [_rounded(row) for row in rows[:top]], numeric=columns)
     for fact in _facts(estimate):
         typer.echo(fact, err=True)
-    for title, coefficients in beside.items():
+    for method, coefficients in beside.items():
         found = channel_fidelity(coefficients, estimate)
         typer.echo(
-            f"{title}: cosine to SHAP {found.coefficients.cosine:.3f}, "
+            f"{title_of(method)}: cosine to SHAP {found.coefficients.cosine:.3f}, "
             f"times mean activation {found.contributions.cosine:.3f}",
             err=True,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,9 +15,8 @@ from cam_core.cli.explain import explain_all
 from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
 from cam_core.cli.outputs import check_outputs, write_output
 from cam_core.cli.progress import watching
-from cam_core.cli.requests import read_requests
+from cam_core.cli.requests import Request, read_requests
 from cam_core.cli.tables import print_table
-from cam_core.explain import explain
 from cam_core.figures import (
     DOUBLE_COLUMN,
     FORMATS,
@@ -29,10 +29,10 @@ from cam_core.figures import (
 from cam_core.methods import METHODS
 from cam_core.metrics.curves.perturbation import KINDS, Kind
 from cam_core.metrics.curves.points import Curve, Curves, add_point, curve_points, curve_settings, curves_csv
-from cam_core.metrics.curves.spread import band, spread
-from cam_core.metrics.evaluating import IMPROBABLE
+from cam_core.metrics.curves.spread import CONTROL_MAPS, band, random_control, spread
 from cam_core.models.classifier import Classifier
-from cam_core.types import Explanation, MetricError
+from cam_core.options import Options
+from cam_core.types import IMPROBABLE, Explanation, MetricError
 
 _DEFAULT_METHODS = ["lift-cam"]
 _BETTER = {"deletion": "lower", "insertion": "higher"}
@@ -54,7 +54,7 @@ def curve(
         ),
     ] = "",
     score: Annotated[str, typer.Option(help="What the curve follows: probability or logit.")] = "probability",
-    random: Annotated[int, typer.Option(min=0, help="How many random maps to set beside them.")] = 5,
+    random: Annotated[int, typer.Option(min=0, help="How many random maps to set beside them.")] = CONTROL_MAPS,
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = "default",
     weights_seed: options.WeightsSeed = 0,
@@ -82,12 +82,11 @@ def curve(
     photo = open_photo(image)
     clf = open_classifier(model, weights, weights_seed, device)
     target = resolve_class(clf, photo, class_)
-    explanations = {
-        one.method: one for one in explain_all(clf, photo, requests, target, seed, precision, compiled=False)
-    }
-    control = _random_maps(clf, photo, target, range(seed, seed + random), precision)
-    settings |= {"seed": seed, "precision": precision}
-    curves = _curves(clf, photo, explanations | control, kinds, target, settings)
+    computing = Options(seed, precision)
+    explanations = {one.method: one for one in explain_all(clf, photo, requests, target, computing)}
+    place = _control_layer(requests)
+    control = random_control(clf, photo, place, target, seed=seed, count=random, precision=precision)
+    curves = _curves(clf, photo, explanations | control, kinds, target, settings, computing)
     panels = [_panel(one, curves, explanations, control) for one in kinds]
     if csv:
         write_output(csv, curves_csv(curves.values()).encode())
@@ -106,10 +105,13 @@ def _curves(
     kinds: Sequence[Kind],
     target: int,
     settings: Mapping[str, Any],
+    computing: Options,
 ) -> Curves:
     curves: Curves = {}
     with watching("Curves") as progress:
-        for point in curve_points(clf, photo, maps, kinds, target, order="sequential", progress=progress, **settings):
+        watched = vars(replace(computing, progress=progress))
+        points = curve_points(clf, photo, maps, kinds=kinds, target=target, order="sequential", **watched, **settings)
+        for point in points:
             add_point(curves, point)
     return curves
 
@@ -126,14 +128,9 @@ def _kinds(names: Sequence[str]) -> list[Kind]:
     return [kind for kind in KINDS if kind in names]
 
 
-def _random_maps(
-    clf: Classifier, photo: Image.Image, target: int, seeds: Sequence[int], precision: str
-) -> dict[str, Explanation]:
-    """The random control, one map a seed."""
-    return {
-        f"random (seed {seed})": explain(clf, photo, "random", target=target, seed=seed, precision=precision)
-        for seed in seeds
-    }
+def _control_layer(requests: Sequence[Request]) -> list[str] | None:
+    """Where the first method that explains one layer looks; the network's default beside methods over several."""
+    return next((one.layers for one in requests if not one.method.multi_layer), None)
 
 
 def _panel(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,9 +59,9 @@ def evaluate(
     rows = _evaluate(
         clf,
         folder,
-        [request.method.key for request in requests],
-        list(metrics),
-        out,
+        methods=[request.method.key for request in requests],
+        metrics=list(metrics),
+        out=out,
         layer=layer,
         ground_truth=ground_truth,
         method_params={request.method.key: request.params for request in requests},
@@ -73,33 +73,13 @@ def evaluate(
     typer.echo(f"wrote {out}", err=True)
 
 
-def _evaluate(
-    clf: Classifier,
-    folder: Path,
-    methods: Sequence[str],
-    metrics: Sequence[str],
-    out: Path,
-    *,
-    method_params: Mapping[str, Mapping[str, Any]],
-    metric_params: Mapping[str, Mapping[str, Any]],
-    **settings: Any,
-) -> list[Row]:
+def _evaluate(clf: Classifier, folder: Path, **settings: Any) -> list[Row]:
     """All rows; Ctrl-C is told what is kept, and how to go on."""
     rows: list[Row] = []
     step = Step(0, 0, ())
     try:
         with watching(f"{folder}") as progress:
-            for step in evaluate_folder(
-                clf,
-                folder,
-                methods,
-                metrics,
-                out,
-                method_params=method_params,
-                metric_params=metric_params,
-                progress=progress,
-                **settings,
-            ):
+            for step in evaluate_folder(clf, folder, progress=progress, **settings):
                 rows += step.rows
     except KeyboardInterrupt:
         kept = f"{step.done} of {step.total} are done and kept" if step.total else "nothing was done yet"

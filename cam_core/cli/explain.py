@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from cam_core.images import image_digest
 from cam_core.methods import METHODS
 from cam_core.models.classifier import Classifier
 from cam_core.models.zoo.downloads import sha256_of
+from cam_core.options import Options
 from cam_core.overlay import DIVERGING, SEQUENTIAL, close_up
 from cam_core.types import Explanation
 from cam_core.version import versions
@@ -63,7 +65,8 @@ def explain(
     check_outputs([*(out or ()), *([json] if json else ())])
     photo = open_photo(image)
     clf = open_classifier(model, weights, weights_seed, device)
-    explanations = explain_all(clf, photo, requests, resolve_class(clf, photo, class_), seed, precision, compiled)
+    computing = Options(seed, precision, compiled)
+    explanations = explain_all(clf, photo, requests, resolve_class(clf, photo, class_), computing)
     files: dict[Path, bytes] = {}
     if formats:
         figure = heatmap_figure([Row(_frame(clf, photo), explanations)], design)
@@ -83,13 +86,7 @@ def explain(
 
 
 def explain_all(
-    clf: Classifier,
-    photo: Image.Image,
-    requests: Sequence[Request],
-    target: int,
-    seed: int,
-    precision: str,
-    compiled: bool,
+    clf: Classifier, photo: Image.Image, requests: Sequence[Request], target: int, computing: Options
 ) -> list[Explanation]:
     """In the order of the requests; computed cheap ones first, so that what is wrong with one shows soon."""
     found: dict[str, Explanation] = {}
@@ -101,10 +98,7 @@ def explain_all(
                 method=request.method.key,
                 layer=request.layers,
                 target=target,
-                seed=seed,
-                progress=progress,
-                precision=precision,
-                compiled=compiled and request.method.expensive,
+                **vars(replace(computing, compiled=computing.compiled and request.method.expensive, progress=progress)),
                 **request.params,
             )
     return [found[request.method.key] for request in requests]

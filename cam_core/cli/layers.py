@@ -6,11 +6,13 @@ from typing import Annotated
 
 import torch
 import typer
+from torch import nn
 
 from cam_core.cli import options
 from cam_core.cli.tables import print_table
 from cam_core.models.classifier import Classifier
-from cam_core.models.zoo.find import find_architecture
+from cam_core.models.load import find_network
+from cam_core.models.zoo.architecture import Architecture
 from cam_core.models.zoo.random_weights import PrivateRandomness
 from cam_core.types import LayerInfo
 
@@ -32,17 +34,24 @@ def layers(
 
 def _outline(model: str, every: bool) -> Classifier:
     """The network without weights, on the meta device: its layers are known without a download or arithmetic."""
-    architecture = find_architecture(model)
-    with torch.device("meta"), PrivateRandomness(seed=None):
-        module = architecture.build(architecture.classes)
+    architecture = find_network(model)
     return Classifier(
-        module.eval(),
+        _without_weights(architecture).eval(),
         name=architecture.name,
         preprocessing=architecture.preprocessing,
         layers=None if every else architecture.layers,
         default_layer=architecture.default_layer,
         device="cpu",
     )
+
+
+def _without_weights(architecture: Architecture) -> nn.Module:
+    try:
+        with torch.device("meta"), PrivateRandomness(seed=None):
+            return architecture.build(architecture.classes)
+    except NotImplementedError:  # torchvision's RegNets compute their widths with tensors, which have to have values
+        with PrivateRandomness(seed=None):
+            return architecture.build(architecture.classes).to("meta")
 
 
 def _place(layer: LayerInfo) -> str:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from cam_core.cli.tables import at_terminal, markdown_table, print_table
-from cam_core.methods import METHODS, Method, Parameter
+from cam_core.methods import METHODS, Method
+from cam_core.parameters import DeclaredParameter
 
 _COLUMNS = (
     "key",
@@ -69,12 +70,12 @@ def _details(one: Method) -> Iterator[tuple[str, str, str]]:
         )
 
 
-def _range(parameter: Parameter) -> str:
+def _range(parameter: DeclaredParameter) -> str:
     if parameter.choices:
         return " | ".join(parameter.choices)
     if parameter.kind == "bool":
         return "true | false"
-    low, high = (("" if end is None else f"{end:g}") for end in (parameter.minimum, parameter.maximum))
+    low, high = (("" if end is None else f"{end:g}") for end in (parameter.low, parameter.high))
     return f"{parameter.kind}, {low}–{high}" if low or high else parameter.kind
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import torchvision
 
 from cam_core.cli.tables import print_table
-from cam_core.models.load import CATALOG, CatalogEntry
-from cam_core.models.trainable.trained import TrainedNetwork, bundled_networks
+from cam_core.models.load import CatalogEntry, named_networks
+from cam_core.models.trainable.trained import TrainedNetwork
 from cam_core.models.zoo.downloads import hub_folder
 
 _COLUMNS = ("model", "parameters", "file", "weights", "input", "default layer")
@@ -20,8 +20,7 @@ _NOTE = (
 
 def models() -> None:
     """List the networks that are offered by name."""
-    catalogued = [_row(entry, _availability(entry)) for entry in CATALOG.values()]
-    rows = catalogued + [_row(network, "bundled") for network in bundled_networks().values()]
+    rows = [_row(entry, _availability(entry)) for entry in named_networks().values()]
     print_table(_COLUMNS, rows, numeric=("parameters", "file"), whole=("model", "default layer"), note=_NOTE)
 
 
@@ -37,8 +36,8 @@ def _row(entry: CatalogEntry | TrainedNetwork, availability: str) -> tuple[objec
     )
 
 
-def _availability(entry: CatalogEntry) -> str:
-    if entry.source == "bundled":
+def _availability(entry: CatalogEntry | TrainedNetwork) -> str:
+    if isinstance(entry, TrainedNetwork) or entry.source == "bundled":
         return "bundled"
     url = torchvision.models.get_model_weights(entry.key)[entry.weights].url
     return "here" if (hub_folder() / Path(url).name).is_file() else "download"

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from cam_core.files import write_whole
 from cam_core.types import CamError
 
 
@@ -46,12 +47,7 @@ def write_output(path: Path, content: bytes) -> None:
     if target.exists() and not target.is_file():  # a pipe or a device, which must not be replaced
         target.write_bytes(content)
         return
-    part = target.with_name(f"{target.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(target, lambda draft: draft.write_bytes(content))
 
 
 def as_json(record: Any) -> bytes:

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from cam_core.methods import METHODS, Method
-from cam_core.parameters import Parameter
+from cam_core.parameters import DeclaredParameter
+from cam_core.registry import Registered
 from cam_core.types import CamError, MethodError, MetricError
 
 _OWNER: dict[type[CamError], str] = {MethodError: "METHOD", MetricError: "METRIC"}
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-
-
-class Parametrised(Protocol):
-    """An entry of a registry that declares parameters."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def parameters(self) -> tuple[Parameter, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -55,8 +47,8 @@ def read_requests(methods: Sequence[str], params: Iterable[str], layers: Iterabl
 
 def read_params(
     params: Iterable[str],
-    chosen: Mapping[str, Parametrised],
-    registry: Mapping[str, Parametrised],
+    chosen: Mapping[str, Registered[Any]],
+    registry: Mapping[str, Registered[Any]],
     option: str = "--param",
     wrong: type[CamError] = MethodError,
 ) -> dict[str, dict[str, Any]]:
@@ -90,8 +82,8 @@ def read_params(
 
 def _address(
     entry: str,
-    chosen: Mapping[str, Parametrised],
-    registry: Mapping[str, Parametrised],
+    chosen: Mapping[str, Registered[Any]],
+    registry: Mapping[str, Registered[Any]],
     wrong: type[CamError] = MethodError,
 ) -> tuple[str | None, str]:
     """ "METHOD:rest" → (method, rest); without a colon, (None, entry)."""
@@ -104,11 +96,11 @@ def _address(
     return owner, rest
 
 
-def _declared(one: Parametrised, name: str) -> Parameter | None:
+def _declared(one: Registered[Any], name: str) -> DeclaredParameter | None:
     return next((parameter for parameter in one.parameters if parameter.name == name), None)
 
 
-def _typed(parameter: Parameter | None, text: str) -> Any:
+def _typed(parameter: DeclaredParameter | None, text: str) -> Any:
     """Truth values from words; everything else the parameter reads by itself, and the method checks."""
     if parameter is not None and parameter.kind == "bool":
         return _TRUTH.get(text.strip().lower(), text)

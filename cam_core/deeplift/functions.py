@@ -44,7 +44,9 @@ def _rescale_multiplier(
     quotient = (out - reference_out).div_(delta.masked_fill_(tiny, 1.0))
     if not bool(tiny.any()):
         return quotient
-    return torch.where(tiny, _slope(operation, (value + reference) / 2), quotient)
+    slope = _slope(operation, (value + reference) / 2)
+    # A root stands at 0 on an infinite slope. Nothing moves there, so nothing is to be handed on.
+    return torch.where(tiny, slope.masked_fill_(~slope.isfinite(), 0.0), quotient)
 
 
 def _slope(operation: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
@@ -68,6 +70,27 @@ class Product(torch.autograd.Function):
         a_mean, b_mean = ctx.saved_tensors
         a_shape, b_shape = ctx.shapes
         return (grads[0] * b_mean).sum_to_size(a_shape), (grads[0] * a_mean).sum_to_size(b_shape), None, None
+
+
+class ScaledProduct(torch.autograd.Function):
+    """A value times a factor 1/√(…) or 1/(…) by the endpoint rule: Δ(c·r) = r·Δc + c_ref·Δr, which is exact.
+
+    The midpoint rule would hand on (r + r_ref)/2. At a reference that is constant, as zeros are, r_ref is 1/√ε:
+    hundreds of times r, and with nothing behind it, since c_ref is 0 there.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, factor: Tensor, value_reference: Tensor) -> Tensor:
+        ctx.save_for_backward(factor, value_reference)
+        ctx.shapes = value.shape, factor.shape
+        return value * factor
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        factor, value_reference = ctx.saved_tensors
+        value_shape, factor_shape = ctx.shapes
+        of_value, of_factor = grads[0] * factor, grads[0] * value_reference
+        return of_value.sum_to_size(value_shape), of_factor.sum_to_size(factor_shape), None
 
 
 class MaxPool(torch.autograd.Function):
@@ -182,9 +205,13 @@ class PoolWindow:
         return pooled
 
     def unfold(self, value: Tensor) -> Tensor:
-        """(B, K, H, W) → (B, K, n, L); padding is so low that it never is the largest."""
+        """(B, K, H, W) → (B, K, n, L); padding is so low that it never is the largest.
+
+        So is what the network itself has padded with −∞, as timm's "same" pooling does: between two infinities there is
+        no line to follow.
+        """
         lowest = torch.finfo(value.dtype).min / 8
-        padded = functional.pad(value, self._margins(value.shape), value=lowest)
+        padded = functional.pad(value.clamp_min(lowest), self._margins(value.shape), value=lowest)
         return self._columns(padded).view(*value.shape[:2], self.kernel[0] * self.kernel[1], -1)
 
     def fold(self, columns: Tensor, shape: torch.Size) -> Tensor:

@@ -7,6 +7,7 @@ Nothing is attached to any module, so nothing is left behind.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from cam_core.deeplift.functions import CaptumMaxPool, MaxPool, PoolWindow, Product, Rescale
+from cam_core.deeplift.functions import CaptumMaxPool, MaxPool, PoolWindow, Product, Rescale, ScaledProduct
 from cam_core.types import UnsupportedOperation
 
 ELEMENTWISE = frozenset(
@@ -38,6 +39,11 @@ _BILINEAR = frozenset("matmul rmatmul bmm mm einsum addmm baddbmm linear conv1d 
 MULTIPLY = frozenset("mul multiply rmul".split())
 REVERSED_DIVIDE = frozenset(["rdiv", "rtruediv"])
 DIVIDE = frozenset("div divide truediv true_divide".split()) | REVERSED_DIVIDE
+# What may happen to a root, or to its inverse, before a norm multiplies by it.
+_KEEPS_ROLE = frozenset(
+    "add radd mul multiply rmul mean clamp clip clamp_min to float double type_as contiguous clone expand expand_as "
+    "reshape view view_as squeeze unsqueeze getitem".split()
+)
 MAX_POOL = frozenset(["max_pool2d", "max_pool2d_with_indices"])
 
 
@@ -76,7 +82,7 @@ class RuleMode(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         name = plain_name(func)
         if name in ELEMENTWISE:
-            return self._elementwise(func, args, kwargs)
+            return _marked(self._elementwise(func, args, kwargs), _role(name, args))
         if name in MULTIPLY and _two_tensors(args):
             return self._product(args[0], args[1])
         if name in DIVIDE:
@@ -100,7 +106,7 @@ class RuleMode(TorchFunctionMode):
                 f"DeepLIFT has no rule for the operation {name!r} in this tail: choose a later layer, or a method "
                 "that needs no rule, such as grad-cam or shap-cam"
             )
-        return out
+        return _marked(out, _role(name, args)) if linear and isinstance(out, Tensor) else out
 
     def _elementwise(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         value, rest = args[0], args[1:]
@@ -134,8 +140,14 @@ class RuleMode(TorchFunctionMode):
             return a * b
         a_reference, b_reference = self.tape.pop()
         if not (a.requires_grad and b.requires_grad):
-            return a * b
-        result: Tensor = Product.apply(a, b, a_reference, b_reference)
+            return _marked(a * b, _role("mul", (a, b)))
+        result: Tensor
+        if _role_of(b) == "inverse":
+            result = ScaledProduct.apply(a, b, a_reference)
+        elif _role_of(a) == "inverse":
+            result = ScaledProduct.apply(b, a, b_reference)
+        else:
+            result = Product.apply(a, b, a_reference, b_reference)
         return result
 
     def _pool(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
@@ -166,16 +178,45 @@ def _out_of_place(func: Callable[..., Any]) -> Callable[..., Any]:
     raise UnsupportedOperation(f"DeepLIFT knows no out-of-place form of {name!r}")
 
 
+def _marked(tensor: Tensor, role: str) -> Tensor:
+    """Remember with a tensor that it is a "root" or the "inverse" of one: by those norms divide and multiply."""
+    if role:
+        tensor.__dict__["norm_role"] = role
+    return tensor
+
+
+def _role_of(value: Any) -> str:
+    return str(value.__dict__.get("norm_role", "")) if isinstance(value, Tensor) else ""
+
+
+def _role(name: str, args: tuple[Any, ...]) -> str:
+    """The role of what the operation yields; "" for everything that no norm is made of."""
+    power = {"sqrt": 0.5, "rsqrt": -0.5}.get(name) or (args[1] if name == "pow" and len(args) > 1 else None)
+    if power in (0.5, -0.5):
+        return "root" if power > 0 else "inverse"
+    roles = [_role_of(value) for value in args if isinstance(value, Tensor) and value.requires_grad]
+    if name == "reciprocal" and roles == ["root"]:
+        return "inverse"
+    return roles[0] if name in _KEEPS_ROLE and len(roles) == 1 else ""
+
+
 def _layer_norm(
     value: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
     """Mean, product with itself, 1/√ and product: each has a rule, so the whole is complete."""
-    dims = tuple(range(-len(tuple(normalized_shape)), 0))
-    centred = value - value.mean(dims, keepdim=True)
-    variance = (centred * centred).mean(dims, keepdim=True)
-    out = centred * torch.rsqrt(variance + eps)
-    out = out if weight is None else out * weight
+    centred = value - value.mean(_last(normalized_shape), keepdim=True)
+    out = _rms_norm(centred, normalized_shape, weight, eps)
     return out if bias is None else out + bias
+
+
+def _rms_norm(value: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
+    square = (value * value).mean(_last(normalized_shape), keepdim=True)
+    out = value * torch.rsqrt(square + (torch.finfo(value.dtype).eps if eps is None else eps))
+    return out if weight is None else out * weight
+
+
+def _last(normalized_shape: Any) -> tuple[int, ...]:
+    return tuple(range(-len(tuple(normalized_shape)), 0))
 
 
 def _group_norm(
@@ -194,6 +235,40 @@ def _softmax(value: Tensor, dim: int = -1, **_: Any) -> Tensor:
     return exponential / exponential.sum(dim=dim, keepdim=True)
 
 
+def _norm(value: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
+    if options.get("ord", p) not in (2, 2.0, None, "fro"):
+        raise UnsupportedOperation(f"DeepLIFT has no rule for the 'norm' of order {options.get('ord', p)}, only for 2")
+    return torch.sqrt((value * value).sum(_dims(dim), keepdim=keepdim))
+
+
+def _normalize(value: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, **_: Any) -> Tensor:
+    return value / _norm(value, p, dim, keepdim=True).clamp_min(eps)
+
+
+def _var_mean(
+    value: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: int | None = None
+) -> tuple[Tensor, Tensor]:
+    dims = _dims(dim)
+    centred = value - value.mean(dims, keepdim=True)
+    freedom = int(unbiased) if correction is None else correction
+    count = math.prod(value.shape[d] for d in dims) - freedom
+    return (centred * centred).sum(dims, keepdim=keepdim) / count, value.mean(dims, keepdim=keepdim)
+
+
+def _var(*args: Any, **kwargs: Any) -> Tensor:
+    return _var_mean(*args, **kwargs)[0]
+
+
+def _std(*args: Any, **kwargs: Any) -> Tensor:
+    return torch.sqrt(_var(*args, **kwargs))
+
+
+def _dims(dim: Any) -> tuple[int, ...]:
+    if dim is None or isinstance(dim, bool):
+        raise UnsupportedOperation("DeepLIFT has no rule for a norm or variance over the whole batch")
+    return (dim,) if isinstance(dim, int) else tuple(dim)
+
+
 def _adaptive_max_pool2d(value: Tensor, output_size: Any, return_indices: bool = False) -> Tensor:
     height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
     if return_indices or value.shape[2] % height or value.shape[3] % width:
@@ -201,9 +276,16 @@ def _adaptive_max_pool2d(value: Tensor, output_size: Any, return_indices: bool =
     return torch.nn.functional.max_pool2d(value, (value.shape[2] // height, value.shape[3] // width))
 
 
-_COMPOSITES: dict[str, Callable[..., Tensor]] = {
+_COMPOSITES: dict[str, Callable[..., Any]] = {
     "layer_norm": _layer_norm,
     "group_norm": _group_norm,
+    "rms_norm": _rms_norm,
+    "norm": _norm,
+    "linalg_vector_norm": _norm,
+    "normalize": _normalize,
+    "var": _var,
+    "std": _std,
+    "var_mean": _var_mean,
     "softmax": _softmax,
     "adaptive_max_pool2d": _adaptive_max_pool2d,
 }

@@ -1,6 +1,8 @@
 """Evaluate a folder of images: every method by every metric, one Parquet row each, resumed wherever it was interrupted.
 
-    for step in evaluate_folder(clf, "photos", ["grad-cam", "lift-cam"], ["average-drop"], "results.parquet"):
+    for step in evaluate_folder(
+        clf, "photos", methods=["grad-cam", "lift-cam"], metrics=["average-drop"], out="results.parquet"
+    ):
         print(step.done, "of", step.total)
     summarise(read_rows(Path("results.parquet")))
 
@@ -15,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cam_core.deprecated import formerly_positional
 from cam_core.evaluation.parts import Parts
 from cam_core.evaluation.plan import Plan
 from cam_core.evaluation.results import Row
 from cam_core.methods import METHODS
 from cam_core.metrics.base import METRICS
 from cam_core.models.classifier import Classifier
+from cam_core.options import Options
 from cam_core.types import Progress
 
 
@@ -33,13 +37,14 @@ class Step:
     rows: tuple[Row, ...]
 
 
+@formerly_positional("methods", "metrics", "out")
 def evaluate_folder(
     clf: Classifier,
     folder: Path | str,
+    *,
     methods: Sequence[str],
     metrics: Sequence[str],
     out: Path | str,
-    *,
     layer: str | None = None,
     ground_truth: Path | str | None = None,
     method_params: Mapping[str, Mapping[str, Any]] | None = None,
@@ -70,8 +75,7 @@ def evaluate_folder(
         metrics={key: METRICS[key].validate((metric_params or {}).get(key, {})) for key in metrics},
         layer=layer,
         ground_truth=None if ground_truth is None else Path(ground_truth),
-        seed=seed,
-        precision=precision,
+        options=Options(seed, precision, progress=progress),
     )
     store = Parts(Path(out), plan.settings)
     units = plan.units()
@@ -79,14 +83,10 @@ def evaluate_folder(
     for done, unit in enumerate(units):
         rows = store.find(unit)
         if rows is None:
-            rows = plan.work(unit, progress and _heartbeat(progress, done, len(units)))
+            rows = plan.work(unit, plan.options.part(done, len(units), steps=1))
             store.keep(unit, rows)
         finished += rows
         if progress is not None:
             progress(done + 1, len(units))
         yield Step(done + 1, len(units), tuple(rows))
     store.complete(finished)
-
-
-def _heartbeat(progress: Progress, done: int, total: int) -> Progress:
-    return lambda _done, _total: progress(done, total)

@@ -18,7 +18,8 @@ from cam_core.metrics.evaluating import judge, missing_needs
 from cam_core.metrics.ground_truth import framed, own_and_other, read_ground_truth
 from cam_core.metrics.samples import Samples, gather
 from cam_core.models.classifier import Classifier
-from cam_core.types import CamError, Cancelled, DeviceError, Explanation, MetricError, Progress
+from cam_core.options import Options
+from cam_core.types import CamError, Cancelled, DeviceError, Explanation, MetricError
 from cam_core.version import versions
 
 
@@ -32,8 +33,7 @@ class Plan:
     metrics: Mapping[str, Mapping[str, Any]]
     layer: str | None
     ground_truth: Path | None
-    seed: int
-    precision: str
+    options: Options
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -46,8 +46,8 @@ class Plan:
             "methods": {key: dict(params) for key, params in self.methods.items()},
             "metrics": {key: dict(params) for key, params in self.metrics.items()},
             "ground_truth": truth,
-            "seed": self.seed,
-            "precision": self.precision,
+            "seed": self.options.seed,
+            "precision": self.options.precision,
             "versions": versions(),
         }
 
@@ -71,45 +71,42 @@ class Plan:
         named = [(path.relative_to(self.folder).as_posix(), _digest(path)) for path in paths]
         return [(name, digest, method) for name, digest in named for method in self.methods]
 
-    def work(self, unit: Unit, progress: Progress | None) -> list[Row]:
-        """The rows of one unit, one a metric."""
+    def work(self, unit: Unit, options: Options) -> list[Row]:
+        """The rows of one unit, one per metric."""
         name, digest, method = unit
+        # The explanation, each metric, and at last what whoever called does with the rows: only then is the unit done.
+        parts = [options.part(place, len(self.metrics) + 2) for place in range(len(self.metrics) + 1)]
         try:
-            batch, explanation = self._explained(name, method, progress)
+            batch, explanation = self._explained(name, method, parts[0])
         except (Cancelled, DeviceError):
             raise
         except CamError as error:
             return [Row(name, digest, method, metric, note=str(error)) for metric in self.metrics]
-        return [self._row(unit, metric, batch, explanation, progress) for metric in self.metrics]
+        return [
+            self._row(unit, metric, batch, explanation, part)
+            for metric, part in zip(self.metrics, parts[1:], strict=True)
+        ]
 
-    def _explained(self, name: str, method: str, progress: Progress | None) -> tuple[Samples, Explanation]:
+    def _explained(self, name: str, method: str, options: Options) -> tuple[Samples, Explanation]:
         path = self.folder / name
         image = load_image(path)
-        explanation = explain(
-            self.clf,
-            image,
-            method,
-            layer=self.layer,
-            seed=self.seed,
-            progress=progress,
-            precision=self.precision,
-            **self.methods[method],
-        )
+        explanation = explain(self.clf, image, method=method, layer=self.layer, **vars(options), **self.methods[method])
         photo = self.photos.get(path.name)
         regions = [] if photo is None else framed(photo, self.clf.preprocessing)
         own, other = own_and_other(regions, explanation.label)
-        net = self.clf.split(None, self.precision)
-        return gather(self.clf, net, [image], [explanation], [None], [own], [other], [None], [None]), explanation
+        batch = gather(
+            self.clf, [image], [explanation], regions=[own], other_regions=[other], precision=options.precision
+        )
+        return batch, explanation
 
-    def _row(self, unit: Unit, key: str, batch: Samples, explanation: Explanation, progress: Progress | None) -> Row:
+    def _row(self, unit: Unit, key: str, batch: Samples, explanation: Explanation, options: Options) -> Row:
         name, digest, method = unit
         metric = METRICS[key]
         explained = (explanation.target, explanation.label, explanation.probability)
         if missing_needs(metric, batch):
             note = f"no ground truth for {explanation.label!r} on this photo"
             return Row(name, digest, method, key, *explained, note=note)
-        net = self.clf.split(None, self.precision)
-        result = judge(net, batch, metric, dict(self.metrics[key]), seed=self.seed, progress=progress)[0]
+        result = judge(batch, metric, dict(self.metrics[key]), options)[0]
         details = tuple(result.extras[metric.details].ravel().tolist()) if metric.details else ()
         note = " ".join(dict.fromkeys((*explanation.warnings, *result.warnings)))
         return Row(name, digest, method, key, *explained, result.value, details, note)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cam_core.files import write_whole
 from cam_core.metrics.base import METRICS, Direction, Values
 from cam_core.metrics.statistics import Interval, bootstrap_interval
 from cam_core.types import MetricError
@@ -64,12 +64,7 @@ def write_rows(rows: Iterable[Row], settings: Mapping[str, Any], path: Path) -> 
     """Write a table so that whoever opens `path`, at whatever moment, finds all of it or what was there before."""
     schema = _SCHEMA.with_metadata({_SETTINGS: json.dumps(settings, sort_keys=True).encode()})
     table = pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    with unfinished.open("wb") as file:
-        pq.write_table(table, file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    write_whole(path, lambda draft: pq.write_table(table, draft))
 
 
 def read_rows(path: Path) -> list[Row]:

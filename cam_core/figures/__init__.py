@@ -1,7 +1,7 @@
 """Figures for print (matplotlib): photos and heatmaps side by side, at a column's width, with text that stays text.
 
     figure = heatmap_figure([Row(frame, explanations)], Design(width=SINGLE_COLUMN))
-    save_figure(figure, "figure.pdf")
+    Path("figure.pdf").write_bytes(encode_figure(figure, "pdf"))
 
 Nothing here touches pyplot, and several threads may draw at once. The same figure gives the same bytes.
 """
@@ -10,7 +10,7 @@ from cam_core.figures.channels import channel_figure
 from cam_core.figures.curves import CurvePanel, curve_figure
 from cam_core.figures.design import DOUBLE_COLUMN, FORMATS, SINGLE_COLUMN, Design, FigureError, Row
 from cam_core.figures.heatmaps import heatmap_figure
-from cam_core.figures.output import encode_figure, figure_format, save_figure
+from cam_core.figures.output import encode_figure, figure_format
 
 __all__ = [
     "DOUBLE_COLUMN",
@@ -25,5 +25,4 @@ __all__ = [
     "encode_figure",
     "figure_format",
     "heatmap_figure",
-    "save_figure",
 ]

@@ -14,12 +14,12 @@ from cam_core.analysis.channels import largest, unit_norm
 from cam_core.figures.design import Design, FigureError
 from cam_core.figures.output import drawing
 from cam_core.figures.text import INCH, POINT
+from cam_core.methods import title_of
 from cam_core.metrics.base import Values
-from cam_core.palette import COLOURS
+from cam_core.palette import AGAINST, FOR, INK, REFERENCE, SHAPES, style_of
 from cam_core.shapley import ChannelEstimate
 
-_FOR, _AGAINST, _GREY = "#3b7ea1", "#c8553d", "#b4bbc1"
-_MARKS: Final = "oDs^vPX*"
+_MARKS: Final = dict(zip(SHAPES, "oDsP^X*pv", strict=True))  # by their name in plotly
 _PANEL = 42.0  # millimetres: height of one panel
 _SLIMMEST = 1.6  # millimetres: the least width that one channel takes
 
@@ -33,7 +33,7 @@ def channel_figure(
     channels, since their units differ.
 
     Args:
-        beside: title → (K,) a method's coefficients.
+        beside: method → (K,) its coefficients.
         design: its width and font size count.
     Raises:
         FigureError: no channel, or more than the width holds.
@@ -55,8 +55,8 @@ def channel_figure(
             _plain(one, design)
         _shapley(axes[0], estimate, shown, design)
         if beside:
-            scaled = {"SHAP": unit_norm(phi)[shown]}
-            scaled |= {title: unit_norm(values)[shown] for title, values in beside.items()}
+            scaled = {REFERENCE: unit_norm(phi)[shown]}
+            scaled |= {name: unit_norm(values)[shown] for name, values in beside.items()}
             _methods(axes[1], scaled, design)
         axes[-1].set_xticks(range(len(shown)), [str(channel) for channel in shown])
         axes[-1].set_xlabel(f"channel of {estimate.layer}", fontsize=design.small)
@@ -80,7 +80,7 @@ def _shapley(axes: Axes, estimate: ChannelEstimate, shown: Sequence[int], design
         phi,
         width=0.75,
         yerr=None if estimate.exact else known,
-        color=[_AGAINST if value < 0 else _FOR for value in phi],
+        color=[AGAINST if value < 0 else FOR for value in phi],
         error_kw={"elinewidth": 0.6, "capsize": 1.2, "capthick": 0.6},
     )
     for bar, value in zip(bars, phi, strict=True):
@@ -93,24 +93,26 @@ def _shapley(axes: Axes, estimate: ChannelEstimate, shown: Sequence[int], design
 
 def _methods(axes: Axes, scaled: Mapping[str, Values], design: Design) -> None:
     places = np.arange(len(next(iter(scaled.values()))))
-    for number, (title, values) in enumerate(scaled.items()):
-        if number == 0:
-            axes.bar(places, values, width=0.75, color=_GREY, label=title)
+    for name, values in scaled.items():
+        colour, _, shape = style_of(name)
+        if name == REFERENCE:
+            axes.bar(places, values, width=0.75, color=colour, alpha=0.45, label=title_of(name))
             continue
         axes.plot(
             places,
             values,
             linestyle="none",
-            label=title,
-            color=COLOURS[(number - 1) % len(COLOURS)],
-            marker=_MARKS[(number - 1) % len(_MARKS)],
+            label=title_of(name),
+            color=colour,
+            marker=_MARKS[shape],
             markersize=design.small / 2,
-            markeredgecolor="black",
+            markeredgecolor=INK,
             markeredgewidth=0.3,
         )
     axes.set_ylabel("unit L2 norm", fontsize=design.small)
     handles, labels = axes.get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=lambda number: list(scaled).index(labels[number]))
+    titles = [title_of(name) for name in scaled]
+    order = sorted(range(len(labels)), key=lambda number: titles.index(labels[number]))
     axes.legend(
         [handles[number] for number in order],
         [labels[number] for number in order],

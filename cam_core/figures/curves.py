@@ -15,18 +15,15 @@ from cam_core.figures.design import Design, FigureError
 from cam_core.figures.output import drawing
 from cam_core.figures.text import INCH, leading, text_width
 from cam_core.metrics.curves.perturbation import Kind
-from cam_core.metrics.curves.points import Curve
+from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE, Curve
 from cam_core.metrics.curves.spread import Band
-from cam_core.palette import CONTROL, line_style
+from cam_core.palette import DASHES, NEUTRAL, style_of
 
 _NARROWEST: Final = 52.0  # millimetres of a panel with its numbers
 _FLATTEST, _TALLEST = 28.0, 55.0  # millimetres of a panel's own height
 _RIGHT: Final = 4.5  # millimetres: half of the last number stands beyond the axis
 _KEY: Final = 7.0  # millimetres of a legend's line
-_Dash = Literal["-", "--", ":"]
-_DASHES: Final[dict[str, _Dash]] = {"solid": "-", "dash": "--", "dot": ":"}
-_SHARE: Final = {"deletion": "pixels removed", "insertion": "pixels shown"}
-_SCORES: Final = {"probability": "p(class)", "logit": "logit"}
+_Line = tuple[float, tuple[float, ...]] | Literal["-"]  # as matplotlib has it: an offset, and strokes and gaps
 
 
 @dataclass(frozen=True)
@@ -83,13 +80,13 @@ class _Drawing:
         axes = self.figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
         if panel.control is not None and len(panel.control.fractions):
             _draw_band(axes, panel.control)
-        for index, curve in enumerate(panel.curves):
-            colour, dash = line_style(index)
-            axes.plot(curve.fractions, curve.values, color=colour, linestyle=_DASHES[dash], linewidth=1.1)
+        for curve in panel.curves:
+            colour, line = _looks(curve.name)
+            axes.plot(curve.fractions, curve.values, color=colour, linestyle=line, linewidth=1.1)
         small = self._design.small
         axes.set_title(panel.kind.capitalize(), fontsize=self._design.font_size, pad=2.5)
-        axes.set_xlabel(_SHARE[panel.kind], fontsize=small, labelpad=1.5)
-        axes.set_ylabel(_SCORES[self._score], fontsize=small, labelpad=2)
+        axes.set_xlabel(AXIS_OF_KIND[panel.kind], fontsize=small, labelpad=1.5)
+        axes.set_ylabel(AXIS_OF_SCORE[self._score], fontsize=small, labelpad=2)
         axes.set_xlim(0, 1)
         if self._score == "probability":
             axes.set_ylim(bottom=0)
@@ -126,20 +123,25 @@ class _Drawing:
             left += self._entry_width(entry)
 
 
-Entry = tuple[str, str, _Dash]  # title, colour, line style
+Entry = tuple[str, str, _Line]  # title, colour, line style
+
+
+def _looks(name: str) -> tuple[str, _Line]:
+    colour, dash, _ = style_of(name)
+    return colour, (0, DASHES[dash]) if DASHES[dash] else "-"
 
 
 def _legend(panels: Sequence[CurvePanel], titles: Mapping[str, str]) -> list[Entry]:
     found: list[Entry] = []
-    for index, curve in enumerate(panels[0].curves):
-        colour, dash = line_style(index)
-        found.append((titles[curve.name], colour, _DASHES[dash]))
+    for curve in panels[0].curves:
+        found.append((titles[curve.name], *_looks(curve.name)))
     control = next((panel.control for panel in panels if panel.control is not None), None)
     if control is not None:
-        found.append((f"{control.count} random maps: mean and range", CONTROL, ":"))
+        found.append((f"{control.count} random maps: mean and range", *_looks("random")))
     return found
 
 
 def _draw_band(axes: Axes, control: Band) -> None:
-    axes.fill_between(control.fractions, control.low, control.high, color=CONTROL, alpha=0.25, linewidth=0)
-    axes.plot(control.fractions, control.mean, color=CONTROL, linestyle=":", linewidth=1.0)
+    axes.fill_between(control.fractions, control.low, control.high, color=NEUTRAL, alpha=0.25, linewidth=0)
+    colour, line = _looks("random")
+    axes.plot(control.fractions, control.mean, color=colour, linestyle=line, linewidth=1.0)

@@ -63,13 +63,3 @@ def figure_format(path: str | Path) -> str:
         endings = ", ".join(f".{form}" for form in FORMATS)
         raise FigureError(f"the ending of {str(path)!r} names no figure format; there are: {endings}")
     return ending
-
-
-def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write the figure in the format that the file's name asks for.
-
-    Raises:
-        FigureError: unknown ending.
-        OSError: the file cannot be written.
-    """
-    Path(path).write_bytes(encode_figure(figure, figure_format(path)))

@@ -28,6 +28,7 @@ from cam_core.methods import (  # noqa: I001, F401  (the order is the registry's
     random_map,
     fake_cam,
 )
-from cam_core.methods.registry import METHODS, Method, Parameter, Result, method
+from cam_core.methods.registry import METHODS, Method, Result, method, title_of
+from cam_core.parameters import DeclaredParameter, Parameter
 
-__all__ = ["METHODS", "Method", "Parameter", "Result", "method"]
+__all__ = ["METHODS", "DeclaredParameter", "Method", "Parameter", "Result", "method", "title_of"]

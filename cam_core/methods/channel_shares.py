@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from cam_core import maps
 from cam_core.masked import distinct_channels
-from cam_core.methods.registry import Parameter
 from cam_core.methods.rescoring import rescored
 from cam_core.models.split.model import SplitModel
+from cam_core.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 
-SCORE = Parameter("score", "logit", "what the masked image is scored by", choices=("logit", "probability"))
+Score: TypeAlias = Annotated[Literal["logit", "probability"], Parameter("what the masked image is scored by")]
 
 Vary = Callable[[Tensor, Tensor, Tensor], Tensor]
 """`vary(masks, channels, variants)`: (n, H, W) masks, (n,) channel and variant of each → (n, H, W)."""

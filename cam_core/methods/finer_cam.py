@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
 from cam_core.masked import class_score
 from cam_core.methods.gradients import score_gradient
-from cam_core.methods.registry import Parameter, method
+from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
+from cam_core.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images, Logits
 
@@ -23,13 +26,15 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images, Logits
     score="logit less γ times the mean of the nearest classes' logits",
     unit="logits per unit of activation",
     claim="Shows what discriminates look-alike classes.",
-    parameters=(
-        Parameter("gamma", 0.6, "how much of the other classes is subtracted", 0.0, 2.0),
-        Parameter("others", 3, "how many nearest classes to compare with", 1, 100),
-    ),
 )
 def finer_cam(
-    net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, gamma: float, others: int
+    net: SplitModel,
+    image: Images,
+    acts: Activations,
+    target: ClassIndex,
+    run: Run,
+    gamma: Annotated[float, Parameter("how much of the other classes is subtracted", low=0, high=2)] = 0.6,
+    others: Annotated[int, Parameter("how many nearest classes to compare with", low=1, high=100)] = 3,
 ) -> Coefficients:
     """w_k = mean_ij of the gradient of y_c − γ · mean_j y_{d_j}.
 

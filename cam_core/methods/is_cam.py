@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import Tensor
 
-from cam_core.methods.channel_shares import SCORE, channel_shares
-from cam_core.methods.registry import Parameter, method
+from cam_core.methods.channel_shares import Score, channel_shares
+from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import MASK_SPACE
+from cam_core.parameters import MaskSpace, Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 
@@ -24,7 +26,6 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     signed=False,
     expensive=True,
     claim="Integrating over the mask's strength sharpens Score-CAM.",
-    parameters=(Parameter("steps", 10, "points on the path", 1, 256), SCORE, MASK_SPACE),
 )
 def is_cam(
     net: SplitModel,
@@ -32,9 +33,9 @@ def is_cam(
     acts: Activations,
     target: ClassIndex,
     run: Run,
-    steps: int,
-    score: str,
-    mask_space: str,
+    steps: Annotated[int, Parameter("points on the path", low=1, high=256)] = 10,
+    score: Score = "logit",
+    mask_space: MaskSpace = "normalized",
 ) -> Coefficients:
     """Score-CAM with s_k averaged over the masks (i/n) · u_k, i = 1 … n.
 

@@ -29,7 +29,7 @@ def lift_cam(net: SplitModel, image: Images, acts: Activations, target: ClassInd
         UnsupportedOperation: the tail contains an operation without a Rescale rule; it is named.
     """
     result = contributions(net, acts, None, target)
-    for index, warning in enumerate(result.warnings):
-        if warning:
-            run.warn(index, warning)
+    for index, sentences in enumerate(result.warnings):
+        for sentence in sentences:
+            run.warn(index, sentence)
     return result.values.sum(dim=(2, 3))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from cam_core.masked import class_score, tail_rows
 from cam_core.methods.captum_tail import captum
-from cam_core.methods.registry import Parameter, method
+from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
+from cam_core.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 
@@ -27,13 +28,17 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     expensive=True,
     exact=False,
     claim="A local linear fit approximates SHAP values less well than LIFT-CAM at the same cost or more.",
-    parameters=(
-        Parameter("samples", 0, "random subsets of the channels; 0 for as many as there are channels", 0, 100_000),
-        Parameter("alpha", 0.01, "strength of the Lasso's penalty", 0.0, 10.0),
-    ),
 )
 def lime_cam(
-    net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, samples: int, alpha: float
+    net: SplitModel,
+    image: Images,
+    acts: Activations,
+    target: ClassIndex,
+    run: Run,
+    samples: Annotated[
+        int, Parameter("random subsets of the channels; 0 for as many as there are channels", low=0, high=100_000)
+    ] = 0,
+    alpha: Annotated[float, Parameter("strength of the Lasso's penalty", low=0, high=10)] = 0.01,
 ) -> Coefficients:
     """Coefficients of Captum's LIME on channel presence: subsets drawn with probability ½, cosine kernel of width 1.
 

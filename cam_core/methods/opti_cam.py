@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -10,9 +11,9 @@ from torch import Tensor
 
 from cam_core import maps
 from cam_core.masked import class_score
-from cam_core.methods.registry import Parameter, Result, method
+from cam_core.methods.registry import Result, method
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import MASK_SPACE
+from cam_core.parameters import MaskSpace, Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, FloatArray, Images
 
@@ -22,14 +23,25 @@ _EARLY_STOP_CHECKS = 10
 
 
 @dataclass(frozen=True)
-class _Recipe:
-    steps: int
-    learning_rate: float
-    mask_space: str
-    objective: str
-    normalisation: str
-    early_stop: bool
-    keep: str
+class Recipe:
+    """How the weights are optimised."""
+
+    preset: Annotated[Literal["paper", "repo"], Parameter("the paper's 100 steps or the published code's 50")] = "paper"
+    steps: Annotated[int, Parameter("optimisation steps; 0 for the preset's", low=0, high=2000)] = 0
+    learning_rate: Annotated[float, Parameter("of Adam", low=1e-4, high=10)] = 0.1
+    mask_space: MaskSpace = "pixel"
+    objective: Annotated[
+        Literal["plain", "difference"],
+        Parameter("raise the masked image's logit (plain), or bring it to the whole image's (difference)"),
+    ] = "plain"
+    normalisation: Annotated[Literal["min-max", "max", "sigmoid"], Parameter("how the map becomes a mask")] = "min-max"
+    early_stop: Annotated[bool, Parameter("stop when the objective fell since the last of ten checks")] = True
+    keep: Annotated[Literal["last", "best"], Parameter("the map of the last step, or of the best")] = "last"
+
+    @property
+    def planned(self) -> int:
+        """Steps, unless it stops early."""
+        return self.steps or _PRESET_STEPS[self.preset]
 
 
 @method(
@@ -45,47 +57,15 @@ class _Recipe:
     expensive=True,
     exact=False,
     claim="Best average drop and average gain; localisation need not follow.",
-    parameters=(
-        Parameter("preset", "paper", "the paper's 100 steps or the published code's 50", choices=("paper", "repo")),
-        Parameter("steps", 0, "optimisation steps; 0 for the preset's", 0, 2000),
-        Parameter("learning_rate", 0.1, "of Adam", 1e-4, 10.0),
-        Parameter(MASK_SPACE.name, "pixel", MASK_SPACE.help, choices=MASK_SPACE.choices),
-        Parameter(
-            "objective",
-            "plain",
-            "raise the masked image's logit (plain), or bring it to the whole image's (difference)",
-            choices=("plain", "difference"),
-        ),
-        Parameter("normalisation", "min-max", "how the map becomes a mask", choices=("min-max", "max", "sigmoid")),
-        Parameter("early_stop", True, "stop when the objective fell since the last of ten checks"),
-        Parameter("keep", "last", "the map of the last step, or of the best", choices=("last", "best")),
-    ),
 )
-def opti_cam(
-    net: SplitModel,
-    image: Images,
-    acts: Activations,
-    target: ClassIndex,
-    run: Run,
-    preset: str,
-    steps: int,
-    learning_rate: float,
-    mask_space: str,
-    objective: str,
-    normalisation: str,
-    early_stop: bool,
-    keep: str,
-) -> Result:
+def opti_cam(net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, recipe: Recipe) -> Result:
     """Adam on u (K,) per image, from uniform weights, through the masked image alone: activations are constants.
 
     Returns:
         coefficients: (B, K) softmax(u), shares. map: (B, h, w), not negative.
-        extras["trace"]: the objective at each step, one array an image.
+        extras["trace"]: the objective at each step, one array per image.
     """
-    recipe = _Recipe(
-        steps or _PRESET_STEPS[preset], learning_rate, mask_space, objective, normalisation, early_stop, keep
-    )
-    run.expect(recipe.steps * len(image))
+    run.expect(recipe.planned * len(image))
     results = [_optimise(net, image, acts, target, run, recipe, index) for index in range(len(image))]
     weights = torch.stack([weight for weight, _ in results])
     return Result(
@@ -96,7 +76,7 @@ def opti_cam(
 
 
 def _optimise(
-    net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, recipe: _Recipe, index: int
+    net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, recipe: Recipe, index: int
 ) -> tuple[Tensor, FloatArray]:
     """The weights (K,) of one image, and the objective at each step.
 
@@ -111,10 +91,10 @@ def _optimise(
     # Any equal start gives uniform weights; 0.5 is the published code's.
     variable = torch.full_like(channels[:, 0, 0], 0.5).requires_grad_()
     adam = torch.optim.Adam([variable], lr=recipe.learning_rate)
-    every = max(1, recipe.steps // _EARLY_STOP_CHECKS)
+    every = max(1, recipe.planned // _EARLY_STOP_CHECKS)
     trace: list[float] = []
     kept, best, checked = variable.detach().clone(), -np.inf, -np.inf
-    for step in range(recipe.steps):
+    for step in range(recipe.planned):
         value = _objective(net, picture, channels, label, variable, fill, whole, recipe)
         trace.append(float(value))
         if not np.isfinite(trace[-1]):
@@ -125,7 +105,7 @@ def _optimise(
         run.advance()
         if recipe.early_stop and step % every == 0:
             if trace[-1] < checked:
-                run.advance(recipe.steps - step - 1)
+                run.advance(recipe.planned - step - 1)
                 break
             checked = trace[-1]
         (rise,) = torch.autograd.grad(value, variable)
@@ -142,7 +122,7 @@ def _objective(
     variable: Tensor,
     fill: Tensor,
     whole: Tensor,
-    recipe: _Recipe,
+    recipe: Recipe,
 ) -> Tensor:
     """F(u) of one image, to be raised."""
     with torch.enable_grad():

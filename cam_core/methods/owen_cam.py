@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from cam_core.methods.registry import Parameter, Result, method
+from typing import Annotated
+
+from cam_core.methods.registry import Result, method
 from cam_core.methods.shapley_values import coefficients, shapley_values
 from cam_core.models.split.model import SplitModel
+from cam_core.parameters import Parameter
 from cam_core.run import Run
 from cam_core.shapley import ChannelGame
 from cam_core.types import Activations, ClassIndex, Images
@@ -22,9 +25,15 @@ from cam_core.types import Activations, ClassIndex, Images
     expensive=True,
     exact=False,
     claim="SHAP's coefficients within seconds.",
-    parameters=(Parameter("budget", 64, "tail passes, forward and backward", 16, 1_000_000),),
 )
-def owen_cam(net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, budget: int) -> Result:
+def owen_cam(
+    net: SplitModel,
+    image: Images,
+    acts: Activations,
+    target: ClassIndex,
+    run: Run,
+    budget: Annotated[int, Parameter("tail passes, forward and backward", low=16, high=1_000_000)] = 64,
+) -> Result:
     """φ_k of the game v(S) = y_c with the channels outside S set to 0: see `cam_core.shapley.owen`.
 
     Returns:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from functools import reduce
+from typing import Annotated, Literal
 
 import torch
 
 from cam_core import maps
-from cam_core.methods.grad_cam import grad_cam
-from cam_core.methods.grad_cam_plus_plus import grad_cam_plus_plus
-from cam_core.methods.layer_cam import layer_cam
-from cam_core.methods.registry import Parameter, method
+from cam_core.methods.registry import METHODS, method
 from cam_core.models.split.model import SplitModel
+from cam_core.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Images, RawMap
-
-_BASES = {"grad-cam++": grad_cam_plus_plus, "grad-cam": grad_cam, "layer-cam": layer_cam}
 
 
 @method(
@@ -28,7 +25,6 @@ _BASES = {"grad-cam++": grad_cam_plus_plus, "grad-cam": grad_cam, "layer-cam": l
     signed=False,
     multi_layer=True,
     claim="Fine detail without the noise of shallow layers.",
-    parameters=(Parameter("base", "grad-cam++", "the method whose maps are multiplied", choices=tuple(_BASES)),),
 )
 def refine_cam(
     net: tuple[SplitModel, ...],
@@ -36,7 +32,9 @@ def refine_cam(
     acts: tuple[Activations, ...],
     target: ClassIndex,
     run: Run,
-    base: str,
+    base: Annotated[
+        Literal["grad-cam++", "grad-cam", "layer-cam"], Parameter("the method whose maps are multiplied")
+    ] = "grad-cam++",
 ) -> RawMap:
     """The product over layers of each layer's map, ReLU'd, upsampled to the largest layer and min-maxed.
 
@@ -48,7 +46,7 @@ def refine_cam(
     height, width = max((layer.shape[2], layer.shape[3]) for layer in acts)
     layers = []
     for half, layer_acts in zip(net, acts, strict=True):
-        raw = _BASES[base](half, image, layer_acts, target, run)
+        raw = METHODS[base].function(half, image, layer_acts, target, run)
         assert isinstance(raw, torch.Tensor)
         layer_map = maps.weighted_sum(raw, layer_acts) if raw.ndim == 2 else raw
         layers.append(maps.saliency(layer_map, (height, width)))

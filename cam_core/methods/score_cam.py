@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cam_core.methods.channel_shares import SCORE, channel_shares
+from cam_core.methods.channel_shares import Score, channel_shares
 from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import MASK_SPACE
+from cam_core.parameters import MaskSpace
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 
@@ -22,7 +22,6 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     signed=False,
     expensive=True,
     claim="Better AD and AI than gradient methods, without gradients.",
-    parameters=(SCORE, MASK_SPACE),
 )
 def score_cam(
     net: SplitModel,
@@ -30,8 +29,8 @@ def score_cam(
     acts: Activations,
     target: ClassIndex,
     run: Run,
-    score: str,
-    mask_space: str,
+    score: Score = "logit",
+    mask_space: MaskSpace = "normalized",
 ) -> Coefficients:
     """w = softmax over k of s_k = score(x · u_k) − score(baseline), with u_k = n(up(A_k)).
 

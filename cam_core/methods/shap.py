@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from cam_core.methods.registry import Parameter, Result, method
+from typing import Annotated
+
+from cam_core.methods.registry import Result, method
 from cam_core.methods.shapley_values import coefficients, shapley_values
 from cam_core.models.split.model import SplitModel
+from cam_core.parameters import Parameter
 from cam_core.run import Run
 from cam_core.shapley import ChannelGame
 from cam_core.types import Activations, ClassIndex, Images
@@ -22,11 +25,17 @@ from cam_core.types import Activations, ClassIndex, Images
     expensive=True,
     exact=False,
     claim="The only coefficients that share out the logit fairly: efficient, symmetric, additive, nothing for idlers.",
-    parameters=(
-        Parameter("budget", 10_000, "tail passes; at least two orders and their reverses are sampled", 16, 10_000_000),
-    ),
 )
-def shap(net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, budget: int) -> Result:
+def shap(
+    net: SplitModel,
+    image: Images,
+    acts: Activations,
+    target: ClassIndex,
+    run: Run,
+    budget: Annotated[
+        int, Parameter("tail passes; at least two orders and their reverses are sampled", low=16, high=10_000_000)
+    ] = 10_000,
+) -> Result:
     """φ_k of the game v(S) = y_c with the channels outside S set to 0.
 
     Returns:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import torch
 
-from cam_core.methods.registry import Parameter, Result, method
+from cam_core.methods.registry import Result, method
 from cam_core.methods.shapley_values import shapley_values
 from cam_core.models.split.model import SplitModel
+from cam_core.parameters import Parameter
 from cam_core.run import Run
-from cam_core.shapley import BASELINES, PositionGame
+from cam_core.shapley import Baseline, PositionGame
 from cam_core.types import Activations, ClassIndex, Images
 
 
@@ -24,23 +27,6 @@ from cam_core.types import Activations, ClassIndex, Images
     expensive=True,
     exact=False,
     claim="Better average drop, average increase and localisation than Grad-CAM, Grad-CAM++ and Score-CAM.",
-    parameters=(
-        Parameter(
-            "baseline",
-            "channel_mean",
-            "what an absent position holds: each channel's mean over positions, one mean of all, or 0",
-            choices=BASELINES,
-        ),
-        Parameter("score", "probability", "what a set of positions is worth", choices=("probability", "logit")),
-        Parameter(
-            "map",
-            "phi",
-            "the values themselves, or times the mean activation of their position",
-            choices=("phi", "phi-activation"),
-        ),
-        Parameter("permutations", 100, "orders in which the positions enter, reversed ones included", 4, 1_000_000),
-        Parameter("antithetic", True, "follow each order by its reverse"),
-    ),
 )
 def shap_cam(
     net: SplitModel,
@@ -48,11 +34,18 @@ def shap_cam(
     acts: Activations,
     target: ClassIndex,
     run: Run,
-    baseline: str,
-    score: str,
-    map: str,
-    permutations: int,
-    antithetic: bool,
+    baseline: Annotated[
+        Baseline, Parameter("what an absent position holds: each channel's mean over positions, one mean of all, or 0")
+    ] = "channel_mean",
+    score: Annotated[Literal["probability", "logit"], Parameter("what a set of positions is worth")] = "probability",
+    map: Annotated[
+        Literal["phi", "phi-activation"],
+        Parameter("the values themselves, or times the mean activation of their position"),
+    ] = "phi",
+    permutations: Annotated[
+        int, Parameter("orders in which the positions enter, reversed ones included", low=4, high=1_000_000)
+    ] = 100,
+    antithetic: Annotated[bool, Parameter("follow each order by its reverse")] = True,
 ) -> Result:
     """φ_ij of the game whose players are the h·w positions, all channels of one together.
 
@@ -66,10 +59,10 @@ def shap_cam(
     ]
     estimator = "permutation" if antithetic else "independent-permutation"
     repetitions = -(-permutations // 2) if antithetic else permutations
-    found = shapley_values(games, run, estimator, repetitions=repetitions)
+    estimates = shapley_values(games, run, estimator, repetitions=repetitions)
     shape = len(acts), *acts.shape[2:]
-    phi = torch.stack([estimate.phi for estimate in found]).to(acts).view(shape)
-    stderr = torch.stack([estimate.stderr for estimate in found]).to(acts).view(shape)
+    phi = torch.stack([estimate.phi for estimate in estimates]).to(acts).view(shape)
+    stderr = torch.stack([estimate.stderr for estimate in estimates]).to(acts).view(shape)
     if map == "phi-activation":
         weight = acts.mean(1)
         return Result(map=phi * weight, stderr=stderr * weight.abs())

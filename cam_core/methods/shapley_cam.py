@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from cam_core.masked import class_score
-from cam_core.methods.registry import Parameter, method
+from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
+from cam_core.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 
@@ -26,17 +27,17 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     score="logit, or logit plus log-probability",
     unit="logits per unit of activation",
     claim="A second-order model of the score brings gradient weights closer to Shapley values.",
-    parameters=(
-        Parameter(
-            "score",
-            "logit",
-            "what is explained: the logit, or ReST, the sum of logit and log-probability",
-            choices=("logit", "rest"),
-        ),
-    ),
 )
 def shapley_cam(
-    net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, score: str
+    net: SplitModel,
+    image: Images,
+    acts: Activations,
+    target: ClassIndex,
+    run: Run,
+    score: Annotated[
+        Literal["logit", "rest"],
+        Parameter("what is explained: the logit, or ReST, the sum of logit and log-probability"),
+    ] = "logit",
 ) -> Coefficients:
     """w_k = mean_ij (g_k − ½ (H A)_k), with g = ∂s/∂A and H A its derivative along A.
 

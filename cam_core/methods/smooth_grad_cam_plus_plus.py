@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
 from cam_core.maps import divide
 from cam_core.methods.gradients import class_gradient
-from cam_core.methods.registry import Parameter, method
+from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
+from cam_core.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 
@@ -25,13 +28,15 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     signed=False,
     stochastic=True,
     claim="Averaging over noise sharpens Grad-CAM++.",
-    parameters=(
-        Parameter("samples", 4, "noisy copies of the image", 1, 256),
-        Parameter("sigma", 0.3, "standard deviation of the noise on the normalised input", 0.0, 5.0),
-    ),
 )
 def smooth_grad_cam_plus_plus(
-    net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, samples: int, sigma: float
+    net: SplitModel,
+    image: Images,
+    acts: Activations,
+    target: ClassIndex,
+    run: Run,
+    samples: Annotated[int, Parameter("noisy copies of the image", low=1, high=256)] = 4,
+    sigma: Annotated[float, Parameter("standard deviation of the noise on the normalised input", low=0, high=5)] = 0.3,
 ) -> Coefficients:
     """w_k = Σ_ij a_k · ReLU(D1), with a_k = D2 / (2 D2 + (Σ_ab A_k) D3), and a_k = 0 where the denominator is 0.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
-from cam_core.methods.channel_shares import SCORE, channel_shares
-from cam_core.methods.registry import Parameter, method
+from cam_core.methods.channel_shares import Score, channel_shares
+from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import MASK_SPACE
+from cam_core.parameters import MaskSpace, Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 
@@ -26,12 +28,6 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     stochastic=True,
     expensive=True,
     claim="Smoothing makes Score-CAM's maps more stable.",
-    parameters=(
-        Parameter("samples", 35, "noisy copies of each mask", 1, 256),
-        Parameter("sigma", 2.0, "standard deviation of the noise on the mask", 0.0, 10.0),
-        SCORE,
-        MASK_SPACE,
-    ),
 )
 def ss_cam(
     net: SplitModel,
@@ -39,10 +35,10 @@ def ss_cam(
     acts: Activations,
     target: ClassIndex,
     run: Run,
-    samples: int,
-    sigma: float,
-    score: str,
-    mask_space: str,
+    samples: Annotated[int, Parameter("noisy copies of each mask", low=1, high=256)] = 35,
+    sigma: Annotated[float, Parameter("standard deviation of the noise on the mask", low=0, high=10)] = 2.0,
+    score: Score = "logit",
+    mask_space: MaskSpace = "normalized",
 ) -> Coefficients:
     """Score-CAM with s_k averaged over `samples` masks u_k + N(0, σ²), noise drawn per pixel.
 

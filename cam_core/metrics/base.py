@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, TypeVar
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from cam_core.parameters import Parameter, Registry, validate
+from cam_core.registry import Registered, Registry, registering
 from cam_core.types import MetricError
 
 Values: TypeAlias = npt.NDArray[np.float64]
@@ -40,7 +39,7 @@ class MetricResult:
 
 @dataclass
 class Scores:
-    """What a metric may return where bare values (B,) do not say enough: extras hold one array an image."""
+    """What a metric may return where bare values (B,) do not say enough: extras hold one array per image."""
 
     values: Tensor
     extras: Mapping[str, list[Values]] = field(default_factory=dict)
@@ -50,7 +49,7 @@ Pool: TypeAlias = Callable[[Values], Values]
 
 
 @dataclass(frozen=True)
-class Metric:
+class Metric(Registered[Tensor | Scores]):
     """One registered metric.
 
     Attributes:
@@ -64,96 +63,37 @@ class Metric:
         stochastic: whether it depends on the seed.
         needs: what it asks for beside image and map.
         details: name of the extra that `pool` reads.
-        pool: for a metric that is defined on a set of images: the details of all (N, D) → one value an image, whose
+        pool: for a metric that is defined on a set of images: the details of all (N, D) → one value per image, whose
             mean is the metric on the set. None where that is the mean of the values.
     """
 
-    key: str
+    kind = "metric"
+    error = MetricError
+
+    _: KW_ONLY
     title: str
     direction: Direction
     range: tuple[float, float]
-    unit: str
     source: str
     formula: str
     edge_cases: str
     cost: str
-    expensive: bool
-    uses_network: bool
-    stochastic: bool
-    needs: tuple[Need, ...]
-    parameters: tuple[Parameter, ...]
-    details: str
-    pool: Pool | None
-    function: Callable[..., Tensor | Scores]
-
-    def validate(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """All parameters, defaults filled in and every value checked.
-
-        Raises:
-            MetricError: an unknown parameter or a wrong value.
-        """
-        return validate(self.key, self.parameters, params, MetricError)
+    unit: str = ""
+    expensive: bool = False
+    uses_network: bool = True
+    stochastic: bool = False
+    needs: tuple[Need, ...] = ()
+    details: str = ""
+    pool: Pool | None = None
 
 
-Judge = TypeVar("Judge", bound=Callable[..., Tensor | Scores])
+METRICS: Registry[Metric] = Registry(Metric)
 
-METRICS: Registry[Metric] = Registry("metric", MetricError)
+metric = registering(METRICS, Metric, shared=("net", "batch", "run"))
+"""`@metric(key, **fields of Metric)` registers a function `(net, batch, run, **its parameters)`.
 
-_SHARED_ARGUMENTS = ("net", "batch", "run")
+The function returns values (B,) or `Scores`.
 
-
-def metric(
-    key: str,
-    *,
-    title: str,
-    direction: Direction,
-    range: tuple[float, float],
-    source: str,
-    formula: str,
-    edge_cases: str,
-    cost: str,
-    unit: str = "",
-    expensive: bool = False,
-    uses_network: bool = True,
-    stochastic: bool = False,
-    needs: tuple[Need, ...] = (),
-    parameters: tuple[Parameter, ...] = (),
-    details: str = "",
-    pool: Pool | None = None,
-) -> Callable[[Judge], Judge]:
-    """Register a metric under `key`.
-
-    The function takes `(net, batch, run, **its declared parameters)` and returns values (B,) or `Scores`.
-
-    Raises:
-        MetricError: the key is taken, or the function's own arguments are not the declared parameters.
-    """
-
-    def register(function: Judge) -> Judge:
-        own = [name for name in inspect.signature(function).parameters if name not in _SHARED_ARGUMENTS]
-        declared = [p.name for p in parameters]
-        if own != declared:
-            raise MetricError(f"{key} declares the parameters {declared} but takes {own}")
-        entry = Metric(
-            key=key,
-            title=title,
-            direction=direction,
-            range=range,
-            unit=unit,
-            source=source,
-            formula=formula,
-            edge_cases=edge_cases,
-            cost=cost,
-            expensive=expensive,
-            uses_network=uses_network,
-            stochastic=stochastic,
-            needs=needs,
-            parameters=parameters,
-            details=details,
-            pool=pool,
-            function=function,
-        )
-        METRICS.add(key, entry)
-        return function
-
-    return register
+Raises:
+    MetricError: the key is taken, or a parameter is not declared: see `cam_core.parameters`.
+"""

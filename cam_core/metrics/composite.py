@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from cam_core.metrics.base import Scores, metric
 from cam_core.metrics.confidence import Masking, drop, probabilities
-from cam_core.metrics.road import NOISE, SPACING, road
+from cam_core.metrics.road import Removal, combined
 from cam_core.metrics.samples import Samples
-from cam_core.metrics.scoring import SCORE
 from cam_core.metrics.similarity import pearson
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import MASK_SPACE, Parameter
+from cam_core.parameters import MaskSpace, Parameter
 from cam_core.run import Run
 
 _POPPI = "Poppi et al. 2021, arXiv:2104.10252"
@@ -24,13 +24,13 @@ def coherencies(batch: Samples, run: Run, mask_space: str) -> Tensor:
     """(B,) float64: (1 + r) / 2, with r the correlation of the map of x and the map of x under its map, same class."""
     fill = run.fill(mask_space, batch.images)[0]
     run.expect(len(batch))
-    found = []
+    coherency_of = []
     for index, (image, saliency) in enumerate(zip(batch.images, batch.saliency, strict=True)):
         masked = fill + (image - fill) * saliency.to(image)
         correlation = pearson(saliency.numpy(), batch.mapped_again(index, masked).numpy())
-        found.append(0.0 if math.isnan(correlation) else (1 + correlation) / 2)
+        coherency_of.append(0.0 if math.isnan(correlation) else (1 + correlation) / 2)
         run.advance()
-    return torch.tensor(found, dtype=torch.float64)
+    return torch.tensor(coherency_of, dtype=torch.float64)
 
 
 def complexities(batch: Samples) -> Tensor:
@@ -57,9 +57,8 @@ def harmonic_mean(*parts: Tensor) -> Tensor:
     cost="one explanation",
     expensive=True,
     needs=("explain_again",),
-    parameters=(MASK_SPACE,),
 )
-def coherency(net: SplitModel, batch: Samples, run: Run, mask_space: str) -> Tensor:
+def coherency(net: SplitModel, batch: Samples, run: Run, mask_space: MaskSpace = "normalized") -> Tensor:
     """Whether the method finds the same again where its own map has hidden the rest."""
     return coherencies(batch, run, mask_space)
 
@@ -91,9 +90,8 @@ def complexity(net: SplitModel, batch: Samples, run: Run) -> Tensor:
     cost="one pass and one explanation",
     expensive=True,
     needs=("explain_again",),
-    parameters=(MASK_SPACE,),
 )
-def adcc(net: SplitModel, batch: Samples, run: Run, mask_space: str) -> Scores:
+def adcc(net: SplitModel, batch: Samples, run: Run, mask_space: MaskSpace = "normalized") -> Scores:
     """The harmonic mean of coherency, 1 − complexity and 1 − average drop. Extras: the three of them."""
     alike, covered = coherencies(batch, run, mask_space), complexities(batch)
     lost = drop(batch.score(), probabilities(net, batch, run, Masking(mask_space=mask_space)))
@@ -101,12 +99,8 @@ def adcc(net: SplitModel, batch: Samples, run: Run, mask_space: str) -> Scores:
     return Scores(harmonic_mean(alike, 1 - covered, 1 - lost), parts)
 
 
-ROAD_TERM = Parameter(
-    "road_term",
-    "clipped",
-    "how ROAD becomes a share: 2 · ROAD cut to [0, 1] (clipped) or (1 + ROAD) / 2 (shifted)",
-    choices=("clipped", "shifted"),
-)
+# Percentiles 20, 40, 60 and 80, as in its authors' code.
+_COARSE = Removal(spacing=20)
 
 
 @metric(
@@ -121,30 +115,28 @@ ROAD_TERM = Parameter(
     expensive=True,
     stochastic=True,
     needs=("explain_again",),
-    parameters=(
-        MASK_SPACE,
-        Parameter(SPACING.name, 20, SPACING.help, SPACING.minimum, SPACING.maximum),
-        NOISE,
-        SCORE,
-        ROAD_TERM,
-    ),
 )
 def arcc(
     net: SplitModel,
     batch: Samples,
     run: Run,
-    mask_space: str,
-    spacing: int,
-    noise: float,
-    score: str,
-    road_term: str,
+    mask_space: MaskSpace = "normalized",
+    removal: Removal = _COARSE,
+    road_term: Annotated[
+        Literal["clipped", "shifted"],
+        Parameter("how ROAD becomes a share: 2 · ROAD cut to [0, 1] (clipped) or (1 + ROAD) / 2 (shifted)"),
+    ] = "clipped",
 ) -> Scores:
     """ADCC with ROAD in place of average drop; "shifted" is the form of an earlier notebook.
 
     Extras: `coherency`, `complexity`, `road`.
     """
     alike, covered = coherencies(batch, run, mask_space), complexities(batch)
-    judged = road(net, batch, run, spacing=spacing, noise=noise, score=score)
-    faithful = 2 * judged.values if road_term == "clipped" else (1 + judged.values) / 2
-    parts = {"coherency": list(alike.numpy()), "complexity": list(covered.numpy()), "road": list(judged.values.numpy())}
+    imputed = combined(net, batch, run, removal)
+    faithful = 2 * imputed.values if road_term == "clipped" else (1 + imputed.values) / 2
+    parts = {
+        "coherency": list(alike.numpy()),
+        "complexity": list(covered.numpy()),
+        "road": list(imputed.values.numpy()),
+    }
     return Scores(harmonic_mean(alike, 1 - covered, faithful.clamp(0, 1)), parts)

@@ -6,6 +6,7 @@ Y = p(class | x), O = p(class | x under the map), D = p(class | x under one minu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -16,21 +17,8 @@ from cam_core.metrics.base import Scores, Values, metric
 from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import descending_order, picture_scores, ranks
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import MASK_SPACE, Parameter
+from cam_core.parameters import MaskSpace, Parameter
 from cam_core.run import Run
-
-KEEP_TOP = Parameter(
-    "keep_top", 1.0, "share of the pixels, the most salient ones, whose mask value counts; the rest is 0", 0.001, 1.0
-)
-MASK = Parameter(
-    "mask",
-    "soft",
-    "a kept pixel counts as much as it is salient (soft) or fully (binary)",
-    choices=("soft", "binary"),
-)
-CLIP = Parameter("clip", False, "count a rise of the probability as no drop, rather than as a negative one")
-
-_MASKING = (KEEP_TOP, MASK, MASK_SPACE)
 
 # 1 − Y below this is rounding, and so is any share of it.
 _CERTAIN = 1e-12
@@ -38,11 +26,18 @@ _CERTAIN = 1e-12
 
 @dataclass(frozen=True)
 class Masking:
-    """How a map becomes a mask: see the parameters of the same names."""
+    """How a map becomes a mask."""
 
-    keep_top: float = 1.0
-    mask: str = "soft"
-    mask_space: str = "normalized"
+    keep_top: Annotated[
+        float,
+        Parameter(
+            "share of the pixels, the most salient ones, whose mask value counts; the rest is 0", low=0.001, high=1
+        ),
+    ] = 1.0
+    mask: Annotated[
+        Literal["soft", "binary"], Parameter("a kept pixel counts as much as it is salient (soft) or fully (binary)")
+    ] = "soft"
+    mask_space: MaskSpace = "normalized"
 
 
 def probabilities(net: SplitModel, batch: Samples, run: Run, masking: Masking, *, invert: bool = False) -> Tensor:
@@ -88,11 +83,10 @@ def _both(before: Tensor, after: Tensor) -> dict[str, list[Values]]:
     formula="100 · max(0, Y − O) / Y",
     edge_cases="0 where Y = 0. A map of zeros masks everything.",
     cost="one pass",
-    parameters=_MASKING,
 )
-def average_drop(net: SplitModel, batch: Samples, run: Run, keep_top: float, mask: str, mask_space: str) -> Scores:
+def average_drop(net: SplitModel, batch: Samples, run: Run, masking: Masking) -> Scores:
     """How much of the probability is lost when only what the map shows is left. Extras: `before` Y, `after` O."""
-    before, after = batch.score(), probabilities(net, batch, run, Masking(keep_top, mask, mask_space))
+    before, after = batch.score(), probabilities(net, batch, run, masking)
     return Scores(100 * drop(before, after), _both(before, after))
 
 
@@ -106,11 +100,10 @@ def average_drop(net: SplitModel, batch: Samples, run: Run, keep_top: float, mas
     formula="100 · [O > Y]",
     edge_cases="Strict: 0 where O = Y.",
     cost="one pass",
-    parameters=_MASKING,
 )
-def average_increase(net: SplitModel, batch: Samples, run: Run, keep_top: float, mask: str, mask_space: str) -> Scores:
+def average_increase(net: SplitModel, batch: Samples, run: Run, masking: Masking) -> Scores:
     """Whether the network is surer of the class when it sees only what the map shows: how often, not how much."""
-    before, after = batch.score(), probabilities(net, batch, run, Masking(keep_top, mask, mask_space))
+    before, after = batch.score(), probabilities(net, batch, run, masking)
     return Scores(100.0 * (after > before).double(), _both(before, after))
 
 
@@ -124,14 +117,13 @@ def average_increase(net: SplitModel, batch: Samples, run: Run, keep_top: float,
     formula="100 · max(0, O − Y) / (1 − Y)",
     edge_cases="0 where Y = 1 (1 − Y below 1e-12): nothing is left to gain.",
     cost="one pass",
-    parameters=_MASKING,
 )
-def average_gain(net: SplitModel, batch: Samples, run: Run, keep_top: float, mask: str, mask_space: str) -> Scores:
+def average_gain(net: SplitModel, batch: Samples, run: Run, masking: Masking) -> Scores:
     """How much of the missing probability is gained when the network sees only what the map shows.
 
     Average increase counts the tiniest rise; this weighs it, so that a map that hides nothing (Fake-CAM) gains nothing.
     """
-    before, after = batch.score(), probabilities(net, batch, run, Masking(keep_top, mask, mask_space))
+    before, after = batch.score(), probabilities(net, batch, run, masking)
     missing = torch.where(1 - before < _CERTAIN, torch.zeros_like(before), 1 - before)
     return Scores(100 * divide((after - before).clamp(min=0), missing), _both(before, after))
 
@@ -146,13 +138,18 @@ def average_gain(net: SplitModel, batch: Samples, run: Run, keep_top: float, mas
     formula="100 · (Y − D) / Y",
     edge_cases="0 where Y = 0. Negative where removing what the map shows makes the network surer; 0 then with clip.",
     cost="one pass",
-    parameters=(*_MASKING, CLIP),
 )
 def average_drop_in_deletion(
-    net: SplitModel, batch: Samples, run: Run, keep_top: float, mask: str, mask_space: str, clip: bool
+    net: SplitModel,
+    batch: Samples,
+    run: Run,
+    masking: Masking,
+    clip: Annotated[
+        bool, Parameter("count a rise of the probability as no drop, rather than as a negative one")
+    ] = False,
 ) -> Scores:
     """How much of the probability is lost when what the map shows is taken away. Extras: `before` Y, `after` D."""
     before = batch.score()
-    after = probabilities(net, batch, run, Masking(keep_top, mask, mask_space), invert=True)
+    after = probabilities(net, batch, run, masking, invert=True)
     lost = (before - after).clamp(min=0) if clip else before - after
     return Scores(100 * divide(lost, before), _both(before, after))

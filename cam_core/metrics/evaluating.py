@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from cam_core.explain import Target
+from cam_core.deprecated import formerly_positional
+from cam_core.forward import Target
 from cam_core.metrics.base import METRICS, Metric, MetricResult, Scores
 from cam_core.metrics.samples import ExplainAgain, ExplainWith, GroundTruth, Saliency, Samples, gather
 from cam_core.models.classifier import Classifier
-from cam_core.models.split.model import SplitModel
+from cam_core.options import DEFAULTS, Options
 from cam_core.run import Run
-from cam_core.types import CamError, Cancelled, MetricError, Progress
-
-IMPROBABLE = 0.01
-"""Below this probability a change of the score says little, and a share of it still less."""
+from cam_core.types import IMPROBABLE, CamError, Cancelled, MetricError, Progress
 
 _HOW_TO_GIVE = {
     "region": "ground truth: pass region= (boxes or a mask in pixels of the network's input)",
@@ -28,16 +26,15 @@ _HOW_TO_GIVE = {
     "explain_with": "to explain by changed networks: pass explain_with= (classifier → map), or an Explanation",
 }
 
-T = TypeVar("T")
 
-
+@formerly_positional("metric", "target")
 def evaluate(
     clf: Classifier,
     image: Image.Image | Tensor,
     saliency: Saliency,
+    *,
     metric: str,
     target: Target = None,
-    *,
     region: GroundTruth | None = None,
     other_region: GroundTruth | None = None,
     explain_again: ExplainAgain | None = None,
@@ -84,8 +81,8 @@ def evaluate(
         clf,
         [image],
         [saliency],
-        metric,
-        [target],
+        metric=metric,
+        targets=[target],
         regions=[region],
         other_regions=[other_region],
         explain_again=[explain_again],
@@ -98,13 +95,14 @@ def evaluate(
     )[0]
 
 
+@formerly_positional("metric", "targets")
 def evaluate_batch(
     clf: Classifier,
     images: Sequence[Image.Image | Tensor],
     saliencies: Sequence[Saliency],
+    *,
     metric: str,
     targets: Sequence[Target] | None = None,
-    *,
     regions: Sequence[GroundTruth | None] | None = None,
     other_regions: Sequence[GroundTruth | None] | None = None,
     explain_again: Sequence[ExplainAgain | None] | None = None,
@@ -127,29 +125,28 @@ def evaluate_batch(
     """
     chosen = METRICS[metric]
     checked = chosen.validate(params)
-    count = len(images)
-    net = clf.split(None, precision)
     batch = gather(
         clf,
-        net,
         images,
-        _one_each(saliencies, count, "maps"),
-        _one_each(targets, count, "targets"),
-        _one_each(regions, count, "regions"),
-        _one_each(other_regions, count, "other regions"),
-        _one_each(explain_again, count, "explain_again functions"),
-        _one_each(explain_with, count, "explain_with functions"),
+        saliencies,
+        targets=targets,
+        regions=regions,
+        other_regions=other_regions,
+        explain_again=explain_again,
+        explain_with=explain_with,
+        precision=precision,
     )
-    return judge(clf.split(None, precision, compiled=compiled), batch, chosen, checked, seed=seed, progress=progress)
+    return judge(batch, chosen, checked, Options(seed, precision, compiled, progress))
 
 
+@formerly_positional("metrics", "target")
 def evaluate_many(
     clf: Classifier,
     image: Image.Image | Tensor,
     saliency: Saliency,
+    *,
     metrics: Sequence[str],
     target: Target = None,
-    *,
     seed: int = 0,
     precision: str = "float32",
     progress: Progress | None = None,
@@ -162,43 +159,30 @@ def evaluate_many(
         progress: counts metrics, in thousandths.
     """
     chosen = [METRICS[key] for key in metrics]
-    net = clf.split(None, precision)
-    batch = gather(clf, net, [image], [saliency], [target], [None], [None], [None], [None])
+    options = Options(seed, precision, progress=progress)
+    batch = gather(clf, [image], [saliency], targets=[target], precision=precision)
     for place, metric in enumerate(chosen):
         params = metric.validate({})
+        part = options.part(place, len(chosen))
         try:
-            watched = progress and _share_of(progress, place, len(chosen))
-            yield judge(net, batch, metric, params, seed=seed, progress=watched)[0]
+            yield judge(batch, metric, params, part)[0]
         except Cancelled:
             raise
         except CamError as error:
             yield MetricResult(metric.key, float("nan"), params, warnings=(str(error),))
-        if progress:
-            progress(1000 * (place + 1), 1000 * len(chosen))
+        if part.progress:
+            part.progress(1, 1)
 
 
-def _share_of(progress: Progress, place: int, count: int) -> Progress:
-    """The progress of one of `count` pieces of work as progress of all of them, in thousandths of a piece."""
-    return lambda done, total: progress(1000 * place + 1000 * done // max(total, 1), 1000 * count)
-
-
-def judge(
-    net: SplitModel,
-    batch: Samples,
-    metric: Metric,
-    params: dict[str, Any],
-    *,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> list[MetricResult]:
-    """One metric on subjects that are gathered already: for several metrics of the same maps.
+def judge(batch: Samples, metric: Metric, params: dict[str, Any], options: Options = DEFAULTS) -> list[MetricResult]:
+    """One metric on samples that are gathered already: for several metrics of the same maps.
 
     Raises:
         MetricError: something is missing that the metric needs.
     """
     _check_needs(metric, batch)
-    frame = batch.clf.preprocessing
-    run = Run(batch=len(batch), seed=seed, mean=frame.mean, std=frame.std, progress=progress)
+    net = batch.clf.split(None, options.precision, compiled=options.compiled)
+    run = Run.of(batch.clf, options, batch=len(batch))
     with torch.no_grad():
         returned = metric.function(net, batch, run, **params)
     scores = returned if isinstance(returned, Scores) else Scores(returned)
@@ -216,7 +200,7 @@ def judge(
 
 
 def missing_needs(metric: Metric, batch: Samples) -> list[str]:
-    """What `metric` asks for and at least one of the subjects lacks, each with how to give it."""
+    """What `metric` asks for and at least one of the samples lacks, each with how to give it."""
     given = {
         "region": batch.regions,
         "other_region": batch.other_regions,
@@ -236,11 +220,3 @@ def _doubts(metric: Metric, probability: float) -> list[str]:
     if not metric.uses_network or probability >= IMPROBABLE:
         return []
     return [f"The network gives this class a probability of {probability:.1g}: the value says very little."]
-
-
-def _one_each(entries: Sequence[T] | None, count: int, what: str) -> Sequence[T | None]:
-    if entries is None:
-        return [None] * count
-    if len(entries) != count:
-        raise MetricError(f"{count} images but {len(entries)} {what}")
-    return entries

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
 from cam_core.masked import image_rows
 from cam_core.metrics.base import Scores, Values, metric
 from cam_core.metrics.samples import Samples
-from cam_core.metrics.scoring import SCORE, picture_scores
+from cam_core.metrics.scoring import Score, picture_scores
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import MASK_SPACE, Parameter
+from cam_core.parameters import MaskSpace, Parameter
 from cam_core.run import Run
 
 
@@ -26,15 +28,17 @@ from cam_core.run import Run
     cost="one pass a sample",
     expensive=True,
     stochastic=True,
-    parameters=(
-        Parameter("samples", 100, "squares that are removed, one at a time", 1, 10000),
-        Parameter("side", 0.25, "side of a square as a share of the image's shorter side", 0.01, 1.0),
-        MASK_SPACE,
-        SCORE,
-    ),
 )
 def infidelity(
-    net: SplitModel, batch: Samples, run: Run, samples: int, side: float, mask_space: str, score: str
+    net: SplitModel,
+    batch: Samples,
+    run: Run,
+    samples: Annotated[int, Parameter("squares that are removed, one at a time", low=1, high=10_000)] = 100,
+    side: Annotated[
+        float, Parameter("side of a square as a share of the image's shorter side", low=0.01, high=1)
+    ] = 0.25,
+    mask_space: MaskSpace = "normalized",
+    score: Score = "probability",
 ) -> Scores:
     """How badly the map's sum over a square predicts what the class loses when the square goes.
 

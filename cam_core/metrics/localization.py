@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import torch
 from scipy import ndimage
@@ -82,11 +84,15 @@ def class_discrimination(net: SplitModel, batch: Samples, run: Run) -> Scores:
     cost="none",
     uses_network=False,
     needs=("region",),
-    parameters=(
-        Parameter("tolerance", 15.0, "distance in pixels of the network's input that is still a hit", 0.0, 1000.0),
-    ),
 )
-def pointing_game(net: SplitModel, batch: Samples, run: Run, tolerance: float) -> Scores:
+def pointing_game(
+    net: SplitModel,
+    batch: Samples,
+    run: Run,
+    tolerance: Annotated[
+        float, Parameter("distance in pixels of the network's input that is still a hit", low=0, high=1000)
+    ] = 15.0,
+) -> Scores:
     """Whether the map's peak is on the object. Extra: `distance` in pixels from the peak to the object.
 
     The benchmark averages over the images of each class first, then over classes.
@@ -118,11 +124,15 @@ def best_over_thresholds(details: Values) -> Values:
     cost="none",
     uses_network=False,
     needs=("region",),
-    parameters=(Parameter("thresholds", 100, "values of t tried, evenly from 0 to just below 1", 1, 1000),),
     details="hits",
     pool=best_over_thresholds,
 )
-def max_box_acc(net: SplitModel, batch: Samples, run: Run, thresholds: int) -> Scores:
+def max_box_acc(
+    net: SplitModel,
+    batch: Samples,
+    run: Run,
+    thresholds: Annotated[int, Parameter("values of t tried, evenly from 0 to just below 1", low=1, high=1000)] = 100,
+) -> Scores:
     """Whether the map's outline finds the object's box. Extra: `hits` (thresholds × 3), one for each IoU.
 
     The largest part is the one of most pixels, diagonal neighbours connected; the authors' code takes the contour that

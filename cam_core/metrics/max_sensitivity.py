@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import torch
 
@@ -24,12 +26,14 @@ from cam_core.run import Run
     expensive=True,
     stochastic=True,
     needs=("explain_again",),
-    parameters=(
-        Parameter("samples", 10, "noisy copies of the image that are explained", 1, 1000),
-        Parameter("radius", 0.02, "largest change of a value of the normalised input", 0.0, 10.0),
-    ),
 )
-def max_sensitivity(net: SplitModel, batch: Samples, run: Run, samples: int, radius: float) -> Scores:
+def max_sensitivity(
+    net: SplitModel,
+    batch: Samples,
+    run: Run,
+    samples: Annotated[int, Parameter("noisy copies of the image that are explained", low=1, high=1000)] = 10,
+    radius: Annotated[float, Parameter("largest change of a value of the normalised input", low=0, high=10)] = 0.02,
+) -> Scores:
     """How far the map moves when the image hardly does. Extra: `changes`, one a sample."""
     run.expect(len(batch) * samples)
     changes = []

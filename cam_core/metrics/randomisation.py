@@ -6,10 +6,10 @@ each step. Adebayo et al. 2018, arXiv:1810.03292, section 3 (cascading randomisa
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from cam_core.metrics.samples import ExplainWith, Samples, as_saliency
 from cam_core.metrics.similarity import spearman, ssim
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
+from cam_core.models.split.tracing import private_copy
 from cam_core.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import FloatArray
@@ -54,7 +55,7 @@ def randomisation_steps(
         saliency: (H, W), the map of the trained network.
         explain_with: classifier → map of the same image for the same class.
     """
-    private = copy.deepcopy(clf.module)
+    private = private_copy(clf.module, clf.input_size)
     generator = run.generator()
     for layers in cascade(private, steps):
         for name in layers:
@@ -105,11 +106,15 @@ def _redraw(part: nn.Module, generator: torch.Generator) -> None:
     expensive=True,
     stochastic=True,
     needs=("explain_with",),
-    parameters=(Parameter("steps", 8, "groups of layers that are randomised one after the other", 1, 1000),),
 )
-def parameter_randomisation(net: SplitModel, batch: Samples, run: Run, steps: int) -> Scores:
+def parameter_randomisation(
+    net: SplitModel,
+    batch: Samples,
+    run: Run,
+    steps: Annotated[int, Parameter("groups of layers that are randomised one after the other", low=1, high=1000)] = 8,
+) -> Scores:
     """How much of the map survives when what the network learned is taken away. Extras: `spearman`, `ssim` by step."""
-    planned = len(cascade(batch.clf.module, steps))
+    planned = len(cascade(private_copy(batch.clf.module, batch.clf.input_size), steps))
     run.expect(len(batch) * planned)
     cascades = [list(_reported(batch, index, run, steps)) for index in range(len(batch))]
     rank = [np.array([step.spearman for step in taken]) for taken in cascades]

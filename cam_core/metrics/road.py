@@ -8,7 +8,8 @@ sparse linear system an image.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from torch import Tensor
 from cam_core.masked import image_rows
 from cam_core.metrics.base import Scores, Values, metric
 from cam_core.metrics.samples import Samples
-from cam_core.metrics.scoring import SCORE, picture_scores
+from cam_core.metrics.scoring import Score, picture_scores
 from cam_core.models.split.model import SplitModel
 from cam_core.parameters import Parameter
 from cam_core.run import Run
@@ -37,10 +38,20 @@ _NEIGHBOURS = tuple(
 )
 _OUTSIDE, _KNOWN = -2, -1
 
-SPACING = Parameter("spacing", 10, "per cent between two percentiles: 10 stands for 10, 20, …, 90", 1, 50)
-NOISE = Parameter("noise", 0.01, "standard deviation of the noise on imputed pixels, in the normalised input", 0.0, 1.0)
-_PARAMETERS = (SPACING, NOISE, SCORE)
 _EDGE_CASES = "Exactly as many pixels go as the percentile says, ties by place. Any range where the score is the logit."
+
+
+@dataclass(frozen=True)
+class Removal:
+    """How pixels are removed, and what the image is scored by before and after."""
+
+    spacing: Annotated[
+        int, Parameter("per cent between two percentiles: 10 stands for 10, 20, …, 90", low=1, high=50)
+    ] = 10
+    noise: Annotated[
+        float, Parameter("standard deviation of the noise on imputed pixels, in the normalised input", low=0, high=1)
+    ] = 0.01
+    score: Score = "probability"
 
 
 def impute(image: Values, removed: Mask) -> Values:
@@ -108,19 +119,17 @@ def removal_masks(saliency: Tensor, spacing: int, most_relevant_first: bool) -> 
     return masks
 
 
-def _changes(
-    net: SplitModel, batch: Samples, run: Run, spacing: int, noise: float, score: str, orders: Sequence[bool]
-) -> Tensor:
+def _changes(net: SplitModel, batch: Samples, run: Run, removal: Removal, orders: Sequence[bool]) -> Tensor:
     """(B, orders, percentiles) float64: the change of the score when pixels are removed and imputed."""
-    steps = len(percentiles(spacing))
+    steps = len(percentiles(removal.spacing))
     run.expect(len(batch) * len(orders) * steps)
-    before = batch.score(score)
-    found = []
+    before = batch.score(removal.score)
+    changes = []
     for index, target in enumerate(batch.target):
-        masks = [m for first in orders for m in removal_masks(batch.saliency[index], spacing, first)]
-        after = _after_removal(net, batch.images[index], masks, steps, target, run, noise, score)
-        found.append((after - before[index]).view(len(orders), steps))
-    return torch.stack(found)
+        masks = [m for first in orders for m in removal_masks(batch.saliency[index], removal.spacing, first)]
+        after = _after_removal(net, batch.images[index], masks, steps, target, run, removal)
+        changes.append((after - before[index]).view(len(orders), steps))
+    return torch.stack(changes)
 
 
 def _after_removal(
@@ -130,15 +139,14 @@ def _after_removal(
     steps: int,
     target: Tensor,
     run: Run,
-    noise: float,
-    score: str,
+    removal: Removal,
 ) -> Tensor:
     """(len(masks),) float64: the score of one image with each mask's pixels imputed; every `steps` the noise recurs."""
     exact = image.double().cpu().numpy()
 
     def picture(place: int) -> Tensor:
         draws = torch.randn(image.shape, generator=run.generator(place % steps), dtype=torch.float64).numpy()
-        return torch.from_numpy(impute(exact, masks[place]) + noise * draws * masks[place])
+        return torch.from_numpy(impute(exact, masks[place]) + removal.noise * draws * masks[place])
 
     def pictures(start: int, stop: int) -> Tensor:
         return torch.stack([picture(place) for place in range(start, stop)]).to(image)
@@ -146,7 +154,17 @@ def _after_removal(
     classes = target.expand(len(masks))
     # Imputing takes longer than scoring: short batches, for the progress to move.
     rows = min(4, image_rows(image[None]))
-    return picture_scores(net, pictures, classes, rows, score=score, advance=run.advance)
+    return picture_scores(net, pictures, classes, rows, score=removal.score, advance=run.advance)
+
+
+def combined(net: SplitModel, batch: Samples, run: Run, removal: Removal) -> Scores:
+    """Half the difference between the score's change without the least salient pixels and without the most salient.
+
+    Extras: `morf` and `lerf`, the changes by percentile.
+    """
+    changes = _changes(net, batch, run, removal, (True, False))
+    morf, lerf = changes[:, 0], changes[:, 1]
+    return Scores((lerf - morf).mean(1) / 2, {"morf": list(morf.numpy()), "lerf": list(lerf.numpy())})
 
 
 @metric(
@@ -160,13 +178,10 @@ def _after_removal(
     cost="two passes and two sparse linear systems a percentile",
     expensive=True,
     stochastic=True,
-    parameters=_PARAMETERS,
 )
-def road(net: SplitModel, batch: Samples, run: Run, spacing: int, noise: float, score: str) -> Scores:
+def road(net: SplitModel, batch: Samples, run: Run, removal: Removal) -> Scores:
     """How much less the class suffers from losing what the map calls irrelevant. Extras: `morf` and `lerf` changes."""
-    changes = _changes(net, batch, run, spacing, noise, score, (True, False))
-    morf, lerf = changes[:, 0], changes[:, 1]
-    return Scores((lerf - morf).mean(1) / 2, {"morf": list(morf.numpy()), "lerf": list(lerf.numpy())})
+    return combined(net, batch, run, removal)
 
 
 @metric(
@@ -180,11 +195,10 @@ def road(net: SplitModel, batch: Samples, run: Run, spacing: int, noise: float, 
     cost="one pass and one sparse linear system a percentile",
     expensive=True,
     stochastic=True,
-    parameters=_PARAMETERS,
 )
-def road_morf(net: SplitModel, batch: Samples, run: Run, spacing: int, noise: float, score: str) -> Scores:
+def road_morf(net: SplitModel, batch: Samples, run: Run, removal: Removal) -> Scores:
     """How far the score falls when the most salient pixels go. Extra: `changes` by percentile."""
-    changes = _changes(net, batch, run, spacing, noise, score, (True,))[:, 0]
+    changes = _changes(net, batch, run, removal, (True,))[:, 0]
     return Scores(changes.mean(1), {"changes": list(changes.numpy())})
 
 
@@ -199,9 +213,8 @@ def road_morf(net: SplitModel, batch: Samples, run: Run, spacing: int, noise: fl
     cost="one pass and one sparse linear system a percentile",
     expensive=True,
     stochastic=True,
-    parameters=_PARAMETERS,
 )
-def road_lerf(net: SplitModel, batch: Samples, run: Run, spacing: int, noise: float, score: str) -> Scores:
+def road_lerf(net: SplitModel, batch: Samples, run: Run, removal: Removal) -> Scores:
     """How little the score falls when the least salient pixels go. Extra: `changes` by percentile."""
-    changes = _changes(net, batch, run, spacing, noise, score, (False,))[:, 0]
+    changes = _changes(net, batch, run, removal, (False,))[:, 0]
     return Scores(changes.mean(1), {"changes": list(changes.numpy())})

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from cam_core.explain import Target, explain
+from cam_core.explain import explain
+from cam_core.forward import Target, as_images, class_indices
 from cam_core.masked import class_score
 from cam_core.metrics.ground_truth import Region
 from cam_core.metrics.scoring import exact_logits
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
-from cam_core.types import Explanation, FloatArray, Images, MetricError
+from cam_core.types import ClassIndex, Explanation, FloatArray, Images, Logits, MetricError
 
 Saliency: TypeAlias = Any
 """A map (H, W) in [0, 1] at the size of the network's input, of whatever origin: NumPy, torch, nested lists, or an
@@ -29,6 +30,39 @@ ExplainWith: TypeAlias = Callable[[Classifier], Saliency]
 GroundTruth: TypeAlias = Any
 """A `Region`, a boolean mask (H, W), or boxes [[left, top, right, bottom], …], in pixels of the network's input."""
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Untouched:
+    """Images as the network takes them, what it says of them, and the classes that are meant.
+
+    Attributes:
+        net: the whole network, whatever it is cut after.
+        images: (B, 3, H, W), normalised, on the device.
+        logits: (B, C) float64, on the CPU.
+        target: (B,) int64, on the CPU.
+    """
+
+    net: SplitModel
+    images: Images
+    logits: Logits
+    target: ClassIndex
+
+
+def untouched(
+    clf: Classifier, images: Sequence[Image.Image | Tensor], targets: Sequence[Target], precision: str
+) -> Untouched:
+    """One pass of the whole network.
+
+    Raises:
+        TargetError: there is no such class.
+    """
+    net = clf.split(None, precision)
+    batch = as_images(clf, net, images)
+    logits = exact_logits(net, batch)
+    return Untouched(net, batch, logits, class_indices(clf, targets, logits))
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -39,7 +73,7 @@ class Samples:
         saliency: (B, H, W) in [0, 1], float64, on the CPU.
         target: (B,) int64, on the CPU.
         logits: (B, C) float64, of the unmasked images, on the CPU.
-        regions, other_regions, explain_again, explain_with: one an image, or None.
+        regions, other_regions, explain_again, explain_with: one per image, or None.
     """
 
     clf: Classifier
@@ -73,40 +107,51 @@ class Samples:
 
 def gather(
     clf: Classifier,
-    net: SplitModel,
     images: Sequence[Image.Image | Tensor],
     saliencies: Sequence[Saliency],
-    targets: Sequence[Target],
-    regions: Sequence[GroundTruth | None],
-    other_regions: Sequence[GroundTruth | None],
-    explain_again: Sequence[ExplainAgain | None],
-    explain_with: Sequence[ExplainWith | None],
+    *,
+    targets: Sequence[Target] | None = None,
+    regions: Sequence[GroundTruth | None] | None = None,
+    other_regions: Sequence[GroundTruth | None] | None = None,
+    explain_again: Sequence[ExplainAgain | None] | None = None,
+    explain_with: Sequence[ExplainWith | None] | None = None,
+    precision: str = "float32",
 ) -> Samples:
     """Check and complete what the user gave: classes from explanations or from the network, ways to explain again.
 
     Raises:
-        MetricError: a map of the wrong size or range, or ground truth that is none.
+        MetricError: a map of the wrong size or range, ground truth that is none, or not one entry per image.
         TargetError: no such class.
     """
-    batch = torch.cat([clf.as_batch(image) for image in images]).to(net.dtype)
-    size = (batch.shape[-2], batch.shape[-1])
-    logits = exact_logits(net, batch)
-    given = [
-        s.target if t is None and isinstance(s, Explanation) else t for s, t in zip(saliencies, targets, strict=True)
-    ]
-    target = torch.tensor([clf.resolve_target(t, row) for t, row in zip(given, logits, strict=True)])
-    recipes = [_recipe(clf, s, image) for s, image in zip(saliencies, batch, strict=True)]
+    count = len(images)
+    given = zip(_one_each(saliencies, count, "maps"), _one_each(targets, count, "targets"), strict=True)
+    regions = _one_each(regions, count, "regions")
+    other_regions = _one_each(other_regions, count, "other regions")
+    explain_again = _one_each(explain_again, count, "explain_again functions")
+    explain_with = _one_each(explain_with, count, "explain_with functions")
+    classes = [s.target if t is None and isinstance(s, Explanation) else t for s, t in given]
+    seen = untouched(clf, images, classes, precision)
+    size = (seen.images.shape[-2], seen.images.shape[-1])
+    recipes = [_recipe(clf, s, image) for s, image in zip(saliencies, seen.images, strict=True)]
     return Samples(
         clf=clf,
-        images=batch,
+        images=seen.images,
         saliency=torch.stack([as_saliency(s, size) for s in saliencies]),
-        target=target,
-        logits=logits,
+        target=seen.target,
+        logits=seen.logits,
         regions=[as_region(r, size) for r in regions],
         other_regions=[as_region(r, size) for r in other_regions],
         explain_again=[f or (None if r is None else r.again) for f, r in zip(explain_again, recipes, strict=True)],
         explain_with=[f or (None if r is None else r.with_network) for f, r in zip(explain_with, recipes, strict=True)],
     )
+
+
+def _one_each(entries: Sequence[T] | None, count: int, what: str) -> Sequence[T | None]:
+    if entries is None:
+        return [None] * count
+    if len(entries) != count:
+        raise MetricError(f"{count} images but {len(entries)} {what}")
+    return entries
 
 
 class Recipe:
@@ -134,7 +179,7 @@ class Recipe:
         return explain(
             clf,
             image,
-            made.method,
+            method=made.method,
             layer=made.layer.split(" + "),
             target=made.target,
             seed=made.seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from cam_core.types import Images, Logits
 Pictures: TypeAlias = Callable[[int, int], Images]
 """`pictures(start, stop)` → images (stop − start, 3, H, W), made when their batch comes."""
 
-SCORE = Parameter("score", "probability", "what a picture is scored by", choices=("probability", "logit"))
+Score: TypeAlias = Annotated[Literal["probability", "logit"], Parameter("what a picture is scored by")]
 
 
 def exact_logits(net: SplitModel, images: Images) -> Logits:

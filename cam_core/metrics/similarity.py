@@ -1,9 +1,6 @@
-"""How alike two maps are: Pearson, Spearman and structural similarity, for pairs and as a matrix."""
+"""How alike two maps are: Pearson, Spearman and structural similarity, pair by pair."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +8,6 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
 from cam_core.metrics.base import Values
-from cam_core.metrics.samples import Saliency, as_saliency
-from cam_core.types import Explanation, MetricError
-
-Measure = Literal["spearman", "pearson", "ssim"]
 
 # Of the paper: an 11 × 11 Gaussian window of 1.5 pixels, and constants for values from 0 to 1.
 _SSIM_SIGMA, _SSIM_RADIUS = 1.5, 5
@@ -52,38 +45,3 @@ def ssim(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
 
 def _windowed(plane: Values) -> Values:
     return np.asarray(gaussian_filter(plane, _SSIM_SIGMA, radius=_SSIM_RADIUS, mode="reflect"))
-
-
-MEASURES: dict[Measure, Callable[[npt.ArrayLike, npt.ArrayLike], float]] = {
-    "spearman": spearman,
-    "pearson": pearson,
-    "ssim": ssim,
-}
-
-
-def agreement(saliencies: Sequence[Saliency], measure: Measure = "spearman") -> Values:
-    """How alike every two maps of one image are.
-
-    For raw maps of different resolutions see `cam_core.analysis.agreement.rank_agreement`.
-
-    Args:
-        saliencies: n maps (H, W) in [0, 1] of one size.
-        measure: "spearman", "pearson" or "ssim".
-    Returns:
-        (n, n), symmetric, 1 on the diagonal; NaN for correlations with a constant map.
-    Raises:
-        MetricError: an unknown measure, or maps of different sizes.
-    """
-    if measure not in MEASURES:
-        raise MetricError(f"unknown measure {measure!r}; there are: {', '.join(MEASURES)}")
-    if not len(saliencies):
-        return np.zeros((0, 0))
-    first = saliencies[0]
-    height, width = np.shape(first.saliency if isinstance(first, Explanation) else first)
-    planes = [as_saliency(one, (height, width)).numpy() for one in saliencies]
-    alike = MEASURES[measure]
-    matrix = np.empty((len(planes), len(planes)))
-    for i, one in enumerate(planes):
-        for j, other in enumerate(planes[: i + 1]):
-            matrix[i, j] = matrix[j, i] = alike(one, other)
-    return matrix

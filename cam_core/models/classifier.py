@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from cam_core.deprecated import formerly_positional
 from cam_core.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from cam_core.models.devices import resolve_device
 from cam_core.models.split.compiled import CompiledHalves
@@ -125,12 +126,14 @@ class Classifier:
         """PIL image → (3, H, W) float32, resized, cropped, normalised."""
         return self.preprocessing.tensor(image)
 
-    def logits(self, images: Images, precision: str = "float32") -> Tensor:
+    @formerly_positional("precision")
+    def logits(self, images: Images, *, precision: str = "float32") -> Tensor:
         """(B, 3, H, W) → (B, C) on the classifier's device, without gradients."""
         with torch.no_grad():
             return self.split(self.default_layer, precision).model(images.to(self.device))
 
-    def predict(self, image: Image.Image | Tensor, top: int | None = 5) -> list[Prediction]:
+    @formerly_positional("top")
+    def predict(self, image: Image.Image | Tensor, *, top: int | None = 5) -> list[Prediction]:
         """The `top` most probable classes of one image, most probable first; all of them for None."""
         logits = self.logits(self.as_batch(image))[0].double().cpu()
         probabilities = logits.softmax(0)

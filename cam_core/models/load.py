@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cam_core.models.classifier import Classifier
 from cam_core.models.devices import resolve_device
-from cam_core.models.trainable.trained import find_trained, is_checkpoint
+from cam_core.models.trainable.trained import TrainedNetwork, bundled_networks, find_trained, is_checkpoint
 from cam_core.models.zoo.architecture import Architecture
 from cam_core.models.zoo.catalog import CATALOG, CatalogEntry
 from cam_core.models.zoo.find import find_architecture
@@ -18,7 +18,23 @@ from cam_core.models.zoo.random_weights import PrivateRandomness, calibrate
 from cam_core.models.zoo.weights import count_classes, load_weights, read_state_dict
 from cam_core.types import Progress
 
-__all__ = ["CATALOG", "CatalogEntry", "load_model"]
+__all__ = ["CATALOG", "CatalogEntry", "find_network", "load_model", "named_networks"]
+
+
+def named_networks() -> dict[str, CatalogEntry | TrainedNetwork]:
+    """What is offered by name: the catalogue, then the trained networks that come along, as far as they are here."""
+    return {**CATALOG, **bundled_networks()}
+
+
+def find_network(name: str) -> Architecture:
+    """What a name means: how to build the network, where its weights come from, its layers. Nothing is built yet.
+
+    Args:
+        name: as `load_model` takes it.
+    Raises:
+        ModelError: unknown network, or one without a feature map to explain.
+    """
+    return find_trained(name).architecture() if is_checkpoint(name) else find_architecture(name)
 
 
 def load_model(
@@ -56,7 +72,7 @@ def load_model(
         'shufflenet_v2_x1_0 (random weights, seed 3)'
     """
     where = resolve_device(device)
-    architecture = find_trained(name).architecture() if is_checkpoint(name) else find_architecture(name)
+    architecture = find_network(name)
     module, classes = _with_weights(architecture, weights, seed, progress)
     return Classifier(
         module.eval(),

@@ -6,18 +6,18 @@ One file an estimator. `channel_shap` and `stream_channel_shap` do all of it for
 from cam_core.shapley.channels import ChannelEstimate, channel_shap, stream_channel_shap
 from cam_core.shapley.estimate import CONVERGED_GAP, CONVERGED_NOISE, Estimate
 from cam_core.shapley.estimators import ESTIMATORS, Estimator, estimates, exact_within, expected_passes, passes_each
-from cam_core.shapley.exact import can_be_exact, exact
-from cam_core.shapley.games import BASELINES, ChannelGame, Game, PositionGame
+from cam_core.shapley.exact import exact
+from cam_core.shapley.games import Baseline, ChannelGame, Game, PositionGame
 from cam_core.shapley.kernel import kernel
 from cam_core.shapley.owen import owen
 from cam_core.shapley.permutation import permutation
 from cam_core.shapley.removal import Removal, remove_channels
 
 __all__ = [
-    "BASELINES",
     "CONVERGED_GAP",
     "CONVERGED_NOISE",
     "ESTIMATORS",
+    "Baseline",
     "ChannelEstimate",
     "ChannelGame",
     "Estimate",
@@ -25,7 +25,6 @@ __all__ = [
     "Game",
     "PositionGame",
     "Removal",
-    "can_be_exact",
     "channel_shap",
     "estimates",
     "exact",

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-import torch
 from PIL import Image
 from torch import Tensor
 
+from cam_core.deprecated import formerly_positional
+from cam_core.forward import Target, forward
 from cam_core.models.classifier import Classifier
+from cam_core.options import Options
 from cam_core.run import Run
 from cam_core.shapley.estimate import Estimate
 from cam_core.shapley.estimators import estimates, expected_passes
@@ -51,32 +53,36 @@ class ChannelEstimate(Estimate):
         return self.activations[0].mean((1, 2))
 
 
+@formerly_positional("layer", "target", "estimator", "budget", "seed", "progress", "precision")
 def channel_shap(
     clf: Classifier,
     image: Image.Image | Tensor,
+    *,
     layer: str | None = None,
-    target: int | str | None = None,
+    target: Target = None,
     estimator: str = "owen",
     budget: int = 64,
     seed: int = 0,
-    progress: Progress | None = None,
     precision: str = "float32",
+    progress: Progress | None = None,
 ) -> ChannelEstimate:
     """The last, and best, of `stream_channel_shap`."""
-    stream = stream_channel_shap(clf, image, layer, target, estimator, budget, seed, progress, precision)
-    return deque(stream, maxlen=1)[0]
+    options = Options(seed, precision, progress=progress)
+    return deque(_stream(clf, image, layer, target, estimator, budget, options), maxlen=1)[0]
 
 
+@formerly_positional("layer", "target", "estimator", "budget", "seed", "progress", "precision")
 def stream_channel_shap(
     clf: Classifier,
     image: Image.Image | Tensor,
+    *,
     layer: str | None = None,
-    target: int | str | None = None,
+    target: Target = None,
     estimator: str = "owen",
     budget: int = 64,
     seed: int = 0,
-    progress: Progress | None = None,
     precision: str = "float32",
+    progress: Progress | None = None,
 ) -> Iterator[ChannelEstimate]:
     """Ever better estimates; stop listening to stop the work. Exact at once where that costs no more than `budget`.
 
@@ -90,14 +96,23 @@ def stream_channel_shap(
     Raises:
         CamError: a subclass that names what is wrong.
     """
+    yield from _stream(clf, image, layer, target, estimator, budget, Options(seed, precision, progress=progress))
+
+
+def _stream(
+    clf: Classifier,
+    image: Image.Image | Tensor,
+    layer: str | None,
+    target: Target,
+    estimator: str,
+    budget: int,
+    options: Options,
+) -> Iterator[ChannelEstimate]:
     name = layer or clf.default_layer
-    net = clf.split(name, precision)
-    with torch.no_grad():
-        acts = net.head(clf.as_batch(image).to(net.dtype))
-        logits = net.tail(acts)[0]
-    chosen = clf.resolve_target(target, logits)
-    run = Run(seed=seed, progress=progress)
-    game = ChannelGame(net.sample(0), acts, chosen, advance=run.advance)
+    seen = forward(clf, [image], [target], [name], options)
+    acts, chosen, logits = seen.acts[0], int(seen.target), seen.logits[0]
+    run = Run.of(clf, options)
+    game = ChannelGame(seen.nets[0].sample(0), acts, chosen, advance=run.advance)
     run.expect(expected_passes(game, estimator, budget))
     describe = partial(
         ChannelEstimate,
@@ -109,7 +124,7 @@ def stream_channel_shap(
         probability=float(logits.double().softmax(0)[chosen]),
         activations=acts.cpu(),
         budget=budget,
-        seed=seed,
+        seed=options.seed,
     )
     for estimate in estimates(game, estimator, run.generator(), budget):
         yield describe(**vars(estimate))

@@ -14,11 +14,6 @@ from cam_core.types import MethodError
 MOST_PLAYERS = 12
 
 
-def can_be_exact(game: Game) -> bool:
-    """Whether `exact` applies: a closed form, or few enough live players to try every coalition."""
-    return game.contributions is not None or game.size <= MOST_PLAYERS
-
-
 def exact(game: Game) -> Estimate:
     """Shapley values without sampling.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -22,7 +23,8 @@ from cam_core.types import Activations, MethodError
 ValueFunction = Callable[[Tensor], Tensor]
 """Coalitions (M, players) → their values (M,)."""
 
-BASELINES = ("channel_mean", "global_mean", "zero")
+Baseline: TypeAlias = Literal["channel_mean", "global_mean", "zero"]
+BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 
 # A backward pass keeps what a forward pass may forget.
 _FORWARD_ROWS_PER_BACKWARD_ROW = 8

@@ -9,9 +9,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from cam_core.deprecated import formerly_positional
+from cam_core.forward import forward
 from cam_core.masked import tail_rows
 from cam_core.models.batching import in_batches
 from cam_core.models.classifier import Classifier
+from cam_core.options import Options
 from cam_core.run import Run
 from cam_core.shapley.estimate import Estimate
 from cam_core.types import MethodError, Progress
@@ -38,14 +41,16 @@ class Removal:
         return estimate.v_all - torch.cat([changes.new_zeros(1), changes.cumsum(0)])
 
 
+@formerly_positional("layer", "target", "order", "progress", "precision")
 def remove_channels(
     clf: Classifier,
     image: Image.Image | Tensor,
+    *,
     layer: str,
     target: int,
     order: Sequence[int],
-    progress: Progress | None = None,
     precision: str = "float32",
+    progress: Progress | None = None,
 ) -> Removal:
     """Set channels to 0 cumulatively, in the given order: n + 1 passes of the tail.
 
@@ -57,12 +62,12 @@ def remove_channels(
         MethodError: a channel that the layer does not have, or the same one twice.
         CamError: a subclass that names what else is wrong.
     """
-    net = clf.split(layer, precision)
-    run = Run(progress=progress)
+    options = Options(precision=precision, progress=progress)
+    seen = forward(clf, [image], [target], [layer], options)
+    acts, sample = seen.acts[0], seen.nets[0].sample(0)
+    run = Run.of(clf, options)
     with torch.no_grad():
-        acts = net.head(clf.as_batch(image).to(net.dtype))
         coalitions = _coalitions(order, acts.shape[1]).to(acts)
-        sample = net.sample(0)
         run.expect(len(coalitions))
 
         def evaluate(start: int, stop: int) -> Tensor:

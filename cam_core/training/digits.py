@@ -18,7 +18,7 @@ from torch.nn import functional
 from cam_core.images import ASSETS, SAMPLES, load_image
 from cam_core.training.batches import chunks
 from cam_core.training.errors import TrainingError
-from cam_core.training.image_sets import ImageSet, Labels, Pixels
+from cam_core.training.image_sets import HELD_OUT, ImageSet, Labels, Pixels
 
 Split: TypeAlias = Literal["train", "held-out"]
 SPLITS: Final = ("train", "held-out")
@@ -27,7 +27,6 @@ DIGITS: Final = ASSETS / "digits" / "digits.npz"
 CHUNK: Final = 125
 """Images are composed so many at a time: a set of whole chunks is the beginning of every longer one."""
 
-_HELD_OUT: Final = 0.2  # of the digits of each class, and of the photos
 _PHOTO_SIDE: Final = 160  # shorter side of a photo, pixels, before it is cropped
 _CROP: Final = (0.4, 1.0)  # side of a crop in shorter sides of the photo
 _DIGIT: Final = (0.48, 0.75)  # side of the digit's box in sides of the image
@@ -74,7 +73,7 @@ def split_digits(seed: int, split: Split) -> Labels:
     parts = []
     for label in range(len(CLASSES)):
         own = generator.permutation(np.flatnonzero(labels == label))
-        held_out = round(_HELD_OUT * len(own))
+        held_out = round(HELD_OUT * len(own))
         parts.append(own[:held_out] if split == "held-out" else own[held_out:])
     return np.asarray(generator.permutation(np.concatenate(parts)), dtype=np.int64)
 
@@ -85,7 +84,7 @@ def split_photos(seed: int, split: Split) -> tuple[str, ...]:
     files = [path for folder in ("eval", "samples") for path in sorted((ASSETS / folder).glob("*.jpg"))]
     names = [path.relative_to(ASSETS).as_posix() for path in files if path not in collages]
     order = np.random.default_rng([seed, 1]).permutation(len(names))
-    held_out = round(_HELD_OUT * len(names))
+    held_out = round(HELD_OUT * len(names))
     chosen = order[:held_out] if split == "held-out" else order[held_out:]
     return tuple(names[index] for index in sorted(chosen))
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from cam_core.images import EXTENSIONS, Preprocessing, load_image
 from cam_core.training.errors import TrainingError
-from cam_core.training.image_sets import ImageSet, TrainingData
+from cam_core.training.image_sets import HELD_OUT, ImageSet, TrainingData
 
-HELD_OUT: Final = 0.2  # of the photos of each class
 _SIZES: Final = (16, 512)  # pixels
 _MEMORY: Final = 4 << 30  # bytes that all photos together may take
 

@@ -8,12 +8,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from cam_core.images import Preprocessing
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Labels: TypeAlias = npt.NDArray[np.int64]
 Masks: TypeAlias = npt.NDArray[np.bool_]
+
+HELD_OUT = 0.2
+"""The share of images that a network is judged on, where nothing else decides it."""
 
 _PREVIEWS = 8
 
@@ -34,6 +38,10 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def picture(self, index: int) -> Image.Image:
+        """One of them, to be shown."""
+        return Image.fromarray(np.ascontiguousarray(self.images[index].transpose(1, 2, 0)))
 
     def head(self, count: int | None) -> ImageSet:
         """The first `count` images; all of them for None."""

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cam_core.files import write_whole
 from cam_core.models.devices import resolve_device
-from cam_core.models.trainable.checkpoints import load_checkpoint, save_checkpoint, write_whole
+from cam_core.models.trainable.checkpoints import load_checkpoint, save_checkpoint
 from cam_core.models.trainable.lfi import build_network
 from cam_core.training.batches import batch_count, evaluation_batches, training_batches
 from cam_core.training.data import open_data

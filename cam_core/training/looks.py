@@ -45,7 +45,7 @@ def _look(clf: Classifier, image: Image.Image) -> Look:
     attention = _attention(clf, image)
     if attention is not None:
         return Look(prediction, attention, True)
-    explanation = explain(clf, image, POST_HOC, target=prediction.index)
+    explanation = explain(clf, image, method=POST_HOC, target=prediction.index)
     return Look(prediction, explanation.map.clip(0), False)
 
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from cam_core.models.trainable.checkpoints import write_whole
+from cam_core.files import write_whole
 from cam_core.training.errors import TrainingError
 from cam_core.training.reports import EpochReport
 

@@ -9,17 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
+from math import isfinite
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
-from cam_core import METHODS, Explanation
 from cam_core.analysis.channels import channel_fidelity, contributions, largest, ranks, unit_norm, waterfall
 from cam_core.analysis.shapley_fidelity import TOP
 from cam_core.charts import channel_chart, waterfall_chart
+from cam_core.methods import title_of
 from cam_core.metrics.base import Values
 from cam_core.overlay import DIVERGING, SEQUENTIAL, display_values, limits, overlay
+from cam_core.palette import REFERENCE
 from cam_core.shapley import ChannelEstimate
 from pages.channels.estimate import Trail, convergence_section
 from pages.shared import links, pictures, style, tables
@@ -43,7 +44,6 @@ RULES = """
 .cam-ranks { display: grid; grid-template-columns: auto 1fr; gap: 0 .8rem; font-variant-numeric: tabular-nums; }
 """
 
-SHAP = "SHAP (this estimate)"
 _RAW, _TIMES_MEAN = "α", "α · mean A"
 _OPACITY = 0.6
 _MOST_BARS = 60
@@ -61,15 +61,6 @@ class View:
         """The channels, from left to right."""
         top = largest(phi, self.count)
         return top if self.sorted else sorted(top)
-
-
-def coefficients(explanations: Sequence[Explanation]) -> dict[str, Values]:
-    """Title → α (K,) of those that have coefficients."""
-    return {
-        METHODS[one.method].title: np.asarray(one.coefficients, dtype=np.float64)
-        for one in explanations
-        if one.coefficients is not None
-    }
 
 
 @st.fragment
@@ -133,7 +124,7 @@ def _view(live: int) -> View:
 
 
 def _read(beside: Mapping[str, Values], estimate: ChannelEstimate, view: View) -> dict[str, Values]:
-    return {title: contributions(alpha, estimate) if view.times_mean else alpha for title, alpha in beside.items()}
+    return {method: contributions(alpha, estimate) if view.times_mean else alpha for method, alpha in beside.items()}
 
 
 def _bars(estimate: ChannelEstimate, beside: Mapping[str, Values], view: View, chosen: int) -> None:
@@ -141,8 +132,8 @@ def _bars(estimate: ChannelEstimate, beside: Mapping[str, Values], view: View, c
     shown = view.shown(phi)
     scaled: dict[str, Any] = {}
     if beside:
-        scaled = {SHAP: unit_norm(phi)[shown]}
-        scaled |= {title: unit_norm(values)[shown] for title, values in _read(beside, estimate, view).items()}
+        scaled = {REFERENCE: unit_norm(phi)[shown]}
+        scaled |= {method: unit_norm(values)[shown] for method, values in _read(beside, estimate, view).items()}
     st.plotly_chart(
         channel_chart(shown, phi[shown], stderr[shown], scaled, chosen),
         key="bars",
@@ -209,11 +200,11 @@ def _map(seen: Scene, estimate: ChannelEstimate, channel: int) -> None:
 
 def _facts(seen: Scene, estimate: ChannelEstimate, beside: Mapping[str, Values], view: View, channel: int) -> None:
     phi, stderr = float(estimate.phi[channel]), float(estimate.stderr[channel])
-    known = f" ± {stderr:.2g}" if np.isfinite(stderr) else ", error unknown"
+    known = f" ± {stderr:.2g}" if isfinite(stderr) else ", error unknown"
     side = "speaks for" if phi > 0 else "speaks against" if phi < 0 else "says nothing about"
-    places = {"SHAP": estimate.phi.numpy(), **_read(beside, estimate, view)}
+    places = {REFERENCE: estimate.phi.numpy(), **_read(beside, estimate, view)}
     rows = "".join(
-        f"<span>{escape(title)}</span><span>{ranks(values)[channel]}</span>" for title, values in places.items()
+        f"<span>{escape(title_of(name))}</span><span>{ranks(values)[channel]}</span>" for name, values in places.items()
     )
     dead = "" if bool(estimate.live[channel]) else " It is dead: 0 everywhere in this photo."
     st.html(
@@ -246,12 +237,12 @@ def _similarity(estimate: ChannelEstimate, beside: Mapping[str, Values], view: V
     if not beside:
         st.html(style.quiet("Choose methods above to compare their coefficients with these SHAP values."))
         return
-    found = {title: channel_fidelity(alpha, estimate) for title, alpha in beside.items()}
-    similarities = {title: one.contributions if view.times_mean else one.coefficients for title, one in found.items()}
+    found = {method: channel_fidelity(alpha, estimate) for method, alpha in beside.items()}
+    similarities = {method: one.contributions if view.times_mean else one.coefficients for method, one in found.items()}
     best = max(one.cosine for one in similarities.values())
     rows = [
         (
-            escape(title),
+            escape(title_of(method)),
             [
                 Cell(style.decimals(one.cosine, 3), best=len(beside) > 1 and one.cosine == best),
                 Cell(style.decimals(one.spearman, 3)),
@@ -259,9 +250,9 @@ def _similarity(estimate: ChannelEstimate, beside: Mapping[str, Values], view: V
                 Cell(f"{one.overlap:.0%}"),
             ],
         )
-        for title, one in sorted(similarities.items(), key=lambda entry: -entry[1].cosine)
+        for method, one in sorted(similarities.items(), key=lambda entry: -entry[1].cosine)
     ]
-    ceiling = f"{estimate.expected_cosine:.3f}" if np.isfinite(estimate.noise) else "unknown"
+    ceiling = f"{estimate.expected_cosine:.3f}" if isfinite(estimate.noise) else "unknown"
     rows.append(("<i>noise ceiling</i>", [Cell(ceiling), Cell("–"), Cell("–"), Cell("–")]))
     st.html(tables.table(["", "cosine", "Spearman", "Kendall τ", f"same top {TOP}"], rows))
     reading = _TIMES_MEAN if view.times_mean else f"{_RAW}, as they are"

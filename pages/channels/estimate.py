@@ -104,13 +104,13 @@ def _estimate(question: Question, image: Image.Image, chosen: Settings, job: Job
         stream = stream_channel_shap(
             clf,
             image,
-            question.layer,
-            question.target,
-            chosen.estimator,
-            chosen.budget,
-            question.seed,
-            progress,
-            question.precision,
+            layer=question.layer,
+            target=question.target,
+            estimator=chosen.estimator,
+            budget=chosen.budget,
+            seed=question.seed,
+            precision=question.precision,
+            progress=progress,
         )
         found: tuple[ChannelEstimate, ...] = ()
         for estimate in stream:

@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from cam_core import METHODS, Explanation
+from cam_core.analysis.channels import coefficients_of
 from pages.channels import board, downloads, estimate, removal
 from pages.channels.estimate import Settings, Trail
 from pages.runtime import compute
@@ -60,7 +61,7 @@ def show(seen: Scene, chosen: Settings, requests: Sequence[Request]) -> None:
         return
     estimate.status(seen, trail)
     unfinished(requests, outcomes)
-    beside = board.coefficients([one for one in outcomes if isinstance(one, Explanation)])
+    beside = coefficients_of([one for one in outcomes if isinstance(one, Explanation)])
     board.board(seen, trail, beside)
     removal.removal(seen, trail.last)
     downloads.downloads(trail.last, beside)

@@ -62,7 +62,13 @@ def _remove(seen: Scene, order: list[int], job: Job) -> Removal:
     clf = compute.classifier(question.model)
     with compute.computing(str(clf.device), job) as progress:
         return remove_channels(
-            clf, seen.photo.image, question.layer, question.target, order, progress, question.precision
+            clf,
+            seen.photo.image,
+            layer=question.layer,
+            target=question.target,
+            order=order,
+            precision=question.precision,
+            progress=progress,
         )
 
 

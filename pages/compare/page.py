@@ -17,8 +17,6 @@ from pages.runtime.jobs import Job
 from pages.shared import messages, pickers, pictures, preload, scene, style, tiles
 from pages.shared.scene import Scene
 
-FIRST_METHODS = ("grad-cam", "lift-cam")
-
 Outcome = Explanation | Job
 
 
@@ -62,7 +60,7 @@ def _computing_on(seen: Scene) -> str:
 
 
 def what_the_methods_say(seen: Scene) -> None:
-    chosen = pickers.methods(FIRST_METHODS)
+    chosen = pickers.methods(pickers.FIRST_METHODS)
     requests = pickers.parameters(chosen)
     if not requests:
         messages.empty("Choose one or more methods to see where they look.")

@@ -17,7 +17,7 @@ from cam_core.charts import Mark, curves_chart
 from cam_core.metrics.curves.frames import Frames
 from cam_core.metrics.curves.perturbation import Kind
 from cam_core.metrics.curves.points import Curve, Curves, curves_csv
-from cam_core.metrics.curves.spread import Band, Spread, band, left_at_baseline, spread
+from cam_core.metrics.curves.spread import CONTROL, Band, Spread, band, left_at_baseline, spread
 from pages.deletion import curves
 from pages.deletion.curves import Settings, Source, Views
 from pages.runtime import compute
@@ -196,14 +196,13 @@ class _Board:
         with st.container(key=f"frames-{kind}"):
             for index, source in enumerate([*self._sources, *self._control[:1]]):
                 frame = shown[source.name, kind]
-                number = index if index < len(self._sources) else None
                 with st.container(key=f"frame-{kind}-{index}"):
                     title = self._titles[source.name]
                     pictures.show(
                         frame.photo, alt=f"{title}: the photo with {100 * fraction:.0f} % of its pixels {_DONE[kind]}"
                     )
                     st.html(
-                        f'<div class="cam-tile">{tables.line(number)}{title}</div>'
+                        f'<div class="cam-tile">{tables.line(source.name)}{title}</div>'
                         f'<div class="cam-quiet">{self._scored(frame.value)}</div>'
                     )
 
@@ -219,12 +218,12 @@ class _Board:
         spreads = {kind: spread(self._random[kind]) for kind in kinds}
         rows = [
             (
-                f"{tables.line(index)}{self._titles[source.name]}",
+                f"{tables.line(source.name)}{self._titles[source.name]}",
                 [_area(self._curves[kind][index], spreads[kind]) for kind in kinds],
             )
             for index, source in enumerate(self._sources)
         ]
-        title = f"{tables.line(None)}Random, {len(self._control)} maps"
+        title = f"{tables.line(CONTROL)}Random, {len(self._control)} maps"
         return tables.table(
             columns, [*rows, (title, [_control_area(spreads[kind], self._random[kind]) for kind in kinds])]
         )

@@ -18,15 +18,13 @@ from cam_core import METHODS, Explanation
 from cam_core.metrics.curves.frames import Film, Frames
 from cam_core.metrics.curves.perturbation import Kind
 from cam_core.metrics.curves.points import Curve, Curves, curve_points
+from cam_core.metrics.curves.spread import CONTROL, control_name, control_seeds
 from pages.runtime import compute
 from pages.runtime.compute import Question, Request, Task, digest
 from pages.runtime.jobs import Job
 from pages.shared.scene import Scene
 
-CONTROL = Request("random")
-"""What every curve is compared with: a map that knows nothing."""
-
-CONTROL_SEEDS = 5
+_CONTROL = Request(CONTROL)
 
 _FIRST_POINTS = 0.3  # seconds that the page waits for them: charts that are there at once shall not be empty
 
@@ -75,8 +73,8 @@ class Growing:
 
 
 def control_questions(question: Question) -> list[tuple[Question, Request]]:
-    """The random control's maps: one question a seed."""
-    return [(replace(question, seed=question.seed + number), CONTROL) for number in range(CONTROL_SEEDS)]
+    """The maps of the core's `random_control`, one question a seed, so that each is kept by itself."""
+    return [(replace(question, seed=seed), _CONTROL) for seed in control_seeds(question.seed)]
 
 
 def chosen(asked: Sequence[tuple[Question, Request]], outcomes: Sequence[Explanation | Job]) -> list[Source]:
@@ -93,14 +91,9 @@ def control(asked: Sequence[tuple[Question, Request]], outcomes: Sequence[Explan
     return [replace(source, name=control_name(source.question.seed)) for source in chosen(asked, outcomes)]
 
 
-def control_name(seed: int) -> str:
-    """What a random map is called, also in tables that people take away."""
-    return f"{CONTROL.method} (seed {seed})"
-
-
 def title(name: str) -> str:
     """A source's name as people write it."""
-    return METHODS[name].title if name in METHODS else METHODS[CONTROL.method].title
+    return METHODS[name].title if name in METHODS else METHODS[CONTROL].title
 
 
 def curves(seen: Scene, sources: Sequence[Source], settings: Settings) -> Growing:
@@ -139,12 +132,10 @@ def _draw(
             clf,
             image,
             {source.name: source.explanation for source in sources},
-            settings.kinds,
-            question.target,
+            kinds=settings.kinds,
+            target=question.target,
             known=found,
-            seed=question.seed,
-            precision=question.precision,
-            progress=progress,
+            **vars(question.options(progress)),
             **settings.params,
         )
         for point in points:
@@ -182,8 +173,8 @@ class Views:
             self.seen.classifier,
             self.seen.photo.image,
             {source.name: source.explanation for source in self.sources},
-            self.settings.kinds,
-            question.target,
+            kinds=self.settings.kinds,
+            target=question.target,
             seed=question.seed,
             precision=question.precision,
             **self.settings.params,

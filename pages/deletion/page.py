@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 
 from cam_core.metrics.curves.perturbation import KINDS
-from cam_core.metrics.evaluating import IMPROBABLE
+from cam_core.types import IMPROBABLE
 from pages.deletion import board, curves, score_board
 from pages.deletion.curves import Settings, Source
 from pages.runtime import compute
@@ -17,7 +17,6 @@ from pages.runtime.jobs import Job
 from pages.shared import messages, pickers, scene, style
 from pages.shared.scene import Scene
 
-FIRST_METHODS = ("grad-cam", "lift-cam")
 STEPS = (14, 28, 56, 112, 224)
 OWN = "Usual"
 CONTROL_PATIENCE = 0.25  # seconds that the first curves wait for random maps: on a slow machine those join them later
@@ -36,7 +35,7 @@ def page() -> None:
     )
     notices = st.container()
     with st.container(key="curve-controls"):
-        chosen = pickers.methods(FIRST_METHODS)
+        chosen = pickers.methods(pickers.FIRST_METHODS)
         settings = how()
     requests = pickers.parameters(chosen)
     if not requests or not settings.kinds:

@@ -8,17 +8,17 @@ from functools import partial
 from html import escape
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import streamlit as st
 from PIL import Image
 
 from cam_core import Classifier, load_model
 from cam_core.models.trainable.trained import ARCHITECTURE_TITLES, TrainedNetwork, bundled_networks
-from cam_core.overlay import SEQUENTIAL, display_values, limits, overlay
+from cam_core.overlay import SEQUENTIAL, display_values, highlight, limits, overlay
 from cam_core.training import DigitsSet
 from cam_core.training.digits import CHUNK
+from cam_core.training.image_sets import Masks
 from cam_core.training.looks import Look, looks, share_on_object
+from cam_core.types import FloatArray
 from pages.runtime import compute
 from pages.runtime.compute import Task
 from pages.runtime.jobs import Job
@@ -50,7 +50,7 @@ class Subject:
     title: str
     image: Image.Image
     label: str = ""
-    mask: npt.NDArray[np.bool_] | None = None
+    mask: Masks | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _held_out(networks: dict[str, TrainedNetwork], first: int) -> Board | Job:
         return [
             Subject(
                 f"Held-out image {index}",
-                Image.fromarray(np.ascontiguousarray(data.images[index].transpose(1, 2, 0))),
+                data.picture(index),
                 str(data.labels[index]),
                 data.masks[index],
             )
@@ -212,7 +212,7 @@ def _cell(subject: Subject, look: Look, entry: TrainedNetwork, opacity: float) -
     return _figure(picture, f"{title} heatmap of {subject.title.lower()}: says {said.label}", text)
 
 
-def heat(image: Image.Image, values: npt.NDArray[np.float32], opacity: float) -> Image.Image:
+def heat(image: Image.Image, values: FloatArray, opacity: float) -> Image.Image:
     """A map (h, w) over its image, from its lowest to its highest value."""
     large = image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
     spread = display_values(values, (_SIDE, _SIDE))
@@ -222,12 +222,10 @@ def heat(image: Image.Image, values: npt.NDArray[np.float32], opacity: float) ->
 def _masked(subject: Subject) -> Image.Image:
     """The image, dark outside the object."""
     assert subject.mask is not None
-    large = subject.image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
-    mask = Image.fromarray(subject.mask.astype(np.uint8) * 255).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
-    return Image.composite(large, Image.blend(large, Image.new("RGB", large.size), 0.8), mask)
+    return highlight(subject.image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), subject.mask)
 
 
-def _area(mask: npt.NDArray[np.bool_]) -> str:
+def _area(mask: Masks) -> str:
     return f"<small>{style.percent(float(mask.mean()))} of the image</small>"
 
 

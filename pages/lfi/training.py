@@ -7,9 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import streamlit as st
-from PIL import Image
 
 from cam_core.charts import learning_chart
 from cam_core.models.devices import resolve_device
@@ -219,8 +217,8 @@ def _maps(run: Run, report: EpochReport) -> None:
 
 def _previews(previews: ImageSet, report: EpochReport) -> str:
     cells = []
-    for index, pixels in enumerate(previews.images):
-        picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    for index in range(len(previews)):
+        picture = previews.picture(index)
         alt = f"Held-out image {index}"
         if report.attention is not None:
             picture = board.heat(picture, report.attention[index], 0.55)

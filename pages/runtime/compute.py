@@ -22,6 +22,8 @@ from PIL import Image
 
 from cam_core import METHODS, Classifier, Explanation, explain, load_model
 from cam_core.models.classifier import Prediction
+from cam_core.options import Options
+from cam_core.types import Progress
 from pages.runtime.jobs import FairLock, Job, Jobs
 
 PATIENCE = 1.2
@@ -58,6 +60,10 @@ class Question:
     seed: int = 0
     compiled: bool = False
     """Whether methods that take long compile the network first."""
+
+    def options(self, progress: Progress | None = None, *, slow: bool = False) -> Options:
+        """As the core takes them, for work that is slow or not."""
+        return Options(self.seed, self.precision, self.compiled and slow, progress)
 
 
 @dataclass(frozen=True)
@@ -127,7 +133,7 @@ def device_lock(device: str) -> FairLock:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def classifier(spec: ModelSpec, _progress: Callable[[int, int], None] | None = None) -> Classifier:
+def classifier(spec: ModelSpec, _progress: Progress | None = None) -> Classifier:
     """The model, shared by all visitors; at most two stay in memory."""
     return load_model(spec.name, weights=spec.weights, seed=spec.weights_seed, device=spec.device, progress=_progress)
 
@@ -144,7 +150,7 @@ def digest(*parts: object) -> str:
 
 
 @contextmanager
-def computing(device: str, job: Job) -> Iterator[Callable[[int, int], None]]:
+def computing(device: str, job: Job) -> Iterator[Progress]:
     """Hold the device; yields the `progress` for the core, which reports, gives way, and stops when cancelled."""
     lock = device_lock(device)
 
@@ -228,7 +234,7 @@ def _explain(
     question: Question,
     image: Image.Image,
     request: Request,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Explanation:
     layer = None if METHODS[request.method].multi_layer else question.layer
     clf.split(layer, question.precision)  # the first method at a layer shall not be charged for the cut
@@ -238,10 +244,7 @@ def _explain(
         method=request.method,
         layer=layer,
         target=question.target,
-        seed=question.seed,
-        precision=question.precision,
-        compiled=question.compiled and METHODS[request.method].expensive,
-        progress=progress,
+        **vars(question.options(progress, slow=METHODS[request.method].expensive)),
         **dict(request.params),
     )
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import streamlit as st
 
 from cam_core import CATALOG
+from cam_core.models.load import CatalogEntry, named_networks
 from cam_core.models.trainable.checkpoints import SUFFIX, card_path
-from cam_core.models.trainable.trained import TrainedNetwork, bundled_networks, find_trained
+from cam_core.models.trainable.trained import TrainedNetwork, find_trained
 from cam_core.models.zoo.downloads import sha256_of
 
 BUNDLED = next(key for key, entry in CATALOG.items() if entry.source == "bundled")
@@ -42,7 +43,7 @@ class Offer:
 
 def offers() -> dict[str, Offer]:
     """All networks by key, the bundled one first."""
-    return _catalogued() | _trained() | _own()
+    return {key: _named(key, entry) for key, entry in named_networks().items()} | _own()
 
 
 def title(name: str) -> str:
@@ -50,18 +51,12 @@ def title(name: str) -> str:
     return next((offer.title for offer in offers().values() if offer.name == name), name)
 
 
-@st.cache_data(show_spinner=False)
-def _catalogued() -> dict[str, Offer]:
-    found = {}
-    for key, entry in CATALOG.items():
-        origin = "comes with the installation" if entry.source == "bundled" else "downloaded when first used"
-        note = f"{entry.family} family · weights {entry.megabytes:.0f} MB, {origin}"
-        found[key] = Offer(key, key, entry.title, f"{entry.title} · {entry.parameters / 1e6:.1f} M weights", note)
-    return found
-
-
-def _trained() -> dict[str, Offer]:
-    return {key: _offer(key, network, "comes along") for key, network in bundled_networks().items()}
+def _named(key: str, entry: CatalogEntry | TrainedNetwork) -> Offer:
+    if isinstance(entry, TrainedNetwork):
+        return _offer(key, entry, "comes along")
+    origin = "comes with the installation" if entry.source == "bundled" else "downloaded when first used"
+    note = f"{entry.family} family · weights {entry.megabytes:.0f} MB, {origin}"
+    return Offer(key, key, entry.title, f"{entry.title} · {entry.parameters / 1e6:.1f} M weights", note)
 
 
 def _own() -> dict[str, Offer]:

@@ -14,9 +14,12 @@ import streamlit as st
 from cam_core import METHODS
 from cam_core.methods.registry import Method
 from cam_core.overlay import DIVERGING, SEQUENTIAL
-from cam_core.parameters import Parameter
+from cam_core.parameters import DeclaredParameter
 from pages.runtime.compute import Request
 from pages.shared import links
+
+FIRST_METHODS = ("grad-cam", "lift-cam")
+"""What a page opens with."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def parameters(chosen: Sequence[Method]) -> list[Request]:
     return [Request(method.key, values.get(method.key, ())) for method in chosen]
 
 
-def parameter(method: Method, declared: Parameter) -> Any:
+def parameter(method: Method, declared: DeclaredParameter) -> Any:
     """One widget of the declared kind, range and default; the value in the declared type."""
     label = declared.name.replace("_", " ")
     common: dict[str, Any] = {
@@ -99,8 +102,8 @@ def parameter(method: Method, declared: Parameter) -> Any:
         number = int if declared.kind == "int" else float
         value = st.number_input(
             label,
-            min_value=None if declared.minimum is None else number(declared.minimum),
-            max_value=None if declared.maximum is None else number(declared.maximum),
+            min_value=None if declared.low is None else number(declared.low),
+            max_value=None if declared.high is None else number(declared.high),
             value=number(declared.default),
             step=1 if number is int else _step(float(declared.default)),
             format=None if number is int else "%g",

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from urllib.parse import urlsplit
 
 import streamlit as st
 from PIL import Image
@@ -90,26 +88,8 @@ def put(scene: Scene | Callable[[], None]) -> None:
 
 def current() -> Scene:
     """The scene; where there is none yet, the reason is drawn and the page ends here."""
-    inside_the_app()
     scene = st.session_state[_KEY]
     if isinstance(scene, Scene):
         return scene
     scene()
     st.stop()
-
-
-def inside_the_app() -> None:
-    """For a page that asks for no scene: from here on it is `app.py` that runs the page.
-
-    A server's very first visitor who follows a link to a page gets that file run alone, without `app.py`.
-
-    Streamlit takes a folder called `pages` for an app without navigation of its own until it has seen a call of
-    `st.navigation`. This is one; from the next run on, `app.py` is run. It names the page that the link leads to, or
-    Streamlit would lead to the first one.
-    """
-    if _KEY in st.session_state:
-        return
-    name = PurePosixPath(urlsplit(st.context.url or "").path).name
-    linked = [st.Page(lambda: None, title="CAMscope", url_path=name)] if name else []
-    st.navigation([st.Page(lambda: None, title="CAMscope", url_path="start", default=True), *linked])
-    st.rerun()

@@ -13,9 +13,11 @@ import streamlit as st
 
 from cam_core.models.classifier import Prediction
 from cam_core.overlay import colour_stops
+from cam_core.palette import AGAINST, FOR, NOTICE
+
+_COLOURS = f":root {{ --cam-accent: {FOR}; --cam-against: {AGAINST}; --cam-notice: {NOTICE}; }}"
 
 _SHEET = """
-:root { --cam-accent: #3b7ea1; --cam-against: #c8553d; }
 .stMainBlockContainer { padding-left: 2.4rem; padding-right: 2.4rem; max-width: 1500px; container-type: inline-size; }
 [data-testid="stSidebarContent"] [data-testid="stVerticalBlock"] { gap: .7rem; }
 .stMainBlockContainer h1 { font-size: 1.65rem; padding: 0 0 .1rem; letter-spacing: -.01em; }
@@ -45,7 +47,8 @@ _SHEET = """
 .cam-bar span { opacity: .75; }
 .cam-subtitle { opacity: .8; } .cam-subtitle b { font-weight: 600; }
 .cam-notice {
-  font-size: .8rem; line-height: 1.4; margin: .15rem 0 0; padding: .1rem 0 .1rem .6rem; border-left: 3px solid #d98c00;
+  font-size: .8rem; line-height: 1.4; margin: .15rem 0 0; padding: .1rem 0 .1rem .6rem;
+  border-left: 3px solid var(--cam-notice);
 }
 
 .cam-top { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: .1rem .6rem; font-size: .85rem; }
@@ -90,7 +93,7 @@ _SHEET = """
 
 def apply_style() -> None:
     """Put the style sheet on the page; once a run."""
-    st.html(f"<style>{_SHEET}</style>")
+    st.html(f"<style>{_COLOURS}{_SHEET}</style>")
 
 
 def style_rules(rules: str) -> None:

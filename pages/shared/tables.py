@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import accumulate, pairwise
 from typing import Final
 
-from cam_core.palette import CONTROL, line_style
+from cam_core.palette import DASHES, style_of
 
 RULES: Final = """
 .cam-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
@@ -16,10 +17,10 @@ RULES: Final = """
 .cam-table th { font-weight: 500; } .cam-table thead th { font-size: .78rem; opacity: .75; }
 .cam-table td small { opacity: .68; font-size: .78rem; }
 .cam-table b { font-weight: 650; }
-.cam-line { display: inline-block; vertical-align: middle; width: 20px; margin-right: .5rem; }
+.cam-line { display: inline-block; vertical-align: middle; width: 26px; height: 3px; margin-right: .5rem; }
 """
 
-_BORDERS: Final = {"solid": "solid", "dash": "dashed", "dot": "dotted"}
+_WIDTH: Final = 3  # pixels of a line
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,15 @@ class Cell:
     best: bool = False
 
 
-def line(index: int | None) -> str:
-    """The line in the chart with this number; None for the control."""
-    colour, dash = (CONTROL, "dot") if index is None else line_style(index)
-    return f'<i class="cam-line" style="border-top: 3px {_BORDERS[dash]} {colour}"></i>'
+def line(name: str) -> str:
+    """The line that a method has in charts."""
+    colour, dash, _ = style_of(name)
+    ends = [0.0, *accumulate(_WIDTH * length for length in DASHES[dash] or (1,))]
+    stripes = ", ".join(
+        f"{'transparent' if number % 2 else colour} {start:g}px {end:g}px"
+        for number, (start, end) in enumerate(pairwise(ends))
+    )
+    return f'<i class="cam-line" style="background: repeating-linear-gradient(90deg, {stripes})"></i>'
 
 
 def table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) -> str:

@@ -96,7 +96,7 @@ def test_waterfall_of_all_channels_has_no_others_and_if_exact_no_gap() -> None:
 
 def test_convergence_ends_at_the_last_estimate() -> None:
     clf = tiny_classifier("residual")
-    trail = list(stream_channel_shap(clf, tiny_images(1)[0], "relu1", estimator="permutation", budget=80))
+    trail = list(stream_channel_shap(clf, tiny_images(1)[0], layer="relu1", estimator="permutation", budget=80))
     points = convergence(trail)
     assert [point.passes for point in points] == [one.passes for one in trail] and len(points) > 2
     assert points[-1].cosine == pytest.approx(1) and points[0].cosine < 1
@@ -120,7 +120,7 @@ def test_csv_reads_back_and_unknown_errors_are_empty() -> None:
 
 def test_dead_channels_and_means_of_a_real_layer() -> None:
     clf, image = tiny_classifier("residual"), tiny_images(1)[0]
-    found = channel_shap(clf, image, "relu1", budget=16)
+    found = channel_shap(clf, image, layer="relu1", budget=16)
     acts = clf.split("relu1").head(image[None])[0]
     torch.testing.assert_close(found.mean_activation, acts.mean((1, 2)))
     assert found.live.tolist() == [bool(channel.any()) for channel in acts]
@@ -129,7 +129,7 @@ def test_dead_channels_and_means_of_a_real_layer() -> None:
 
 def test_linear_tail_makes_grad_cams_contributions_the_shap_values() -> None:
     clf, image = tiny_classifier("plain"), tiny_images(1)[0]
-    found = channel_shap(clf, image, "features.3", 1)
-    alpha = explain(clf, image, "grad-cam", layer="features.3", target=1).coefficients
+    found = channel_shap(clf, image, layer="features.3", target=1)
+    alpha = explain(clf, image, method="grad-cam", layer="features.3", target=1).coefficients
     assert alpha is not None
     assert channel_fidelity(alpha, found).contributions.cosine == pytest.approx(1, abs=1e-6)

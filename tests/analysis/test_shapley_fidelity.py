@@ -78,7 +78,7 @@ def test_reference_of_a_pooled_linear_tail_is_exact_and_methods_meet_it() -> Non
     means = acts.mean((0, 2, 3)).numpy()
 
     def of(method: str) -> tuple[float, float]:
-        alpha = explain(clf, image[0], method, layer="features.3", target=1).coefficients
+        alpha = explain(clf, image[0], method=method, layer="features.3", target=1).coefficients
         both = fidelity(alpha, means, found)
         return both.coefficients.cosine, both.contributions.cosine
 

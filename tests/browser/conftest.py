@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from scripts.serving import serving
-
-PATIENCE = 120_000  # milliseconds: for a busy machine; what is slower is broken
-HEATMAP = 'img[alt*=" heatmap "]'
-# Streamlit's own word comes first: its signs of work show only after a moment, and what was there stands till then.
-CALM = """(document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
-    && !document.querySelector('[data-testid=stProgress], [data-testid=stStatusWidget]'))"""
+from tests.browser.visits import HEATMAP, PATIENCE, Visit
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +24,6 @@ def browser(browser_path: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         yield browser
         browser.close()
-
-
-Visit = Callable[..., Page]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -87,45 +78,3 @@ def visit(browser: Browser, server: str, seen_pages: list[Page]) -> Iterator[Vis
     yield visit
     for context in contexts:
         context.close()
-
-
-def tile(page: Page, method: str) -> str:
-    """The address of a method's picture, which is its content."""
-    picture = page.locator(f'img[alt^="{method} heatmap "]')
-    picture.wait_for()
-    return picture.get_attribute("src") or ""
-
-
-def wait_for_tiles(page: Page, count: int) -> None:
-    """Until so many heatmaps are there, loaded, and nothing is running."""
-    page.wait_for_function(
-        f"""() => {{
-            const pictures = [...document.querySelectorAll('{HEATMAP}')];
-            return pictures.length === {count} && pictures.every(p => p.complete && p.naturalWidth > 0) && {CALM};
-        }}"""
-    )
-
-
-def wait_for_another_tile(page: Page, method: str, before: str) -> None:
-    """Until a method's picture is another than `before`: the old tiles stand until the new ones come."""
-    page.wait_for_function(
-        "([picture, before]) => ![null, before].includes(document.querySelector(picture)?.getAttribute('src') ?? null)",
-        arg=[f'img[alt^="{method} heatmap "]', before],
-    )
-
-
-def wait_for_calm(page: Page) -> None:
-    """Until nothing is computed or drawn."""
-    page.wait_for_function(CALM)
-
-
-def wait_for_link(page: Page, part: str) -> None:
-    """Until the page's address contains `part`."""
-    page.wait_for_function("part => decodeURIComponent(location.search).includes(part)", arg=part)
-
-
-def save(page: Page, folder: Path) -> Path:
-    """A picture of the page, for a failing test's message."""
-    path = folder / "page.png"
-    page.screenshot(path=path)
-    return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.conftest import Visit, wait_for_calm, wait_for_link
+from tests.browser.visits import Visit, wait_for_calm, wait_for_link
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
 

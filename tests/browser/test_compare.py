@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from scripts.serving import serving
-from tests.browser.conftest import (
+from tests.browser.visits import (
     HEATMAP,
     PATIENCE,
     Visit,

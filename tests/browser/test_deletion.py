@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PATIENCE, Visit
+from tests.browser.visits import PATIENCE, Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

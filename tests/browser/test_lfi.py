@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PATIENCE, Visit, wait_for_tiles
+from tests.browser.visits import PATIENCE, Visit, wait_for_tiles
 
 pytestmark = pytest.mark.browser
 

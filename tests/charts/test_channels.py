@@ -12,6 +12,7 @@ from cam_core.charts import channel_chart, convergence_chart, removal_chart, wat
 from cam_core.charts.signs import signed_text
 from cam_core.figures import Design, FigureError, channel_figure, encode_figure
 from cam_core.images import sample
+from cam_core.palette import REFERENCE
 from cam_core.shapley import channel_shap
 from tests.tiny import tiny_classifier, tiny_images
 
@@ -31,9 +32,9 @@ def test_bars_have_errors_signs_and_patterns() -> None:
 
 
 def test_methods_stand_in_a_panel_of_their_own_with_one_point_a_channel() -> None:
-    beside = {"SHAP": PHI / 2, "LIFT-CAM": PHI / 3, "Grad-CAM": -PHI}
+    beside = {REFERENCE: PHI / 2, "lift-cam": PHI / 3, "grad-cam": -PHI}
     figure = channel_chart([7, 3, 9], PHI, ERRORS, beside, chosen=3)
-    assert [trace.name for trace in figure.data if trace.showlegend is not False] == list(beside)
+    assert [trace.name for trace in figure.data if trace.showlegend is not False] == [REFERENCE, "LIFT-CAM", "Grad-CAM"]
     assert all(len(trace.x) == 3 for trace in figure.data), "a click's number is the channel's place in every trace"
     symbols = [trace.marker.symbol for trace in figure.data if trace.name in ("LIFT-CAM", "Grad-CAM")]
     assert len(set(symbols)) == 2, "told apart by shape too"
@@ -77,15 +78,15 @@ def test_signed_numbers(value: float, text: str) -> None:
 
 
 def test_figure_for_print_in_every_format() -> None:
-    estimate = channel_shap(tiny_classifier("residual"), tiny_images(1)[0], "relu1", budget=40)
-    beside = {"LIFT-CAM": np.arange(8.0), "Grad-CAM": -np.arange(8.0)}
+    estimate = channel_shap(tiny_classifier("residual"), tiny_images(1)[0], layer="relu1", budget=40)
+    beside = {"lift-cam": np.arange(8.0), "grad-cam": -np.arange(8.0)}
     figure = channel_figure(estimate, beside, 5, Design(width=85))
     assert figure.get_figwidth() * 25.4 == pytest.approx(85)
     top, bottom = figure.axes
     shown = estimate.phi.abs().argsort(descending=True)[:5]
     assert [bar.get_height() for bar in top.patches] == pytest.approx(estimate.phi[shown].tolist())
     assert [bool(bar.get_hatch()) for bar in top.patches] == (estimate.phi[shown] < 0).tolist()
-    assert [text.get_text() for text in bottom.get_legend().get_texts()] == ["SHAP", "LIFT-CAM", "Grad-CAM"]
+    assert [text.get_text() for text in bottom.get_legend().get_texts()] == [REFERENCE, "LIFT-CAM", "Grad-CAM"]
     assert [label.get_text() for label in bottom.get_xticklabels()] == [str(int(channel)) for channel in shown]
     svg = encode_figure(figure, "svg")
     assert estimate.label.encode() in svg and b"unit L2 norm" in svg
@@ -93,16 +94,16 @@ def test_figure_for_print_in_every_format() -> None:
 
 
 def test_figure_of_exact_values_has_one_panel_and_says_so() -> None:
-    estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], "features.3")
+    estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], layer="features.3")
     figure = channel_figure(estimate, {}, 20)
     (axes,) = figure.axes
     assert "exact" in axes.get_title(loc="left") and len(axes.patches) == 8 and not axes.collections
 
 
 def test_figure_refuses_what_does_not_fit() -> None:
-    estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], "features.3")
+    estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], layer="features.3")
     with pytest.raises(FigureError, match="not 0"):
         channel_figure(estimate, {}, 0)
-    wide = channel_shap(load_model("efficientnet_lite0"), sample("dog").open(), "bn2")
+    wide = channel_shap(load_model("efficientnet_lite0"), sample("dog").open(), layer="bn2")
     with pytest.raises(FigureError, match="200 channels do not fit into 85 mm: 53 is the most"):
         channel_figure(wide, {}, 200, Design(width=85))

@@ -8,16 +8,11 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from cam_core.cli import app, inputs
+from cam_core.cli import inputs
+from tests.cli.calls import Call, run
 from tests.tiny import tiny_classifier
-
-Call = Callable[..., Result]
-
-
-def run(*args: object) -> Result:
-    return CliRunner().invoke(app, [str(arg) for arg in args])
 
 
 @pytest.fixture

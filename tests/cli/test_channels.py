@@ -10,7 +10,7 @@ import pytest
 
 from cam_core import load_image
 from cam_core.shapley import channel_shap
-from tests.cli.conftest import Call
+from tests.cli.calls import Call
 from tests.tiny import tiny_classifier
 
 pytestmark = pytest.mark.usefixtures("tiny_network")
@@ -25,7 +25,7 @@ def test_table_is_the_estimate_largest_first(succeed: Call, photo: Path) -> None
     arguments = ("-m", "residual", "--layer", "relu1", "--class", 2, "--budget", 40, "--seed", 3, "--top", 5)
     result = succeed("channels", photo, *arguments)
     rows = table(result.stdout)
-    found = channel_shap(tiny_classifier("residual"), load_image(photo), "relu1", 2, budget=40, seed=3)
+    found = channel_shap(tiny_classifier("residual"), load_image(photo), layer="relu1", target=2, budget=40, seed=3)
     order = found.phi.abs().argsort(descending=True)[:5].tolist()
     assert [int(row["channel"]) for row in rows] == order
     assert [int(row["rank"]) for row in rows] == [1, 2, 3, 4, 5]

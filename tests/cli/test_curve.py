@@ -11,7 +11,8 @@ import pytest
 
 from cam_core import explain, load_image
 from cam_core.metrics.curves.points import Curves, add_point, curve_points
-from tests.cli.conftest import Call
+from cam_core.metrics.curves.spread import random_control
+from tests.cli.calls import Call
 from tests.tiny import tiny_classifier
 
 pytestmark = pytest.mark.usefixtures("tiny_network")
@@ -34,13 +35,31 @@ def test_points_are_those_of_the_notebook(succeed: Call, photo: Path, tmp_path: 
     assert len(rows) == 3 * 9
     clf, image = tiny_classifier("plain"), load_image(photo)
     curves: Curves = {}
-    made = explain(clf, image, "grad-cam", target=3)
-    for point in curve_points(clf, image, {"grad-cam": made}, ("deletion",), 3, steps=8, baseline="mean"):
+    made = explain(clf, image, method="grad-cam", target=3)
+    for point in curve_points(clf, image, {"grad-cam": made}, kinds=("deletion",), target=3, steps=8, baseline="mean"):
         add_point(curves, point)
     expected = curves["grad-cam", "deletion"]
     own = [row for row in rows if row["method"] == "grad-cam"]
     assert [float(row["fraction"]) for row in own] == pytest.approx(expected.fractions.tolist())
     assert [float(row["value"]) for row in own] == pytest.approx(expected.values.tolist(), abs=1e-5)
+
+
+def test_the_control_looks_where_the_methods_look(succeed: Call, photo: Path, tmp_path: Path) -> None:
+    """Noise on 16 × 16 positions is another control than noise on 4 × 4."""
+    target = tmp_path / "curve.csv"
+    call = ("curve", photo, "-M", "grad-cam", "--class", 3, "--steps", 8, "--random", 2, "--seed", 4, "--csv", target)
+    succeed(*call, "--layer", "features.1")
+    at_layer = points(target)
+    clf, image = tiny_classifier("plain"), load_image(photo)
+    control = random_control(clf, image, "features.1", 3, seed=4, count=2)
+    curves: Curves = {}
+    for point in curve_points(clf, image, control, kinds=("deletion",), target=3, steps=8, seed=4):
+        add_point(curves, point)
+    for name in ("random (seed 4)", "random (seed 5)"):
+        own = [float(row["value"]) for row in at_layer if row["method"] == name]
+        assert own == pytest.approx(curves[name, "deletion"].values.tolist(), abs=1e-5)
+    succeed(*call)
+    assert [row for row in points(target) if row["method"] == name] != [r for r in at_layer if r["method"] == name]
 
 
 def test_areas_are_printed_with_the_direction_and_the_control(succeed: Call, photo: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from cam_core import evaluate, explain, load_image
 from cam_core.evaluation.results import read_rows, read_settings, summarise
-from tests.cli.conftest import Call
+from tests.cli.calls import Call
 from tests.tiny import tiny_classifier
 
 ROOT = Path(__file__).parents[2]
@@ -52,9 +52,9 @@ def test_rows_and_their_summary(succeed: Call, folder: Path, tmp_path: Path) -> 
     rows = read_rows(out)
     assert len(rows) == UNITS * 2
     clf, image = tiny_classifier("plain"), load_image(folder / "b.png")
-    made = explain(clf, image, "opti-cam", steps=5)
+    made = explain(clf, image, method="opti-cam", steps=5)
     (row,) = [r for r in rows if (r.image, r.method, r.metric) == ("b.png", "opti-cam", "deletion-auc")]
-    assert row.value == evaluate(clf, image, made, "deletion-auc", steps=8).value
+    assert row.value == evaluate(clf, image, made, metric="deletion-auc", steps=8).value
     for line, expected in zip(lines(result.stdout), summarise(rows), strict=True):
         assert (line["method"], line["metric"], line["better"]) == (expected.method, expected.metric, "lower")
         assert expected.interval is not None

@@ -16,7 +16,7 @@ from PIL import Image
 from cam_core import Explanation, explain, load_image, load_model
 from cam_core.images import SAMPLES, image_digest, sample
 from cam_core.version import versions
-from tests.cli.conftest import Call, run
+from tests.cli.calls import Call, run
 from tests.tiny import TINY, tiny_classifier
 
 ROOT = Path(__file__).parents[2]

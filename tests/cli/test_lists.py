@@ -12,8 +12,9 @@ import pytest
 
 from cam_core import CATALOG, METHODS, load_model
 from cam_core.cli.methods import methods_markdown
-from cam_core.models.trainable.trained import BUNDLED
-from tests.cli.conftest import Call
+from cam_core.models.load import named_networks
+from cam_core.models.trainable.trained import BUNDLED, find_trained
+from tests.cli.calls import Call
 
 
 @pytest.fixture
@@ -63,6 +64,29 @@ def test_layers_are_those_of_the_loaded_network(succeed: Call, model: str) -> No
     loaded = load_model(model, weights="random").layers
     assert [row[:4] for row in rows] == [[x.name, str(x.channels), str(x.height), str(x.width)] for x in loaded]
     assert [row[0] for row in rows if row[4].endswith("default")] == [CATALOG[model].default_layer]
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("model", list(named_networks()))
+def test_whatever_models_lists_has_its_layers_listed(succeed: Call, model: str) -> None:
+    header, *rows = cells(succeed("models").stdout)
+    default = {row[0]: row[header.index("default layer")] for row in rows}[model]
+    _, *layers = cells(succeed("layers", "--model", model).stdout)
+    assert [row[0] for row in layers if row[4].endswith("default")] == [default]
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("model", BUNDLED)
+def test_layers_of_a_trained_network_are_those_of_the_loaded_one(succeed: Call, model: str) -> None:
+    path = find_trained(model).path
+    loaded = load_model(model, device="cpu").layers
+    for name in (model, path):
+        _, *rows = cells(succeed("layers", "--model", name).stdout)
+        assert [row[:4] for row in rows] == [[x.name, str(x.channels), str(x.height), str(x.width)] for x in loaded]
+
+
+def test_models_lists_what_can_be_named(succeed: Call) -> None:
+    assert [row[0] for row in cells(succeed("models").stdout)[1:]] == list(named_networks())
 
 
 @pytest.mark.usefixtures("offline")

@@ -19,7 +19,7 @@ from cam_core.cli.outputs import OutputError, as_json, check_outputs, write_outp
 from cam_core.cli.progress import watching
 from cam_core.cli.requests import read_requests
 from cam_core.types import MethodError
-from tests.cli.conftest import Call, run
+from tests.cli.calls import Call, run
 
 ROOT = Path(__file__).parents[2]
 

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 
 from cam_core import load_model
 from cam_core.images import SAMPLES
-from tests.cli.conftest import Call
+from tests.cli.calls import Call
 
 ROOT = Path(__file__).parents[2]
 Refuse = Callable[..., str]

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from cam_core.cli import train as command
-from tests.cli.conftest import Call, run
+from tests.cli.calls import Call, run
 
 QUICK = ("--backbone", "resnet8", "--size", 16, "--batch-size", 4, "--device", "cpu", "--epochs", 2)
 

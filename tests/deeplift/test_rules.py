@@ -42,6 +42,17 @@ ELEMENTWISE: dict[str, Operation] = {
     "rsqrt": lambda x: torch.rsqrt(x.abs() + 1),
 }
 
+
+def by_variance(variance: Tensor, mean: Tensor, x: Tensor) -> Tensor:
+    """Timm's LayerNorm2d as it is written out."""
+    return (x - mean) * torch.rsqrt(variance + 1e-5)
+
+
+def response_norm(x: Tensor, size: Tensor) -> Tensor:
+    """ConvNeXt-V2's: channels by their share of the mean size."""
+    return x + x * (size / (size.mean(1, keepdim=True) + 1e-6))
+
+
 COMPOSITE: dict[str, Operation] = {
     "product of two": lambda x: x * x.mean((2, 3), keepdim=True).sigmoid(),
     "product in place": lambda x: (x + 0).mul_(x.mean((2, 3), keepdim=True)),
@@ -50,11 +61,24 @@ COMPOSITE: dict[str, Operation] = {
     "layer norm": lambda x: functional.layer_norm(x, x.shape[1:]),
     "layer norm of channels": lambda x: functional.layer_norm(x.permute(0, 2, 3, 1), (4,)).permute(0, 3, 1, 2),
     "group norm": lambda x: functional.group_norm(x, 2, torch.linspace(1, 2, 4).to(x), torch.linspace(-1, 1, 4).to(x)),
+    "RMS norm": lambda x: functional.rms_norm(x, x.shape[1:]),
+    "RMS norm of channels": lambda x: functional.rms_norm(
+        x.permute(0, 2, 3, 1), (4,), torch.linspace(1, 2, 4).to(x), 1e-6
+    ).permute(0, 3, 1, 2),
+    "norm by var_mean": lambda x: by_variance(*torch.var_mean(x, dim=1, unbiased=False, keepdim=True), x),
+    "norm by var": lambda x: x * (x.var((2, 3), keepdim=True) + 1e-5) ** -0.5,
+    "norm by std": lambda x: x / (x.std((2, 3), keepdim=True) + 1e-3),
+    "norm by norm": lambda x: x / (x.norm(dim=1, keepdim=True) + 1e-3),
+    "norm by vector_norm": lambda x: x / (torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True) + 1e-3),
+    "product with a norm": lambda x: x * torch.norm(x, 2, 1, True),
+    "normalize": lambda x: functional.normalize(x, dim=1),
+    "global response norm": lambda x: response_norm(x, x.norm(p=2, dim=(2, 3), keepdim=True)),
     "softmax": lambda x: x.softmax(1),
     "max-pool": lambda x: functional.max_pool2d(x, 2),
     "max-pool, overlapping, padded": lambda x: functional.max_pool2d(x, 3, stride=2, padding=1),
     "max-pool, ceiling": lambda x: functional.max_pool2d(x, 3, stride=2, ceil_mode=True),
     "max-pool, dilated": lambda x: functional.max_pool2d(x, 2, stride=1, dilation=2),
+    "max-pool, padded by −∞": lambda x: functional.max_pool2d(functional.pad(x, (0, 1, 0, 1), value=-torch.inf), 3, 2),
     "adaptive max-pool": lambda x: functional.adaptive_max_pool2d(x, 2),
     "adaptive average": lambda x: functional.adaptive_avg_pool2d(x, 3),
     "average": lambda x: functional.avg_pool2d(x, 2),
@@ -157,7 +181,8 @@ def test_max_pool_against_a_fine_integral() -> None:
         "sin": torch.sin,
         "matmul": lambda x: x @ x,
         "maximum": lambda x: torch.maximum(x, x.flip(1)),
-        "norm": lambda x: x / x.norm(dim=1, keepdim=True),
+        "norm": lambda x: x / x.norm(p=1, dim=1, keepdim=True),
+        "batch": lambda x: x * x.var(),
     }.items(),
 )
 def test_operation_without_a_rule_is_named(name: str, operation: Operation) -> None:
@@ -223,7 +248,8 @@ def test_cancellation_is_computed_in_float64_and_said() -> None:
     image[:, 1] = image[:, 0]
     net = SplitModel(build_halves(Cancelling(), "layer", image))
     result = contributions(net, net.head(image), None, torch.tensor([2]))
-    assert "float64" in result.warnings[0]
+    assert bool(result.double[0])
+    assert "float64" in result.warnings[0][0]
     assert float(result.gap.abs() / result.delta) < 1e-6
 
 

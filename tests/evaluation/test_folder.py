@@ -70,11 +70,11 @@ def test_one_row_for_each_image_method_and_metric(folder: Path, unbroken: Path) 
 def test_values_are_those_of_the_notebook(folder: Path, unbroken: Path) -> None:
     clf = tiny_classifier("residual")
     image = load_image(folder / "more/c.png")
-    made = explain(clf, image, "grad-cam", layer="relu1")
+    made = explain(clf, image, method="grad-cam", layer="relu1")
     own, _ = own_and_other(framed(read_ground_truth(folder / "boxes.json")["c.png"], clf.preprocessing), made.label)
     rows = {row.metric: row for row in read_rows(unbroken) if (row.image, row.method) == ("more/c.png", "grad-cam")}
     for key, params in {"average-drop": {}, "deletion-auc": {"steps": 8}, "max-box-acc": {}}.items():
-        assert rows[key].value == evaluate(clf, image, made, key, region=own, **params).value
+        assert rows[key].value == evaluate(clf, image, made, metric=key, region=own, **params).value
         assert (rows[key].target, rows[key].label) == (made.target, made.label)
         assert rows[key].probability == made.probability
     assert len(rows["max-box-acc"].details) == 300
@@ -236,3 +236,18 @@ def test_max_box_acc_is_taken_over_the_set() -> None:
     (summary,) = summarise(rows)
     assert summary.interval is not None
     assert math.isclose(summary.interval.mean, (2 / 3 + 2 / 3 + 1 / 3) / 3)
+
+
+def test_progress_counts_kept_units_and_never_goes_back(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.parquet"
+    heard: list[tuple[int, int]] = []
+
+    def listen(done: int, total: int) -> None:
+        heard.append((done, total))
+        assert done == UNITS or len(parts(out)) == done, "what is told is kept"
+
+    list(evaluating(folder, out, progress=listen))
+    assert {total for _, total in heard} == {UNITS}
+    counted = [done for done, _ in heard]
+    assert counted == sorted(counted) and set(counted) == set(range(UNITS + 1))
+    assert len(heard) > 2 * UNITS, "also between the batches of a unit"

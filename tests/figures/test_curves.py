@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
@@ -14,7 +13,6 @@ from cam_core.figures import CurvePanel, Design, FigureError, curve_figure, enco
 from cam_core.metrics.curves.perturbation import Kind
 from cam_core.metrics.curves.points import Curve, CurvePoint
 from cam_core.metrics.curves.spread import band
-from cam_core.palette import COLOURS, DASHES, line_style
 
 TITLES = {"one": "Grad-CAM", "other": "LIFT-CAM"}
 SVG = "{http://www.w3.org/2000/svg}"
@@ -102,10 +100,3 @@ def test_a_growing_curve_shows_its_points_and_small_scores_fill_the_chart() -> N
     assert figure.layout.yaxis.range[1] == pytest.approx(0.022)
     assert curves_chart([growing], TITLES, score="logit").layout.yaxis.range is None
     assert curves_chart([Curve("one", "insertion")], TITLES).layout.yaxis.range[1] > 0
-
-
-def test_lines_are_told_apart_by_colour_then_dash() -> None:
-    styles = [line_style(index) for index in range(len(COLOURS) * len(DASHES))]
-    assert len(set(styles)) == len(styles)
-    assert {dash for _, dash in styles[: len(COLOURS)]} == {"solid"}
-    assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour, _ in styles)

@@ -69,7 +69,7 @@ def ask(method: str, tail: nn.Module | None = None, image: Tensor = IMAGE, **par
         default_layer="features",
         device="cpu",
     )
-    return explain(clf, image, method, target=0, **params)
+    return explain(clf, image, method=method, target=0, **params)
 
 
 def assert_coefficients(found: Explanation, *expected: float) -> None:

@@ -70,7 +70,7 @@ def test_completeness(network: str, layer: str) -> None:
         acts = net.activations(image[None])
         change = net.logits_from(acts, image[None]) - net.logits_from(torch.zeros_like(acts), image[None])
         for target in (0, 3):
-            found = explain(clf, image, "lift-cam", layer=layer, target=target, precision="float64")
+            found = explain(clf, image, method="lift-cam", layer=layer, target=target, precision="float64")
             assert found.coefficients is not None
             scale = max(float(np.abs(found.coefficients).sum()), 1e-3)
             assert found.coefficients.sum() == pytest.approx(float(change[0, target]), abs=1e-6 * scale)
@@ -110,7 +110,7 @@ def test_equals_brute_force_shapley_values_behind_an_affine_tail(network: str, l
     net = literal.Hooked(tiny(network), layer)
     channels = net.activations(image).shape[1]
     phi = literal.shapley_values(literal.channel_game(net, image, 2), channels)
-    found = explain(tiny_classifier(network), image[0], "lift-cam", layer=layer, target=2, precision="float64")
+    found = explain(tiny_classifier(network), image[0], method="lift-cam", layer=layer, target=2, precision="float64")
     np.testing.assert_allclose(found.coefficients, phi, atol=1e-5 * float(phi.abs().max()))
 
 
@@ -123,7 +123,7 @@ def test_is_nearer_to_shapley_values_than_grad_cam_behind_a_nonlinear_tail() -> 
         for target in (0, 1, 2):
             phi = literal.shapley_values(literal.channel_game(net, image, target), 8).numpy()
             for method, found in cosines.items():
-                alpha = explain(clf, image[0], method, layer=layer, target=target).coefficients
+                alpha = explain(clf, image[0], method=method, layer=layer, target=target).coefficients
                 assert alpha is not None
                 found.append(float(alpha @ phi / np.linalg.norm(alpha) / np.linalg.norm(phi)))
     assert np.mean(cosines["lift-cam"]) > 0.8

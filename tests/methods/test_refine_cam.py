@@ -28,7 +28,7 @@ def refine(image: Tensor, **params: object) -> np.ndarray:
     clf = Classifier(
         TwoLayers(), input_size=(4, 4), layers=[("fine", ""), ("coarse", "")], default_layer="coarse", device="cpu"
     )
-    return explain(clf, image, "refine-cam", target=0, **params).map
+    return explain(clf, image, method="refine-cam", target=0, **params).map
 
 
 def test_product_of_both_layers() -> None:

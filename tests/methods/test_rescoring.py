@@ -98,8 +98,8 @@ def test_score_cam_in_bfloat16_is_close_to_float32_and_says_what_it_ran(method: 
     image = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     image = torch.nn.functional.interpolate(image, size=(224, 224), mode="bilinear")
     layer = "layer1"  # 64 channels
-    exact = explain(clf, image, method, layer=layer, target=3, **params)
-    coarse = explain(clf, image, method, layer=layer, target=3, precision="bfloat16", **params)
+    exact = explain(clf, image, method=method, layer=layer, target=3, **params)
+    coarse = explain(clf, image, method=method, layer=layer, target=3, precision="bfloat16", **params)
     assert np.corrcoef(exact.map.ravel(), coarse.map.ravel())[0, 1] > 0.999
     assert coarse.passes.head >= exact.passes.head + SAMPLE * params.get("steps", 1)
     assert coarse.precision == "bfloat16"

@@ -54,7 +54,13 @@ def test_shap_cam_equals_every_coalition_tried_out(network: str, baseline: str, 
     net = literal.Hooked(tiny(network), layer)
     expected = literal.shap_cam(net, SMALL, 1, baseline=baseline, probability=score == "probability").map
     found = explain(
-        small(network, layer), SMALL[0], "shap-cam", target=1, precision="float64", baseline=baseline, score=score
+        small(network, layer),
+        SMALL[0],
+        method="shap-cam",
+        target=1,
+        precision="float64",
+        baseline=baseline,
+        score=score,
     )
     assert_near(found.map, expected)
 
@@ -64,7 +70,7 @@ def test_shap_equals_every_coalition_tried_out(network: str, layer: str) -> None
     image = tiny_images(1)
     net = literal.Hooked(tiny(network), layer)
     phi = literal.shapley_values(literal.channel_game(net, image, 2), net.activations(image).shape[1])
-    found = explain(tiny_classifier(network), image[0], "shap", layer=layer, target=2, precision="float64")
+    found = explain(tiny_classifier(network), image[0], method="shap", layer=layer, target=2, precision="float64")
     assert found.coefficients is not None
     assert_near(found.coefficients, phi)
 
@@ -90,7 +96,7 @@ def test_efficiency(method: str) -> None:
     before, after = (net.logits_from(a, image)[0, 1] for a in (absent, acts))
     options = {} if method == "shap" else {"score": "logit", "permutations": 4}
     clf = tiny_classifier("max-pool")
-    found = explain(clf, image[0], method, layer=layer, target=1, precision="float64", **options)
+    found = explain(clf, image[0], method=method, layer=layer, target=1, precision="float64", **options)
     values = found.map if found.coefficients is None else found.coefficients
     assert float(values.sum(dtype=np.float64)) == pytest.approx(float(after - before), rel=1e-4)
 

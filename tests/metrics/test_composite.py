@@ -24,7 +24,7 @@ def brightness(image: Tensor) -> Tensor:
 
 def value(metric: str, saliency: Tensor = SALIENCY, explain_again=brightness, **params: object) -> float:
     clf = weighted(plane(a1=1, b2=1))
-    return evaluate(clf, IMAGE, saliency, metric, target=0, explain_again=explain_again, **params).value
+    return evaluate(clf, IMAGE, saliency, metric=metric, target=0, explain_again=explain_again, **params).value
 
 
 def test_coherency_by_hand() -> None:
@@ -94,11 +94,11 @@ def literal_adcc(saliency: np.ndarray, again: np.ndarray, before: float, after: 
 def test_adcc_equals_the_literal_formula(network: str) -> None:
     clf, images, _, targets = scene(network, count=3)
     for image, target in zip(images, targets, strict=True):
-        made = explain(clf, image, "grad-cam++", target=target)
+        made = explain(clf, image, method="grad-cam++", target=target)
         mask = torch.from_numpy(made.saliency)
-        again = explain(clf, image * mask, "grad-cam++", target=target).saliency
+        again = explain(clf, image * mask, method="grad-cam++", target=target).saliency
         before, after = (clf.logits(x[None]).softmax(1)[0, target].item() for x in (image, image * mask))
-        found = evaluate(clf, image, made, "adcc").value
+        found = evaluate(clf, image, made, metric="adcc").value
         assert found == pytest.approx(literal_adcc(made.saliency, again, before, after), abs=1e-5)
 
 
@@ -118,9 +118,9 @@ def test_coherency_and_complexity_equal_pytorch_grad_cam() -> None:
     clf, images, maps, targets = scene(count=3)
     theirs = peer.Coherency()(images, maps.numpy(), targets, clf.module, GivenAgain())
     again = [brighter] * 3
-    ours = evaluate_batch(clf, list(images), list(maps), "coherency", targets, explain_again=again)
+    ours = evaluate_batch(clf, list(images), list(maps), metric="coherency", targets=targets, explain_again=again)
     assert [r.value for r in ours] == pytest.approx(theirs, abs=1e-5)
-    ours = evaluate_batch(clf, list(images), list(maps), "complexity", targets)
+    ours = evaluate_batch(clf, list(images), list(maps), metric="complexity", targets=targets)
     assert [r.value for r in ours] == pytest.approx(peer.Complexity()(maps.numpy()), abs=1e-6)
 
 
@@ -131,24 +131,27 @@ def test_arcc_equals_pytorch_grad_cam_given_its_road(monkeypatch: pytest.MonkeyP
     """
     clf, images, maps, targets = scene(count=4)
     metric = peer.ARCC(GivenAgain())
-    roads = [evaluate(clf, x, m, "road", t, spacing=20).value for x, m, t in zip(images, maps, targets, strict=True)]
+    roads = [
+        evaluate(clf, x, m, metric="road", target=t, spacing=20).value
+        for x, m, t in zip(images, maps, targets, strict=True)
+    ]
     monkeypatch.setattr(metric, "road", lambda *_: np.array(roads))
     theirs = metric(images, maps.numpy(), targets, clf.module)
-    ours = evaluate_batch(clf, list(images), list(maps), "arcc", targets, explain_again=[brighter] * 4)
+    ours = evaluate_batch(clf, list(images), list(maps), metric="arcc", targets=targets, explain_again=[brighter] * 4)
     assert [r.value for r in ours] == pytest.approx(theirs, abs=1e-5)
     assert max(theirs) > 0.01
 
 
 def test_an_explanation_brings_the_way_to_explain_again() -> None:
     clf, images, _, targets = scene(count=1)
-    made = explain(clf, images[0], "grad-cam", target=targets[0])
+    made = explain(clf, images[0], method="grad-cam", target=targets[0])
     mask = torch.from_numpy(made.saliency)
-    again = explain(clf, images[0] * mask, "grad-cam", target=targets[0]).saliency
+    again = explain(clf, images[0] * mask, method="grad-cam", target=targets[0]).saliency
     expected = (1 + np.corrcoef(made.saliency.ravel(), again.ravel())[0, 1]) / 2
-    assert evaluate(clf, images[0], made, "coherency").value == pytest.approx(expected, abs=1e-5)
+    assert evaluate(clf, images[0], made, metric="coherency").value == pytest.approx(expected, abs=1e-5)
 
 
 def test_without_a_way_to_explain_again_it_says_how_to_give_one() -> None:
     clf, images, _, _ = scene(count=1)
     with pytest.raises(MetricError, match="coherency needs to explain changed images: pass explain_again="):
-        evaluate(clf, images[0], random_maps(1)[0], "coherency")
+        evaluate(clf, images[0], random_maps(1)[0], metric="coherency")

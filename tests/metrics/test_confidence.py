@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import pytest
 import torch
 from pytorch_grad_cam.metrics.cam_mult_image import DropInConfidence, IncreaseInConfidence
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
-from torch import Tensor, nn
+from torch import Tensor
 from torchcam.metrics import ClassificationMetric
 
 from cam_core import evaluate, evaluate_batch
+from tests.metrics.given_maps import GivenMaps
 from tests.metrics.scenes import MEAN, STD, coloured, plane, probabilities, scene, sigmoid, weighted
 
 # Two pixels speak for the class, one against it: Y = σ(2 + 1 − 1).
@@ -22,7 +22,7 @@ Y = sigmoid(2)
 
 
 def value(metric: str, saliency: Tensor, image: Tensor = IMAGE, **params: object) -> float:
-    return evaluate(weighted(WEIGHTS), image, saliency, metric, target=0, **params).value
+    return evaluate(weighted(WEIGHTS), image, saliency, metric=metric, target=0, **params).value
 
 
 def test_average_drop_by_hand() -> None:
@@ -84,31 +84,15 @@ def test_certainty_leaves_nothing_to_gain() -> None:
 
 def test_no_probability_is_no_drop_and_warns() -> None:
     hopeless = coloured(plane(c1=800.0))
-    result = evaluate(weighted(WEIGHTS), hopeless, plane(a1=1), "average-drop", target=0)
+    result = evaluate(weighted(WEIGHTS), hopeless, plane(a1=1), metric="average-drop", target=0)
     assert result.value == 0
     assert "says very little" in " ".join(result.warnings)
 
 
 def test_extras_are_what_the_value_is_made_of() -> None:
-    result = evaluate(weighted(WEIGHTS), IMAGE, plane(a1=0.25), "average-drop", target=0)
+    result = evaluate(weighted(WEIGHTS), IMAGE, plane(a1=0.25), metric="average-drop", target=0)
     assert float(result.extras["before"]) == pytest.approx(Y)
     assert float(result.extras["after"]) == pytest.approx(sigmoid(0.5))
-
-
-class GivenMaps:
-    """A torchcam extractor that returns the maps it was given."""
-
-    def __init__(self, model: nn.Module, maps: Tensor) -> None:
-        self.model, self._maps = model, maps
-
-    def __call__(self, class_idx: object, scores: Tensor, normalized: bool = True) -> list[Tensor]:
-        return [self._maps]
-
-    def fuse_cams(self, cams: list[Tensor]) -> Tensor:
-        return cams[0]
-
-    def _hooks_off(self) -> AbstractContextManager[None]:
-        return nullcontext()
 
 
 @pytest.mark.parametrize("network", ["residual", "max-pool", "squeeze-excite"])
@@ -118,7 +102,8 @@ def test_drop_and_increase_equal_torchcam(network: str) -> None:
     peer = ClassificationMetric(GivenMaps(clf.module, maps), partial(torch.softmax, dim=-1))
     peer.update(images, targets)
     found = {
-        metric: sum(r.value for r in evaluate_batch(clf, list(images), list(maps), metric, targets)) / 600
+        metric: sum(r.value for r in evaluate_batch(clf, list(images), list(maps), metric=metric, targets=targets))
+        / 600
         for metric in ("average-drop", "average-increase")
     }
     assert found["average-drop"] == pytest.approx(peer.summary()["avg_drop"], abs=1e-5)
@@ -131,7 +116,9 @@ def test_pytorch_grad_cam_leaves_out_the_division() -> None:
     clf, images, maps, targets = scene(count=6)
     arguments = (images, maps.numpy(), [ClassifierOutputSoftmaxTarget(t) for t in targets], clf.module)
     before = probabilities(clf, images)[range(6), targets].numpy()
-    drops = [r.value for r in evaluate_batch(clf, list(images), list(maps), "average-drop", targets)]
-    increases = [r.value for r in evaluate_batch(clf, list(images), list(maps), "average-increase", targets)]
+    drops = [r.value for r in evaluate_batch(clf, list(images), list(maps), metric="average-drop", targets=targets)]
+    increases = [
+        r.value for r in evaluate_batch(clf, list(images), list(maps), metric="average-increase", targets=targets)
+    ]
     assert drops == pytest.approx(100 * DropInConfidence()(*arguments) / before, abs=1e-3)
     assert increases == pytest.approx(100 * IncreaseInConfidence()(*arguments))

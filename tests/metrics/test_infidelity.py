@@ -25,14 +25,14 @@ def test_infidelity_of_a_map_that_knows_the_drops_is_0() -> None:
     image = coloured(torch.ones(4, 4))
     knowing = weights / weights.max()
     params = {"samples": 50, "side": 0.5, "score": "logit"}
-    found = evaluate(weighted(weights), image, knowing, "infidelity", target=0, **params)
+    found = evaluate(weighted(weights), image, knowing, metric="infidelity", target=0, **params)
     assert found.value == pytest.approx(0, abs=1e-10)
-    assert evaluate(weighted(weights), image, 1 - knowing, "infidelity", target=0, **params).value > 1e-3
+    assert evaluate(weighted(weights), image, 1 - knowing, metric="infidelity", target=0, **params).value > 1e-3
 
 
 def test_infidelity_of_a_zero_map_is_the_mean_squared_drop() -> None:
     clf, images, _, targets = scene(count=1)
-    result = evaluate(clf, images[0], torch.zeros(16, 16), "infidelity", targets[0], samples=20)
+    result = evaluate(clf, images[0], torch.zeros(16, 16), metric="infidelity", target=targets[0], samples=20)
     assert result.value == pytest.approx((result.extras["drops"] ** 2).mean())
 
 
@@ -54,5 +54,5 @@ def test_infidelity_equals_captum(score: str) -> None:
         expected = infidelity(
             forward, remove, images, maps[None].expand(1, 3, 16, 16), n_perturb_samples=30, normalize=True
         )
-    result = evaluate(clf, images[0], maps[0], "infidelity", targets[0], samples=30, score=score, seed=2)
+    result = evaluate(clf, images[0], maps[0], metric="infidelity", target=targets[0], samples=30, score=score, seed=2)
     assert result.value == pytest.approx(float(expected), rel=1e-3)

@@ -18,11 +18,13 @@ BOTTOM_RIGHT = [[2, 2, 4, 4]]
 
 
 def value(metric: str, saliency: Tensor, region: object = TOP_LEFT, **arguments: object) -> float:
-    return evaluate(weighted(plane(a1=1)), IMAGE, saliency, metric, target=0, region=region, **arguments).value
+    return evaluate(weighted(plane(a1=1)), IMAGE, saliency, metric=metric, target=0, region=region, **arguments).value
 
 
 def test_energy_inside_the_box() -> None:
-    result = evaluate(weighted(plane(a1=1)), IMAGE, plane(a1=1, b2=0.5, c3=0.5), "ebpg", target=0, region=TOP_LEFT)
+    result = evaluate(
+        weighted(plane(a1=1)), IMAGE, plane(a1=1, b2=0.5, c3=0.5), metric="ebpg", target=0, region=TOP_LEFT
+    )
     assert result.value == pytest.approx(1.5 / 2)
     assert float(result.extras["area"]) == 4 / 16
 
@@ -92,7 +94,9 @@ def test_max_box_acc_takes_the_best_threshold() -> None:
     # Above 0 the box is the whole image (IoU ¼), above ½ it is the true one.
     saliency = torch.full((4, 4), 0.5)
     saliency[:2, :2] = 1
-    result = evaluate(weighted(plane(a1=1)), IMAGE, saliency, "max-box-acc", target=0, region=TOP_LEFT, thresholds=4)
+    result = evaluate(
+        weighted(plane(a1=1)), IMAGE, saliency, metric="max-box-acc", target=0, region=TOP_LEFT, thresholds=4
+    )
     assert result.value == 1
     assert result.extras["hits"].tolist() == [[0, 0, 0], [0, 0, 0], [1, 1, 1], [1, 1, 1]]
 
@@ -100,7 +104,7 @@ def test_max_box_acc_takes_the_best_threshold() -> None:
 def test_max_box_acc_at_each_iou() -> None:
     # The map's box is 2 × 2 of a true 2 × 3: IoU ⅔.
     saliency = plane(a1=1, b1=1, a2=1, b2=1)
-    result = evaluate(weighted(plane(a1=1)), IMAGE, saliency, "max-box-acc", target=0, region=[[0, 0, 2, 3]])
+    result = evaluate(weighted(plane(a1=1)), IMAGE, saliency, metric="max-box-acc", target=0, region=[[0, 0, 2, 3]])
     assert result.extras["hits"][50].tolist() == [1, 1, 0]
     assert result.value == pytest.approx(2 / 3)
 
@@ -113,7 +117,13 @@ def test_on_a_set_one_threshold_serves_all_images() -> None:
     high[2:, 1:] = 0.6  # right above 0.6, a larger part above 0.2
     clf = weighted(plane(a1=1))
     results = evaluate_batch(
-        clf, [IMAGE, IMAGE], [low, high], "max-box-acc", [0, 0], regions=[TOP_LEFT, TOP_LEFT], thresholds=10
+        clf,
+        [IMAGE, IMAGE],
+        [low, high],
+        metric="max-box-acc",
+        targets=[0, 0],
+        regions=[TOP_LEFT, TOP_LEFT],
+        thresholds=10,
     )
     assert [r.value for r in results] == [1, 1]
     pool = METRICS["max-box-acc"].pool
@@ -147,7 +157,9 @@ def literal_hits(saliency: np.ndarray, box: tuple[int, int, int, int], threshold
 def test_max_box_acc_equals_a_literal_flood_fill() -> None:
     clf, images, _, targets = scene(count=1)
     smooth = torch.nn.functional.interpolate(torch.rand(1, 1, 4, 4), (16, 16), mode="bilinear")[0, 0]
-    result = evaluate(clf, images[0], smooth, "max-box-acc", targets[0], region=[[2, 3, 12, 15]], thresholds=20)
+    result = evaluate(
+        clf, images[0], smooth, metric="max-box-acc", target=targets[0], region=[[2, 3, 12, 15]], thresholds=20
+    )
     assert result.extras["hits"].astype(bool).tolist() == literal_hits(smooth.numpy(), (2, 3, 12, 15), 20)
 
 

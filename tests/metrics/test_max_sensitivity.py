@@ -18,7 +18,7 @@ def smooth(image: Tensor) -> Tensor:
 
 def test_a_method_that_ignores_the_image_is_insensitive() -> None:
     clf, images, maps, _ = scene(count=1)
-    assert evaluate(clf, images[0], maps[0], "max-sensitivity", explain_again=lambda image: maps[0]).value == 0
+    assert evaluate(clf, images[0], maps[0], metric="max-sensitivity", explain_again=lambda image: maps[0]).value == 0
 
 
 def test_max_sensitivity_equals_captum() -> None:
@@ -45,8 +45,8 @@ def test_max_sensitivity_equals_captum() -> None:
         clf,
         image,
         smooth(image),
-        "max-sensitivity",
-        targets[0],
+        metric="max-sensitivity",
+        target=targets[0],
         explain_again=smooth,
         samples=4,
         radius=0.3,
@@ -61,11 +61,13 @@ def test_max_sensitivity_equals_captum() -> None:
 def test_max_sensitivity_of_a_zero_map_is_not_divided() -> None:
     clf, images, _, _ = scene(count=1)
     half = torch.full((16, 16), 0.5)
-    result = evaluate(clf, images[0], torch.zeros(16, 16), "max-sensitivity", explain_again=lambda image: half)
+    result = evaluate(clf, images[0], torch.zeros(16, 16), metric="max-sensitivity", explain_again=lambda image: half)
     assert result.value == pytest.approx(8)  # √256 · ½
 
 
 def test_an_explanation_brings_all_that_is_needed() -> None:
     clf, images, _, _ = scene(count=1)
-    result = evaluate(clf, images[0], explain(clf, images[0], "grad-cam"), "max-sensitivity", samples=3, radius=0.1)
+    result = evaluate(
+        clf, images[0], explain(clf, images[0], method="grad-cam"), metric="max-sensitivity", samples=3, radius=0.1
+    )
     assert 0 < result.value < 1

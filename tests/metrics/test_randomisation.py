@@ -31,7 +31,7 @@ def test_the_users_network_is_left_alone() -> None:
     clf, images, _, _ = scene(count=1)
     before = copy.deepcopy(clf.module.state_dict())
     logits = clf.logits(images)
-    evaluate(clf, images[0], explain(clf, images[0], "grad-cam"), "parameter-randomisation", steps=3)
+    evaluate(clf, images[0], explain(clf, images[0], method="grad-cam"), metric="parameter-randomisation", steps=3)
     for name, value in clf.module.state_dict().items():
         assert torch.equal(value, before[name]), name
     assert torch.equal(clf.logits(images), logits)
@@ -40,7 +40,7 @@ def test_the_users_network_is_left_alone() -> None:
 
 def test_each_step_keeps_what_the_steps_before_replaced() -> None:
     clf, images, _, _ = scene(count=1)
-    made = explain(clf, images[0], "grad-cam")
+    made = explain(clf, images[0], method="grad-cam")
     seen: list[dict[str, torch.Tensor]] = []
 
     def look(changed) -> torch.Tensor:
@@ -60,7 +60,7 @@ def test_each_step_keeps_what_the_steps_before_replaced() -> None:
 
 def test_redrawn_weights_keep_mean_and_spread() -> None:
     clf, images, _, _ = scene("max-pool", count=1)
-    made = explain(clf, images[0], "grad-cam")
+    made = explain(clf, images[0], method="grad-cam")
     saliency = torch.from_numpy(made.saliency).double()
     names: list[torch.Tensor] = []
 
@@ -76,19 +76,24 @@ def test_redrawn_weights_keep_mean_and_spread() -> None:
 
 def test_a_map_that_ignores_the_weights_is_found_out() -> None:
     clf, images, _, _ = scene(count=1)
-    fake = evaluate(clf, images[0], explain(clf, images[0], "fake-cam"), "parameter-randomisation", steps=3)
+    fake = evaluate(
+        clf, images[0], explain(clf, images[0], method="fake-cam"), metric="parameter-randomisation", steps=3
+    )
     assert fake.value == pytest.approx(1)
     assert fake.extras["ssim"] == pytest.approx(1)
-    true = evaluate(clf, images[0], explain(clf, images[0], "grad-cam"), "parameter-randomisation", steps=3)
+    true = evaluate(
+        clf, images[0], explain(clf, images[0], method="grad-cam"), metric="parameter-randomisation", steps=3
+    )
     assert true.value < 0.9
     assert true.extras["spearman"].shape == (3,)
 
 
 def test_same_seed_same_weights() -> None:
     clf, images, _, _ = scene(count=1)
-    made = explain(clf, images[0], "grad-cam")
+    made = explain(clf, images[0], method="grad-cam")
     one, same, other = (
-        evaluate(clf, images[0], made, "parameter-randomisation", steps=2, seed=s).extras["ssim"] for s in (1, 1, 2)
+        evaluate(clf, images[0], made, metric="parameter-randomisation", steps=2, seed=s).extras["ssim"]
+        for s in (1, 1, 2)
     )
     assert (one == same).all()
     assert (one != other).any()
@@ -97,6 +102,6 @@ def test_same_seed_same_weights() -> None:
 def test_a_recipe_explains_with_another_network() -> None:
     clf, images, _, targets = scene("plain", count=1)
     other = tiny_classifier("plain", seed=9)
-    made = explain(clf, images[0], "grad-cam", target=targets[0])
-    expected = explain(other, images[0], "grad-cam", target=targets[0]).saliency
+    made = explain(clf, images[0], method="grad-cam", target=targets[0])
+    expected = explain(other, images[0], method="grad-cam", target=targets[0]).saliency
     assert (Recipe(clf, made, images[0]).with_network(other) == expected).all()

@@ -100,7 +100,7 @@ def test_most_and_least_relevant() -> None:
 def test_the_three_forms_belong_together() -> None:
     clf, images, maps, targets = scene(count=1)
     both, morf, lerf = (
-        evaluate(clf, images[0], maps[0], key, targets[0]) for key in ("road", "road-morf", "road-lerf")
+        evaluate(clf, images[0], maps[0], metric=key, target=targets[0]) for key in ("road", "road-morf", "road-lerf")
     )
     assert both.value == pytest.approx((lerf.value - morf.value) / 2, abs=1e-6)
     assert both.extras["morf"] == pytest.approx(morf.extras["changes"], abs=1e-6)
@@ -113,7 +113,7 @@ def test_by_hand_on_4_by_4() -> None:
     image = coloured(torch.full((4, 4), 2.0) + plane(a1=3))
     clf = weighted(plane(a1=1))
     top = torch.cat([torch.full((2, 4), 1.0), torch.zeros(2, 4)])
-    result = evaluate(clf, image, top, "road", target=0, spacing=50, noise=0, score="logit")
+    result = evaluate(clf, image, top, metric="road", target=0, spacing=50, noise=0, score="logit")
     assert result.extras["morf"] == pytest.approx([-3], abs=1e-5)
     assert result.extras["lerf"] == pytest.approx([0], abs=1e-5)
     assert result.value == pytest.approx(1.5, abs=1e-5)
@@ -131,7 +131,7 @@ def without_noise(clf: Classifier, images: Tensor, maps: Tensor, targets: list[i
 def test_equals_pytorch_grad_cam_where_no_two_pixels_are_equal(key: str, remover: type) -> None:
     clf, images, maps, targets = scene(count=3)
     expected = np.stack([without_noise(clf, images, maps, targets, remover, p) for p in percentiles(10)], axis=1)
-    results = evaluate_batch(clf, list(images), list(maps), key, targets, noise=0)
+    results = evaluate_batch(clf, list(images), list(maps), metric=key, targets=targets, noise=0)
     np.testing.assert_allclose(np.stack([r.extras["changes"] for r in results]), expected, atol=1e-5)
     assert np.abs(expected).max() > 0.01
 
@@ -151,6 +151,6 @@ def test_pytorch_grad_cam_removes_a_flat_region_as_a_whole() -> None:
 def test_the_seed_draws_the_noise() -> None:
     clf, images, maps, targets = scene(count=1)
     one, same, other = (
-        evaluate(clf, images[0], maps[0], "road", targets[0], seed=s, noise=0.5).value for s in (1, 1, 2)
+        evaluate(clf, images[0], maps[0], metric="road", target=targets[0], seed=s, noise=0.5).value for s in (1, 1, 2)
     )
     assert one == same != other

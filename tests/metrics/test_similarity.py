@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cam_core.metrics.similarity import agreement, pearson, spearman, ssim
-from cam_core.types import MetricError
+from cam_core.metrics.similarity import pearson, spearman, ssim
 
 GENERATOR = np.random.default_rng(0)
 ONE, OTHER = GENERATOR.random((20, 15)), GENERATOR.random((20, 15))
@@ -54,24 +53,3 @@ def test_a_map_is_like_itself() -> None:
     for measure in (pearson, spearman, ssim):
         assert measure(ONE, ONE) == pytest.approx(1)
     assert ssim(np.zeros((4, 4)), np.zeros((4, 4))) == 1
-
-
-@pytest.mark.parametrize(("measure", "pair"), [("spearman", spearman), ("pearson", pearson), ("ssim", ssim)])
-def test_the_matrix_holds_every_pair(measure: str, pair) -> None:
-    matrix = agreement([ONE, OTHER, MIXED], measure)
-    assert matrix.shape == (3, 3)
-    np.testing.assert_allclose(matrix, matrix.T)
-    np.testing.assert_allclose(np.diag(matrix), 1)
-    assert matrix[2, 0] == pytest.approx(pair(ONE, MIXED))
-    assert matrix[1, 0] == pytest.approx(pair(ONE, OTHER))
-
-
-def test_no_maps_make_an_empty_matrix() -> None:
-    assert agreement([]).shape == (0, 0)
-
-
-def test_an_unknown_measure_and_maps_of_two_sizes_are_refused() -> None:
-    with pytest.raises(MetricError, match="unknown measure 'cosine'"):
-        agreement([ONE], "cosine")
-    with pytest.raises(MetricError, match="the map is 10 × 15"):
-        agreement([ONE, OTHER[:10]])

@@ -12,7 +12,7 @@ from tests.metrics.scenes import coloured, plane, random_maps, weighted
 
 
 def sparseness(saliency: Tensor) -> float:
-    return evaluate(weighted(plane(a1=1)), coloured(torch.zeros(4, 4)), saliency, "sparseness", target=0).value
+    return evaluate(weighted(plane(a1=1)), coloured(torch.zeros(4, 4)), saliency, metric="sparseness", target=0).value
 
 
 def test_gini_by_hand() -> None:

@@ -73,7 +73,9 @@ class Scene:
 
     def explain(self, method: str, precision: str = "float64", **params: object) -> Explanation:
         """The product's answer."""
-        return explain(self.clf, self.x[0], method, layer=self.layer, target=self.target, precision=precision, **params)
+        return explain(
+            self.clf, self.x[0], method=method, layer=self.layer, target=self.target, precision=precision, **params
+        )
 
 
 Formula = Callable[[Scene], literal.LiteralMap]

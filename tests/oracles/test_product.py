@@ -108,7 +108,7 @@ def test_refine_cam(network: str) -> None:
     layers = [EARLY[network], LATE[network]]
     score = logit(view.target)
     maps = [literal.grad_cam_plus_plus(view.net.at(layer), view.x.double(), score).map for layer in layers]
-    found = explain(view.clf, view.x[0], "refine-cam", layer=layers, target=view.target, precision="float64")
+    found = explain(view.clf, view.x[0], method="refine-cam", layer=layers, target=view.target, precision="float64")
     assert_equal(found, literal.refine_cam(maps, (maps[0].shape[0], maps[0].shape[1])), EXACT)
 
 

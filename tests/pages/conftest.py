@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 from torch import Tensor
 
-from cam_core import METHODS, Classifier
+from cam_core import METHODS
 from cam_core.methods.registry import Method, method
-from cam_core.parameters import Parameter
-from cam_core.types import MethodError, WeightsError
 from pages.runtime import compute
 from pages.runtime.jobs import Jobs
-from tests.tiny import CLASSES, SIZE, tiny
-
-APP = str(Path(__file__).parents[2] / "app.py")
-LABELS = ["ant", "bee", "cat", "dog", "eel"]
-BUNDLED = "efficientnet_lite0"
-PATIENCE = 30  # seconds until a test gives up waiting for a result
-
-
-def load_tiny(
-    name: str, weights: str = "default", seed: int = 0, device: str = "auto", progress: Any = None
-) -> Classifier:
-    """In place of `load_model`: one tiny network under every name; trained weights for the bundled one alone."""
-    if weights == "default" and name != BUNDLED:
-        raise WeightsError(f"{name}.pth is not on this machine. Put the file into the folder [checkpoints].")
-    return Classifier(tiny("plain", seed), LABELS, SIZE, name=name, device="cpu")
+from tests.pages.app_runs import APP, LABELS, PATIENCE, Open, load_tiny, settle
+from tests.tiny import CLASSES
 
 
 @pytest.fixture
@@ -72,20 +55,6 @@ def tiny_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     compute.preparations.clear()
 
 
-def settle(at: AppTest) -> AppTest:
-    """Run again until nothing is being computed: what the polling fragments do in a browser."""
-    until = time.monotonic() + PATIENCE
-    while at.get("progress"):
-        assert time.monotonic() < until, "still computing"
-        time.sleep(0.05)
-        at.run()
-    assert not at.exception, [entry.message for entry in at.exception]
-    return at
-
-
-Open = Callable[..., AppTest]
-
-
 @pytest.fixture
 def open_app(jobs: Jobs, tiny_model: None) -> Open:
     """`open_app(model="resnet18", methods=["CAM"])`: the app as a link with these parameters opens it.
@@ -106,7 +75,7 @@ def open_app(jobs: Jobs, tiny_model: None) -> Open:
 
 @pytest.fixture
 def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Method]:
-    """Add a method to the registry for one test: `register("key", function, parameters=(…,))`."""
+    """Add a method to the registry for one test: `register("key", function, title="…")`."""
 
     def register(key: str, function: Callable[..., Tensor], **entry: Any) -> Method:
         monkeypatch.setattr(METHODS, "_entries", dict(METHODS))
@@ -115,39 +84,3 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Method]:
         return METHODS[key]
 
     return register
-
-
-def broken(net: Any, image: Tensor, acts: Tensor, target: Tensor, run: Any) -> Tensor:
-    raise MethodError("the *tail* has no [0] to divide by")
-
-
-def surprised(net: Any, image: Tensor, acts: Tensor, target: Tensor, run: Any) -> Tensor:
-    raise ZeroDivisionError("nobody foresaw this")
-
-
-def zero(net: Any, image: Tensor, acts: Tensor, target: Tensor, run: Any) -> Tensor:
-    return torch.zeros(len(acts), *acts.shape[2:])
-
-
-def endless(net: Any, image: Tensor, acts: Tensor, target: Tensor, run: Any) -> Tensor:
-    run.expect(1_000_000)
-    for _ in range(1_000_000):
-        run.advance()
-        time.sleep(0.005)
-    return torch.zeros(len(acts), *acts.shape[2:])
-
-
-PARAMETERS = (
-    Parameter("steps", 5, "how many steps", minimum=1, maximum=9),
-    Parameter("rate", 0.25, "how far each goes", minimum=0.0, maximum=1.0),
-    Parameter("centred", False, "whether to subtract the mean"),
-    Parameter("score", "logit", "what is looked at", choices=("logit", "probability")),
-)
-
-
-def adjustable(
-    net: Any, image: Tensor, acts: Tensor, target: Tensor, run: Any, steps: int, rate: float, centred: bool, score: str
-) -> Tensor:
-    """A map whose size tells the parameters that arrived."""
-    value = steps + rate + 10 * centred + 100 * (score == "probability")
-    return torch.arange(acts.shape[2] * acts.shape[3]).view(1, *acts.shape[2:]).float() * value

@@ -13,10 +13,11 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from cam_core.analysis.channels import largest
+from cam_core.palette import REFERENCE
 from cam_core.shapley import ChannelEstimate, Removal, channel_shap, stream_channel_shap
 from pages.channels import estimate, removal
 from pages.runtime.jobs import Jobs
-from tests.pages.conftest import PATIENCE, Open, load_tiny, settle
+from tests.pages.app_runs import PATIENCE, Open, html, load_tiny, settle
 
 OpenChannels = Callable[..., AppTest]
 
@@ -29,10 +30,6 @@ def open_channels(open_app: Open) -> OpenChannels:
         return open_app(wait, "pages/channels/page.py", **link)
 
     return open_channels
-
-
-def html(at: AppTest) -> str:
-    return "\n".join(element.value for element in at.get("html"))
 
 
 def charts(at: AppTest) -> list[str]:
@@ -55,7 +52,7 @@ def maps(at: AppTest) -> list[str]:
 def reference(layer: str = "features.2", budget: int = 64) -> ChannelEstimate:
     from cam_core.images import SAMPLES
 
-    return channel_shap(load_tiny("efficientnet_lite0"), SAMPLES[0].open(), layer, budget=budget)
+    return channel_shap(load_tiny("efficientnet_lite0"), SAMPLES[0].open(), layer=layer, budget=budget)
 
 
 def test_first_sight_is_a_layer_with_a_nonlinear_tail(open_channels: OpenChannels) -> None:
@@ -115,7 +112,7 @@ def test_choosing_a_channel_shows_its_map_and_the_link_says_so(open_channels: Op
     channel_box(at).set_value(str(order[3])).run()
     assert maps(at) == [f"Channel {order[3]} heatmap of its activation over the photo"]
     assert at.get("image")[0].proto.imgs[0].url != before
-    assert "<span>SHAP</span><span>4</span>" in html(at)
+    assert f"<span>{REFERENCE}</span><span>4</span>" in html(at)
     assert at.query_params["channel"] == str(order[3])
     assert maps(open_channels(channel=str(order[5]))) == [
         f"Channel {order[5]} heatmap of its activation over the photo"
@@ -156,9 +153,8 @@ def test_a_failing_method_leaves_the_others(open_channels: OpenChannels) -> None
 def slow_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first estimate comes at once, the others never."""
 
-    def stream(*arguments: Any) -> Iterator[ChannelEstimate]:
-        yield next(iter(stream_channel_shap(*arguments)))
-        progress = arguments[7]
+    def stream(*arguments: Any, progress: Any, **options: Any) -> Iterator[ChannelEstimate]:
+        yield next(iter(stream_channel_shap(*arguments, progress=progress, **options)))
         while True:
             progress(32, 64)
             time.sleep(0.01)
@@ -184,7 +180,7 @@ def test_the_estimate_grows_and_a_cancel_keeps_what_there_is(open_channels: Open
 def test_an_error_of_the_estimate_is_answered(open_channels: OpenChannels, monkeypatch: pytest.MonkeyPatch) -> None:
     from cam_core.types import DeviceError
 
-    def fail(*arguments: Any) -> Iterator[ChannelEstimate]:
+    def fail(*arguments: Any, **options: Any) -> Iterator[ChannelEstimate]:
         raise DeviceError("out of memory even for one image: choose a later layer")
         yield
 

@@ -15,19 +15,10 @@ from cam_core.methods.registry import Method
 from pages.runtime import compute
 from pages.runtime.jobs import Jobs
 from pages.shared import style
-from tests.pages.conftest import PARAMETERS, Open, adjustable, broken, endless, settle, surprised, zero
+from tests.pages.app_runs import Open, heatmaps, html, settle
+from tests.pages.odd_methods import adjustable, broken, endless, surprised, zero
 
 Register = Callable[..., Method]
-
-
-def heatmaps(at: AppTest) -> list[str]:
-    """Titles of the methods whose heatmap is shown, in order."""
-    texts = [image.proto.imgs[0].alt for image in at.get("image")]
-    return [text.split(" heatmap")[0] for text in texts if " heatmap " in text]
-
-
-def html(at: AppTest) -> str:
-    return "\n".join(element.value for element in at.get("html"))
 
 
 def notices(at: AppTest) -> list[str]:
@@ -139,7 +130,7 @@ def test_an_improbable_class_is_noted(open_app: Open) -> None:
 
 
 def test_widgets_come_from_the_declared_parameters(open_app: Open, register: Register) -> None:
-    register("adjustable", adjustable, parameters=PARAMETERS)
+    register("adjustable", adjustable)
     at = open_app(methods=["adjustable"])
     steps, rate = at.number_input(key="adjustable.steps"), at.number_input(key="adjustable.rate")
     assert (steps.value, steps.min, steps.max, steps.step) == (5, 1, 9, 1)
@@ -150,7 +141,7 @@ def test_widgets_come_from_the_declared_parameters(open_app: Open, register: Reg
 
 
 def test_parameters_reach_the_method_and_the_link(open_app: Open, register: Register) -> None:
-    register("adjustable", adjustable, parameters=PARAMETERS)
+    register("adjustable", adjustable)
     at = open_app(methods=["adjustable"])
     before = colour_bars(at)[0]
     at.number_input(key="adjustable.steps").set_value(7)
@@ -165,7 +156,7 @@ def test_parameters_reach_the_method_and_the_link(open_app: Open, register: Regi
 def test_only_slow_methods_are_compiled_and_only_on_request(
     open_app: Open, register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    register("adjustable", adjustable, parameters=PARAMETERS, expensive=True)
+    register("adjustable", adjustable, expensive=True)
     asked: dict[str, bool] = {}
 
     def spy(*args: Any, method: str, compiled: bool, **kwargs: Any) -> Explanation:

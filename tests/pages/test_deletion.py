@@ -12,20 +12,24 @@ from functools import partial
 from typing import Any
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from cam_core import METHODS, METRICS, Explanation
+from cam_core import METHODS, METRICS, SAMPLES, Explanation
 from cam_core.methods.registry import Method
 from cam_core.metrics import MetricResult
 from cam_core.metrics.curves.frames import Film, Frames
-from cam_core.metrics.curves.points import CurvePoint, Curves, perturbation
+from cam_core.metrics.curves.points import CurvePoint, Curves
+from cam_core.metrics.curves.spread import CONTROL, control_name, random_control
 from pages.deletion import board, curves, scores
 from pages.deletion.curves import Views
 from pages.runtime import compute
 from pages.runtime.compute import Question, Request, Work
 from pages.runtime.jobs import Job, Jobs
 from pages.shared import style
-from tests.pages.conftest import PATIENCE, Open, broken, settle
+from tests.metrics.perturbed import perturbation
+from tests.pages.app_runs import PATIENCE, Open, html, settle
+from tests.pages.odd_methods import broken
 
 Register = Callable[..., Method]
 
@@ -34,10 +38,6 @@ Register = Callable[..., Method]
 def open_page(open_app: Open) -> Callable[..., AppTest]:
     """The page as a link with these parameters opens it."""
     return partial(open_app, page="pages/deletion/page.py")
-
-
-def html(at: AppTest) -> str:
-    return "\n".join(element.value for element in at.get("html"))
 
 
 def rows(at: AppTest, first: str) -> dict[str, list[str]]:
@@ -127,11 +127,38 @@ def test_what_is_written_under_a_picture_is_what_the_network_says_of_it(
     expected = []
     for kind in views.settings.kinds:
         for source in views.sources:
-            way = perturbation(clf, views.seen.photo.image, source.explanation, kind, question.seed)
+            way = perturbation(clf, views.seen.photo.image, source.explanation, kind=kind, seed=question.seed)
             probability = clf.module(way.picture(0.71)[None]).detach().double().softmax(1)[0, question.target]
             assert frames[source.name, kind].value == pytest.approx(float(probability), abs=1e-6)
             expected.append(style.percent(frames[source.name, kind].value))
     assert re.findall(r'<div class="cam-quiet">p = (.*?)</div>', html(at)) == expected
+
+
+def test_the_control_is_that_of_the_core(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each map by itself, for each is kept by itself; together what `random_control` gives at the same layer."""
+    drawn: list[tuple[Question, dict[str, Explanation]]] = []
+    original = curves.control
+
+    def control(*arguments: Any) -> list[curves.Source]:
+        found = original(*arguments)
+        drawn.append((arguments[0][0][0], {source.name: source.explanation for source in found}))
+        return found
+
+    monkeypatch.setattr(curves, "control", control)
+    open_page(layer="features.1")
+    question, found = drawn[-1]
+    assert question.layer == "features.1"
+    clf = compute.classifier(question.model)
+    expected = random_control(clf, scene_photo(), question.layer, question.target, seed=question.seed)
+    assert list(found) == list(expected)
+    for name, one in expected.items():
+        assert (found[name].layer, found[name].seed, found[name].target) == (one.layer, one.seed, one.target)
+        assert (found[name].map == one.map).all()
+
+
+def scene_photo() -> Image.Image:
+    """The one that the app opens on."""
+    return SAMPLES[0].open()
 
 
 def test_steps_of_the_slider_share_what_does_not_depend_on_them(
@@ -209,7 +236,7 @@ def test_nothing_chosen_says_what_to_do(open_page: Open, nothing: str) -> None:
 
 def test_an_improbable_class_is_pointed_out_with_the_rule(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not open_page().warning
-    monkeypatch.setattr("cam_core.metrics.evaluating.IMPROBABLE", 0.99)
+    monkeypatch.setattr("cam_core.types.IMPROBABLE", 0.99)
     at = open_page()
     assert "Below 99 % there is next to nothing to lose" in at.warning[0].value
 
@@ -306,7 +333,7 @@ def test_curves_begin_without_random_maps_that_take_long(open_page: Open, monkey
             assert gate.wait(PATIENCE)
             return work(job)
 
-        return late if request == curves.CONTROL else work
+        return late if request == Request(CONTROL) else work
 
     monkeypatch.setattr(compute, "_explaining", explaining)
     monkeypatch.setattr(curves, "_FIRST_POINTS", PATIENCE)
@@ -355,7 +382,7 @@ def test_fake_cam_stands_beside_them_when_asked_for(open_page: Open) -> None:
 
 def test_the_best_is_no_control_and_nobody_where_all_are_equal() -> None:
     drop, gain = METRICS["average-drop"], METRICS["average-gain"]
-    values = {"grad-cam": 3.0, "lift-cam": 5.0, "fake-cam": 0.0, curves.control_name(0): 1.0}
+    values = {"grad-cam": 3.0, "lift-cam": 5.0, "fake-cam": 0.0, control_name(0): 1.0}
     assert scores.best_of(values, drop) == {"grad-cam"}
     assert scores.best_of(values, gain) == {"lift-cam"}
     assert scores.best_of({"grad-cam": 0.0, "lift-cam": 0.0, "fake-cam": 9.0}, gain) == set()
@@ -370,7 +397,7 @@ def test_downloads_hold_every_curve(open_page: Open, monkeypatch: pytest.MonkeyP
     head, *lines = saved["CSV"]().decode().splitlines()
     assert head == "method,kind,fraction,value"
     names = {line.split(",")[0] for line in lines}
-    assert names == {"grad-cam", *(curves.control_name(seed) for seed in range(5))}
+    assert names == {"grad-cam", *(control_name(seed) for seed in range(5))}
     assert len(lines) == 2 * 6 * 15
     assert saved["PDF"]().startswith(b"%PDF")
     assert b"Grad-CAM" in saved["SVG"]()
@@ -385,7 +412,7 @@ def test_a_control_is_told_from_the_method_of_the_same_name(open_page: Open) -> 
 
 def test_titles_of_sources() -> None:
     assert curves.title("grad-cam") == METHODS["grad-cam"].title
-    assert curves.title(curves.control_name(3)) == METHODS["random"].title
+    assert curves.title(control_name(3)) == METHODS["random"].title
 
 
 def test_a_metric_that_cannot_be_computed_is_a_dash_with_the_reason() -> None:

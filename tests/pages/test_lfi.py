@@ -22,7 +22,7 @@ from cam_core.training import DigitsSet, EpochReport, ImageSet, TrainingData, Tr
 from pages.lfi import board, table, training
 from pages.runtime.jobs import Jobs
 from pages.shared import models
-from tests.pages.conftest import PATIENCE, Open, settle
+from tests.pages.app_runs import PATIENCE, Open, html, settle
 
 Page = Callable[..., AppTest]
 FACTS = {"labels": list("0123456789"), "data": "digits", "seed": 0, "preprocessing": Preprocessing((64, 64), 64)}
@@ -82,10 +82,6 @@ def learn(settings: Any, on_epoch: Any, epoch: int) -> None:
     attention = None if settings.arch == "baseline" else np.full((8, 4, 4), 0.25 * epoch, dtype=np.float32)
     report = EpochReport(epoch, EPOCHS, 2.0 / epoch, accuracy, accuracy, 0.1, 1.5, epoch < 3, attention)
     on_epoch(report)
-
-
-def html(at: AppTest) -> str:
-    return "\n".join(element.value for element in at.get("html"))
 
 
 def button(at: AppTest, label: str):

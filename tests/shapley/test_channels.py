@@ -16,10 +16,10 @@ IMAGE = tiny_images(1)[0]
 @pytest.mark.parametrize("estimator", ["exact", *ESTIMATORS])
 def test_pooled_linear_tail_is_exact_by_every_name(estimator: str) -> None:
     clf = tiny_classifier("plain")
-    found = channel_shap(clf, IMAGE, "features.3", target=1, estimator=estimator)
+    found = channel_shap(clf, IMAGE, layer="features.3", target=1, estimator=estimator)
     assert found.exact and found.passes == 2 and found.converged
     assert float(found.stderr.max()) == 0
-    lift = explain(clf, IMAGE, "lift-cam", layer="features.3", target=1)
+    lift = explain(clf, IMAGE, method="lift-cam", layer="features.3", target=1)
     torch.testing.assert_close(found.phi.float(), torch.tensor(lift.coefficients))
 
 
@@ -34,15 +34,15 @@ def test_sampling_agrees_with_the_closed_form_to_float_precision(estimator: str)
     exact = game.contributions
     *_, last = ESTIMATORS[estimator].run(game, torch.Generator().manual_seed(0), 100)
     torch.testing.assert_close(last.phi.float(), exact, atol=1e-6, rtol=1e-5)
-    ablation = torch.tensor(explain(clf, IMAGE, "ablation-cam", layer="features.3", target=1).coefficients)
+    ablation = torch.tensor(explain(clf, IMAGE, method="ablation-cam", layer="features.3", target=1).coefficients)
     cosine = torch.cosine_similarity(ablation, last.phi.float(), dim=0)
     assert abs(float(cosine)) == pytest.approx(1, abs=1e-6)
 
 
 def test_it_says_what_it_is_of() -> None:
     clf = tiny_classifier("residual")
-    found = channel_shap(clf, IMAGE, "relu1", target="class 3", budget=40, seed=5)
-    explanation = explain(clf, IMAGE, "owen-cam", layer="relu1", target=3, budget=40, seed=5)
+    found = channel_shap(clf, IMAGE, layer="relu1", target="class 3", budget=40, seed=5)
+    explanation = explain(clf, IMAGE, method="owen-cam", layer="relu1", target=3, budget=40, seed=5)
     assert (found.model, found.layer, found.target, found.label) == ("tiny residual", "relu1", 3, "class 3")
     assert (found.budget, found.seed, found.name) == (40, 5, "owen")
     assert found.score == pytest.approx(explanation.score) == pytest.approx(found.v_all, abs=1e-5)
@@ -55,7 +55,7 @@ def test_it_says_what_it_is_of() -> None:
 def test_default_layer_and_most_probable_class() -> None:
     clf = tiny_classifier("max-pool")
     found = channel_shap(clf, IMAGE, budget=16)
-    assert (found.layer, found.target) == (clf.default_layer, clf.predict(IMAGE, 1)[0].index)
+    assert (found.layer, found.target) == (clf.default_layer, clf.predict(IMAGE, top=1)[0].index)
 
 
 def test_stream_ends_with_what_channel_shap_returns() -> None:
@@ -72,7 +72,7 @@ def test_stream_ends_with_what_channel_shap_returns() -> None:
 def test_progress_counts_tail_passes_up_to_the_total() -> None:
     seen: list[tuple[int, int]] = []
     clf = tiny_classifier("residual")
-    found = channel_shap(clf, IMAGE, "relu1", budget=100, progress=lambda done, total: seen.append((done, total)))
+    found = channel_shap(clf, IMAGE, layer="relu1", budget=100, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (found.passes, found.passes) == (100, 100)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
@@ -83,10 +83,10 @@ def test_cancelling_leaves_the_classifier_as_it_was() -> None:
             raise Cancelled
 
     clf = tiny_classifier("residual")
-    before = channel_shap(clf, IMAGE, "relu1", budget=30).phi
+    before = channel_shap(clf, IMAGE, layer="relu1", budget=30).phi
     with pytest.raises(Cancelled):
-        channel_shap(clf, IMAGE, "relu1", budget=30, progress=stop)
-    assert torch.equal(channel_shap(clf, IMAGE, "relu1", budget=30).phi, before)
+        channel_shap(clf, IMAGE, layer="relu1", budget=30, progress=stop)
+    assert torch.equal(channel_shap(clf, IMAGE, layer="relu1", budget=30).phi, before)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,9 @@ def test_wrong_requests_are_named(arguments: dict[str, object], error: type[Exce
 @pytest.mark.parametrize("estimator", ["owen", "permutation"])
 def test_the_gpu_says_what_the_cpu_says(estimator: str) -> None:
     cpu, gpu = (
-        channel_shap(tiny_classifier("plain", device=device), IMAGE, "features.1", 1, estimator, 32)
+        channel_shap(
+            tiny_classifier("plain", device=device), IMAGE, layer="features.1", target=1, estimator=estimator, budget=32
+        )
         for device in ("cpu", "cuda")
     )
     torch.testing.assert_close(gpu.phi.cpu(), cpu.phi, rtol=1e-3, atol=1e-4)

@@ -17,7 +17,7 @@ def test_each_row_is_the_network_with_those_channels_zeroed() -> None:
     """At a layer inside a residual block, where a value passes by the cut."""
     clf = tiny_classifier("residual")
     order = (5, 0, 3)
-    found = remove_channels(clf, IMAGE, "relu1", 2, order)
+    found = remove_channels(clf, IMAGE, layer="relu1", target=2, order=order)
     assert found.order == order
     for count in range(4):
 
@@ -36,9 +36,9 @@ def test_each_row_is_the_network_with_those_channels_zeroed() -> None:
 
 def test_exact_values_of_a_linear_tail_predict_every_row() -> None:
     clf = tiny_classifier("plain")
-    estimate = channel_shap(clf, IMAGE, "features.3", 1)
+    estimate = channel_shap(clf, IMAGE, layer="features.3", target=1)
     order = list(range(8))
-    found = remove_channels(clf, IMAGE, "features.3", 1, order)
+    found = remove_channels(clf, IMAGE, layer="features.3", target=1, order=order)
     by_hand = [estimate.v_all - float(estimate.phi[:count].sum()) for count in range(9)]
     torch.testing.assert_close(found.predicted(estimate).tolist(), by_hand, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found.logit.tolist(), by_hand, atol=1e-5, rtol=1e-5)
@@ -47,7 +47,7 @@ def test_exact_values_of_a_linear_tail_predict_every_row() -> None:
 
 def test_nothing_removed_is_the_network() -> None:
     clf = tiny_classifier("dense")
-    found = remove_channels(clf, IMAGE, "conv2", 0, [])
+    found = remove_channels(clf, IMAGE, layer="conv2", target=0, order=[])
     assert found.logit.shape == (1,)
     assert float(found.logit[0]) == pytest.approx(float(clf.logits(IMAGE[None])[0, 0]), abs=1e-5)
 
@@ -55,7 +55,7 @@ def test_nothing_removed_is_the_network() -> None:
 @pytest.mark.parametrize(("order", "words"), [([8], "no channel 8: the layer has 8"), ([-1], "-1"), ([1, 1], "twice")])
 def test_wrong_orders_are_named(order: list[int], words: str) -> None:
     with pytest.raises(MethodError, match=words):
-        remove_channels(tiny_classifier("plain"), IMAGE, "features.3", 0, order)
+        remove_channels(tiny_classifier("plain"), IMAGE, layer="features.3", target=0, order=order)
 
 
 def test_it_can_be_cancelled() -> None:
@@ -63,4 +63,4 @@ def test_it_can_be_cancelled() -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        remove_channels(tiny_classifier("plain"), IMAGE, "features.3", 0, [1, 2], progress=stop)
+        remove_channels(tiny_classifier("plain"), IMAGE, layer="features.3", target=0, order=[1, 2], progress=stop)

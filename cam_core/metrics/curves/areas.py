@@ -7,26 +7,21 @@ from torch import Tensor
 
 from cam_core.masked import image_rows
 from cam_core.metrics.base import Scores, metric
-from cam_core.metrics.curves.perturbation import (
-    Perturbation,
-    Settings,
-    baseline_image,
-    curve_parameters,
-)
+from cam_core.metrics.curves.perturbation import DEFAULTS, Perturbation, Settings, baseline_image
 from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import picture_scores
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 
 
-def _areas(net: SplitModel, batch: Samples, run: Run, chosen: Settings) -> Scores:
-    """The area under each subject's curve; extras: `fractions` and `curve`."""
+def _areas(net: SplitModel, batch: Samples, run: Run, settings: Settings) -> Scores:
+    """The area under each sample's curve; extras: `fractions` and `curve`."""
     ways = [
-        Perturbation(image, saliency, baseline_image(image, chosen, run), chosen)
+        Perturbation(image, saliency, baseline_image(image, settings, run), settings)
         for image, saliency in zip(batch.images, batch.saliency, strict=True)
     ]
     run.expect(sum(len(way.counts) - 1 for way in ways))
-    untouched = batch.score(chosen.score)
+    untouched = batch.score(settings.score)
     curves = [_whole(net, *each, run) for each in zip(ways, batch.target, untouched, strict=True)]
     fractions = ways[0].fractions
     areas = torch.stack([torch.trapezoid(curve, fractions) for curve in curves])
@@ -58,20 +53,10 @@ def _whole(net: SplitModel, way: Perturbation, target: Tensor, untouched: Tensor
     edge_cases="Equal pixels go from the top left to the bottom right. Any range where the score is the logit.",
     cost="one pass per step",
     expensive=True,
-    parameters=curve_parameters("deletion"),
 )
-def deletion_auc(
-    net: SplitModel,
-    batch: Samples,
-    run: Run,
-    steps: int,
-    baseline: str,
-    blur_sigma: float,
-    mask_space: str,
-    score: str,
-) -> Scores:
+def deletion_auc(net: SplitModel, batch: Samples, run: Run, settings: Settings = DEFAULTS["deletion"]) -> Scores:
     """How fast the class's score falls when pixels are taken away. Not renormalised by p(class) on the whole image."""
-    return _areas(net, batch, run, Settings("deletion", steps, baseline, blur_sigma, mask_space, score))
+    return _areas(net, batch, run, settings)
 
 
 @metric(
@@ -84,17 +69,7 @@ def deletion_auc(
     edge_cases="Equal pixels come from the top left to the bottom right. Any range where the score is the logit.",
     cost="one pass per step",
     expensive=True,
-    parameters=curve_parameters("insertion"),
 )
-def insertion_auc(
-    net: SplitModel,
-    batch: Samples,
-    run: Run,
-    steps: int,
-    baseline: str,
-    blur_sigma: float,
-    mask_space: str,
-    score: str,
-) -> Scores:
+def insertion_auc(net: SplitModel, batch: Samples, run: Run, settings: Settings = DEFAULTS["insertion"]) -> Scores:
     """How fast the class's score rises when pixels of the image are put onto its blurred self."""
-    return _areas(net, batch, run, Settings("insertion", steps, baseline, blur_sigma, mask_space, score))
+    return _areas(net, batch, run, settings)

@@ -15,13 +15,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cam_core.explain import Target
+from cam_core.deprecated import formerly_positional
+from cam_core.forward import Target
 from cam_core.masked import class_score
 from cam_core.metrics.curves.perturbation import Kind, Perturbation
 from cam_core.metrics.curves.points import curve_settings, explained_class, perturbations
-from cam_core.metrics.samples import Saliency
+from cam_core.metrics.samples import Saliency, untouched
 from cam_core.metrics.scoring import exact_logits
 from cam_core.models.classifier import Classifier
+from cam_core.options import Options
 from cam_core.run import Run
 from cam_core.types import MetricError
 
@@ -49,28 +51,28 @@ class Film:
         TargetError: a class that does not exist.
     """
 
+    @formerly_positional("kinds", "target")
     def __init__(
         self,
         clf: Classifier,
         image: Image.Image | Tensor,
         saliencies: Mapping[str, Saliency],
+        *,
         kinds: Sequence[Kind] = ("deletion",),
         target: Target = None,
-        *,
         seed: int = 0,
         precision: str = "float32",
         **params: Any,
     ) -> None:
         self._clf = clf
-        self._net = clf.split(None, precision)
-        tensor = clf.as_batch(image).to(self._net.dtype)[0]
-        run = Run(seed=seed, mean=clf.preprocessing.mean, std=clf.preprocessing.std)
+        asked = explained_class(saliencies) if target is None else target
+        seen = untouched(clf, [image], [asked], precision)
+        self._net, self._target = seen.net, int(seen.target)
+        run = Run.of(clf, Options(seed, precision))
         self._ways: dict[tuple[str, Kind], Perturbation] = {}
         for kind in kinds:
-            ways = perturbations(tensor, saliencies, curve_settings(kind, **params), run)
+            ways = perturbations(seen.images[0], saliencies, curve_settings(kind, **params), run)
             self._ways |= {(name, kind): way for name, way in ways.items()}
-        asked = explained_class(saliencies) if target is None else target
-        self._target = clf.resolve_target(asked, exact_logits(self._net, tensor[None])[0])
 
     def at(self, fraction: float) -> Frames:
         """All frames at one fraction, scored in one pass.

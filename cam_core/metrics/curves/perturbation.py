@@ -5,51 +5,60 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from cam_core.metrics.scoring import SCORE, descending_order, ranks
-from cam_core.parameters import MASK_SPACE, Parameter
+from cam_core.metrics.scoring import Score, descending_order, ranks
+from cam_core.parameters import DeclaredParameter, MaskSpace, Parameter
 from cam_core.run import Run
-from cam_core.types import Images
+from cam_core.signatures import declared_fields
+from cam_core.types import Images, MetricError
 
 Kind = Literal["deletion", "insertion"]
-KINDS: tuple[Kind, ...] = ("deletion", "insertion")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # The kernel of the published code is 11 pixels wide.
 _BLUR_RADIUS = 5
 
-STEPS = Parameter("steps", 224, "points after the first; 224 at 224 × 224 is one row of pixels each", 1, 1 << 20)
-BLUR_SIGMA = Parameter("blur_sigma", 5.0, "standard deviation in pixels of the 11 × 11 kernel of the blur", 0.1, 100.0)
-_BASELINES = ("zero", "mean", "blur", "noise")
-_BASELINE_HELP = "what a pixel becomes: the mask space's zero, the image's mean colour, the image blurred, or noise"
-
-
-def curve_parameters(kind: Kind) -> tuple[Parameter, ...]:
-    """The parameters of one kind of curve; deletion ends in zeros, insertion starts from blur."""
-    default = {"deletion": "zero", "insertion": "blur"}[kind]
-    return (STEPS, Parameter("baseline", default, _BASELINE_HELP, choices=_BASELINES), BLUR_SIGMA, MASK_SPACE, SCORE)
-
 
 @dataclass(frozen=True)
 class Settings:
-    """How a curve is drawn: the values of `curve_parameters`."""
+    """How a curve is drawn; all but its kind are parameters."""
 
     kind: Kind
-    steps: int
-    baseline: str
-    blur_sigma: float
-    mask_space: str
-    score: str
+    steps: Annotated[
+        int, Parameter("points after the first; 224 at 224 × 224 is one row of pixels each", low=1, high=1 << 20)
+    ] = 224
+    baseline: Annotated[
+        Literal["zero", "mean", "blur", "noise"],
+        Parameter("what a pixel becomes: the mask space's zero, the image's mean colour, the image blurred, or noise"),
+    ] = "zero"
+    blur_sigma: Annotated[
+        float, Parameter("standard deviation in pixels of the 11 × 11 kernel of the blur", low=0.1, high=100)
+    ] = 5.0
+    mask_space: MaskSpace = "normalized"
+    score: Score = "probability"
 
     def counts(self, pixels: int) -> Tensor:
         """How many pixels are changed at each point: 0, s, 2 s, …, all; s = ⌈pixels / steps⌉."""
         step = -(-pixels // self.steps)
         return torch.tensor([*range(0, pixels, step), pixels])
+
+
+# As published: deletion ends in zeros, insertion starts from blur.
+DEFAULTS: dict[Kind, Settings] = {
+    "deletion": Settings("deletion"),
+    "insertion": Settings("insertion", baseline="blur"),
+}
+
+
+def curve_parameters(kind: Kind) -> tuple[DeclaredParameter, ...]:
+    """The parameters of one kind of curve: the fields of `Settings`."""
+    return declared_fields(DEFAULTS[kind], f"the {kind} curve", MetricError)
 
 
 class Perturbation:

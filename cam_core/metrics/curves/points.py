@@ -13,14 +13,16 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from cam_core.explain import Target
+from cam_core.deprecated import formerly_positional
+from cam_core.forward import Target
 from cam_core.masked import class_score, image_rows
 from cam_core.metrics.base import Values
 from cam_core.metrics.curves.perturbation import (
@@ -31,10 +33,11 @@ from cam_core.metrics.curves.perturbation import (
     baseline_image,
     curve_parameters,
 )
-from cam_core.metrics.samples import Saliency, as_saliency
-from cam_core.metrics.scoring import exact_logits, picture_scores
+from cam_core.metrics.samples import Saliency, as_saliency, untouched
+from cam_core.metrics.scoring import picture_scores
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
+from cam_core.options import Options
 from cam_core.parameters import validate
 from cam_core.run import Run
 from cam_core.types import Explanation, MetricError, Progress
@@ -103,13 +106,14 @@ def add_point(curves: Curves, point: CurvePoint) -> None:
     curves.setdefault((point.name, point.kind), Curve(point.name, point.kind)).add(point)
 
 
+@formerly_positional("kinds", "target")
 def curve_points(
     clf: Classifier,
     image: Image.Image | Tensor,
     saliencies: Mapping[str, Saliency],
+    *,
     kinds: Sequence[Kind] = ("deletion",),
     target: Target = None,
-    *,
     order: str = "coarse-to-fine",
     known: Curves | None = None,
     seed: int = 0,
@@ -120,7 +124,7 @@ def curve_points(
 ) -> Iterator[CurvePoint]:
     """Points of the curves of several maps of one image, all curves growing together.
 
-    Ends first: one pass gives what all curves share, the untouched image, and one more a kind its baseline.
+    Ends first: one pass gives what all curves share, the untouched image, and one more per kind its baseline.
 
     Args:
         saliencies: maps (H, W) in [0, 1], or explanations, by name.
@@ -138,17 +142,16 @@ def curve_points(
     if order not in ORDERS:
         raise MetricError(f"unknown order {order!r}; there are: {', '.join(ORDERS)}")
     chosen = [curve_settings(kind, **params) for kind in kinds]
-    net = clf.split(None, precision)
-    tensor = clf.as_batch(image).to(net.dtype)[0]
-    run = Run(seed=seed, mean=clf.preprocessing.mean, std=clf.preprocessing.std, progress=progress)
-    lines = [_Line(n, way) for one in chosen for n, way in perturbations(tensor, saliencies, one, run).items()]
-    logits = exact_logits(net, tensor[None])
-    index = clf.resolve_target(explained_class(saliencies) if target is None else target, logits[0])
+    options = Options(seed, precision, compiled, progress)
+    asked = explained_class(saliencies) if target is None else target
+    seen = untouched(clf, [image], [asked], precision)
+    run = Run.of(clf, options)
+    lines = [_Line(n, way) for one in chosen for n, way in perturbations(seen.images[0], saliencies, one, run).items()]
     if lines:
-        untouched = float(class_score(logits, index, chosen[0].score))
-        yield from (line.point(line.untouched, untouched) for line in lines)
+        score = float(class_score(seen.logits, seen.target, chosen[0].score))
+        yield from (line.point(line.untouched, score) for line in lines)
         todo = _missing(_jobs(lines, order), known or {})
-        yield from _grow(clf.split(None, precision, compiled=compiled), todo, index, run)
+        yield from _grow(clf.split(None, precision, compiled=compiled), todo, int(seen.target), run)
 
 
 def explained_class(saliencies: Mapping[str, Saliency]) -> int | None:
@@ -167,18 +170,11 @@ def curve_settings(kind: Kind, **params: Any) -> Settings:
     return Settings(kind=kind, **validate(f"the {kind} curve", curve_parameters(kind), params, MetricError))
 
 
-def perturbation(
-    clf: Classifier,
-    image: Image.Image | Tensor,
-    saliency: Saliency,
-    kind: Kind = "deletion",
-    seed: int = 0,
-    **params: Any,
-) -> Perturbation:
-    """One map's way through one image, to look at: `perturbation(…).picture(0.3)` is the image at 30 %."""
-    tensor = clf.as_batch(image)[0]
-    run = Run(seed=seed, mean=clf.preprocessing.mean, std=clf.preprocessing.std)
-    return perturbations(tensor, {"": saliency}, curve_settings(kind, **params), run)[""]
+AXIS_OF_KIND: Final[Mapping[Kind, str]] = MappingProxyType({"deletion": "pixels removed", "insertion": "pixels shown"})
+"""What a curve goes along."""
+
+AXIS_OF_SCORE: Final[Mapping[str, str]] = MappingProxyType({"probability": "p(class)", "logit": "logit"})
+"""What it follows there."""
 
 
 def curves_csv(curves: Iterable[Curve]) -> str:

@@ -1,16 +1,64 @@
-"""How far the curves of the random control scatter: the band that a curve has to leave to say anything."""
+"""The random control, and how far its curves scatter: the band that a curve has to leave to say anything."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from PIL import Image
+from torch import Tensor
 
+from cam_core.explain import Layer, explain
 from cam_core.metrics.base import Values
 from cam_core.metrics.curves.perturbation import Kind
 from cam_core.metrics.curves.points import Curve
-from cam_core.types import MetricError
+from cam_core.models.classifier import Classifier
+from cam_core.types import Explanation, MetricError
+
+CONTROL: Final = "random"
+"""The method that every curve is compared with: a map that knows nothing."""
+
+CONTROL_MAPS: Final = 5
+"""How many of its maps, where nothing else is asked for."""
+
+
+def control_name(seed: int) -> str:
+    """What the random map of a seed is called, also in tables that people take away."""
+    return f"{CONTROL} (seed {seed})"
+
+
+def control_seeds(seed: int, count: int = CONTROL_MAPS) -> range:
+    """The seeds of the control of what was computed with `seed`: that one and those after it."""
+    return range(seed, seed + count)
+
+
+def random_control(
+    clf: Classifier,
+    image: Image.Image | Tensor,
+    layer: Layer,
+    target: int,
+    *,
+    seed: int = 0,
+    count: int = CONTROL_MAPS,
+    precision: str = "float32",
+) -> dict[str, Explanation]:
+    """The control's maps by name, one a seed.
+
+    Args:
+        layer: that of the maps they stand beside, since noise is the finer the larger its layer's map is; None for the
+            network's default.
+        target: class index.
+    Raises:
+        LayerError: no such layer.
+    """
+    return {
+        control_name(one): explain(
+            clf, image, method=CONTROL, layer=layer, target=target, seed=one, precision=precision
+        )
+        for one in control_seeds(seed, count)
+    }
 
 
 @dataclass(frozen=True)

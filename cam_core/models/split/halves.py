@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from cam_core.models.split.cutting import cut
+from cam_core.models.split.hooks import hooked_copy
 from cam_core.models.split.onednn import fused
 from cam_core.models.split.prepare import dtype_of, prepare
 from cam_core.models.split.tracing import (
@@ -95,7 +96,7 @@ class HookedHalves:
         self._module = module
         self._layer = module.get_submodule(layer)
         self._lock = threading.RLock()
-        self._in_dtype = _OncePerDtype(lambda dtype: HookedHalves(private_copy(module).to(dtype), layer))
+        self._in_dtype = _OncePerDtype(lambda dtype: HookedHalves(hooked_copy(module).to(dtype), layer))
 
     def tail_in(self, dtype: torch.dtype) -> Halves:
         return self._in_dtype(dtype)
@@ -212,7 +213,7 @@ def _traced_halves(
     module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool
 ) -> TracedHalves | None:
     try:
-        traced = trace(module)
+        traced = trace(module, _size(sample))
         node = traced.outputs.get(traced.module.get_submodule(layer))
     except CamError:
         raise
@@ -237,7 +238,11 @@ def _traced_halves(
 
 
 def _hooked_halves(module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool) -> HookedHalves:
-    duplicate = private_copy(module).to(sample.device)
+    duplicate = private_copy(module, _size(sample)).to(sample.device)
     if prepared:
         duplicate.to(dtype_of(precision))
     return HookedHalves(duplicate, layer)
+
+
+def _size(images: Images) -> tuple[int, int]:
+    return images.shape[2], images.shape[3]

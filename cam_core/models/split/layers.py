@@ -51,7 +51,7 @@ def inspect_layers(
     """
     for name in names or ():
         check_layer_exists(module, name)
-    seen = _watch(private_copy(module), input_size)
+    seen = _watch(private_copy(module, input_size), input_size)
     if names is None:
         shapes = seen.feature_maps()
         _refuse_tokens(module, seen)
@@ -71,7 +71,7 @@ def select_layers(module: nn.Module, input_size: tuple[int, int], stages: Sequen
     Raises:
         ModelError: as `inspect_layers`, or the network has no feature map at all.
     """
-    seen = _watch(private_copy(module), input_size)
+    seen = _watch(private_copy(module, input_size), input_size)
     _refuse_tokens(module, seen)
     maps = seen.feature_maps()
     if not maps:

@@ -6,7 +6,6 @@ rewritten wherever they would write into a value that somebody else still reads.
 
 from __future__ import annotations
 
-import copy
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+
+from cam_core.models.split.hooks import carries_hooks, without_observers
 
 # Modules whose Python control flow depends on shapes or on options that tracing cannot follow.
 _LEAF_NAMES = frozenset(
@@ -69,22 +70,26 @@ class Traced:
     outputs: dict[nn.Module, Any]
 
 
-def private_copy(module: nn.Module) -> nn.Module:
-    """A deep copy in evaluation mode, without hooks or gradients: the original is never touched."""
-    duplicate = copy.deepcopy(module).eval()
-    for parameter in duplicate.parameters():
-        parameter.requires_grad_(False)
-        parameter.grad = None
-    return duplicate
+def private_copy(module: nn.Module, input_size: tuple[int, int]) -> nn.Module:
+    """A deep copy in evaluation mode, without gradients: the original is never touched.
+
+    Of its hooks only those remain that change what the network computes; see `cam_core.models.split.hooks`.
+
+    Args:
+        input_size: (H, W), of the noise with which they are found.
+    """
+    return without_observers(module, input_size)
 
 
-def trace(module: nn.Module) -> Traced:
-    """Trace a private copy of `module`.
+def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
+    """Trace a private copy of `module`, which takes images of `input_size` (H, W).
 
     Raises:
         Exception: whatever `torch.fx` raises where it cannot follow the forward pass; the caller falls back.
     """
-    duplicate = private_copy(module)
+    duplicate = private_copy(module, input_size)
+    if carries_hooks(duplicate):
+        raise NotImplementedError("hooks that change a module's output are lost when it is folded, fused or inlined")
     tracer = LayerTracer()
     graph = tracer.trace(duplicate)
     return Traced(duplicate, graph, tracer.outputs)

@@ -6,15 +6,14 @@ The card says how the network is built, what it was trained on and how well it d
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from safetensors.torch import save_file
 
+from cam_core.files import write_whole
 from cam_core.images import Preprocessing
 from cam_core.models.trainable.baseline import Baseline
 from cam_core.models.trainable.lfi import build_network
@@ -170,14 +169,3 @@ def build_from_card(card: Mapping[str, Any], name: str, classes: int | None = No
 def _check_suffix(path: Path) -> None:
     if path.suffix != SUFFIX:
         raise ModelError(f"{path.name!r} is no checkpoint: its name must end in {SUFFIX}")
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside the place, then put it there in one step."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(draft)
-        os.replace(draft, path)
-    finally:
-        with suppress(FileNotFoundError):
-            draft.unlink()

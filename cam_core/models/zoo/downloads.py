@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -16,6 +14,7 @@ from urllib.parse import urlsplit
 
 import torch
 
+from cam_core.files import write_whole
 from cam_core.types import Progress, WeightsError
 
 _CHUNK: Final = 1 << 20  # bytes
@@ -79,12 +78,11 @@ def sha256_of(path: Path) -> str:
 
 
 def _fetch(url: str, target: Path, progress: Progress | None) -> None:
-    """Write beside the target and rename at the end: a file of the target's name is always whole."""
+    """Whole, and what its name promises, or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".part", dir=target.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
+
+    def download(draft: Path) -> None:
+        with draft.open("wb") as file:
             digest = _copy(url, file, progress)
         promised = torch.hub.HASH_REGEX.search(target.name)
         if promised is not None and not digest.startswith(promised.group(1)):
@@ -92,9 +90,8 @@ def _fetch(url: str, target: Path, progress: Progress | None) -> None:
                 f"{url} sent a file whose SHA-256 begins with {digest[:8]}, not {promised.group(1)}: the download was "
                 "cut short or changed on its way; try again"
             )
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+
+    write_whole(target, download)
 
 
 def _copy(url: str, file: IO[bytes], progress: Progress | None) -> str:

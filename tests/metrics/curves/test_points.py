@@ -22,11 +22,11 @@ from cam_core.metrics.curves.points import (
     add_point,
     curve_points,
     curves_csv,
-    perturbation,
 )
 from cam_core.types import MetricError
+from tests.metrics.given_maps import GivenMaps
+from tests.metrics.perturbed import perturbation
 from tests.metrics.scenes import MEAN, STD, coloured, plane, random_maps, scene, weighted
-from tests.metrics.test_confidence import GivenMaps
 from tests.tiny import tiny_classifier
 
 WEIGHTS = plane(a1=4, b1=2, c1=1)
@@ -63,7 +63,7 @@ def literal_auc(
 
 
 def test_deletion_by_hand() -> None:
-    result = evaluate(weighted(WEIGHTS), IMAGE, SALIENCY, "deletion-auc", target=0, steps=16, score="logit")
+    result = evaluate(weighted(WEIGHTS), IMAGE, SALIENCY, metric="deletion-auc", target=0, steps=16, score="logit")
     curve = [7, 3, 1] + [0] * 14
     assert result.extras["curve"] == pytest.approx(curve, abs=1e-6)
     assert result.extras["fractions"] == pytest.approx(np.arange(17) / 16)
@@ -72,7 +72,7 @@ def test_deletion_by_hand() -> None:
 
 def test_insertion_onto_zeros_by_hand() -> None:
     result = evaluate(
-        weighted(WEIGHTS), IMAGE, SALIENCY, "insertion-auc", target=0, steps=16, score="logit", baseline="zero"
+        weighted(WEIGHTS), IMAGE, SALIENCY, metric="insertion-auc", target=0, steps=16, score="logit", baseline="zero"
     )
     curve = [0, 4, 6] + [7] * 14
     assert result.extras["curve"] == pytest.approx(curve, abs=1e-6)
@@ -80,14 +80,14 @@ def test_insertion_onto_zeros_by_hand() -> None:
 
 
 def test_steps_of_several_pixels_and_a_short_last_one() -> None:
-    result = evaluate(weighted(WEIGHTS), IMAGE, SALIENCY, "deletion-auc", target=0, steps=6, score="logit")
+    result = evaluate(weighted(WEIGHTS), IMAGE, SALIENCY, metric="deletion-auc", target=0, steps=6, score="logit")
     assert result.extras["fractions"] == pytest.approx(np.array([0, 3, 6, 9, 12, 15, 16]) / 16)
     assert result.value == pytest.approx(3 / 16 * 7 / 2)
 
 
 def test_equal_pixels_go_from_the_top_left() -> None:
     flat = torch.full((4, 4), 0.5)
-    result = evaluate(weighted(WEIGHTS), IMAGE, flat, "deletion-auc", target=0, steps=16, score="logit")
+    result = evaluate(weighted(WEIGHTS), IMAGE, flat, metric="deletion-auc", target=0, steps=16, score="logit")
     assert result.extras["curve"][:4] == pytest.approx([7, 3, 1, 0], abs=1e-6)
 
 
@@ -122,7 +122,7 @@ def test_noise_depends_on_the_seed_alone() -> None:
 
 @pytest.mark.parametrize("kind", ["deletion", "insertion"])
 def test_the_picture_at_a_fraction(kind: str) -> None:
-    way = perturbation(weighted(WEIGHTS), IMAGE, SALIENCY, kind, baseline="zero")
+    way = perturbation(weighted(WEIGHTS), IMAGE, SALIENCY, kind=kind, baseline="zero")
     untouched, empty = (0.0, 1.0) if kind == "deletion" else (1.0, 0.0)
     torch.testing.assert_close(way.picture(untouched), IMAGE)
     assert not way.picture(empty).any()
@@ -136,11 +136,11 @@ def test_auc_equals_a_literal_loop(network: str, steps: int) -> None:
     clf, images, maps, targets = scene(network, count=2)
     maps[1] = maps[1].round(decimals=1)  # many ties
     for metric in ("deletion-auc", "insertion-auc"):
-        results = evaluate_batch(clf, list(images), list(maps), metric, targets, steps=steps)
+        results = evaluate_batch(clf, list(images), list(maps), metric=metric, targets=targets, steps=steps)
         for x, saliency, target, result in zip(images, maps, targets, results, strict=True):
             kind = metric.removesuffix("-auc")
             untouched = 0.0 if kind == "insertion" else 1.0
-            baseline = perturbation(clf, x, saliency, kind).picture(untouched)
+            baseline = perturbation(clf, x, saliency, kind=kind).picture(untouched)
             literal = literal_auc(clf, x, saliency, baseline, target, steps, kind == "insertion")
             assert result.value == pytest.approx(literal, abs=1e-5)
 
@@ -154,7 +154,9 @@ def test_auc_equals_torchcam(steps: int) -> None:
     peer.update(images, targets)
     for metric, expected in peer.summary().items():
         key = metric.replace("_", "-")
-        results = evaluate_batch(clf, list(images), list(maps), key, targets, steps=steps, baseline="zero")
+        results = evaluate_batch(
+            clf, list(images), list(maps), metric=key, targets=targets, steps=steps, baseline="zero"
+        )
         assert sum(r.value for r in results) / 5 == pytest.approx(expected, abs=1e-6)
 
 
@@ -170,11 +172,11 @@ def test_points_make_the_curve_of_the_metric_in_either_order() -> None:
     named = {"one": maps[0], "other": maps[1]}
     kinds = ("deletion", "insertion")
     for order in ("sequential", "coarse-to-fine"):
-        points = list(curve_points(clf, images[0], named, kinds, targets[0], order=order, steps=32))
+        points = list(curve_points(clf, images[0], named, kinds=kinds, target=targets[0], order=order, steps=32))
         curves = grown(points)
         assert len(points) == 4 * 33
         for (name, kind), curve in curves.items():
-            whole = evaluate(clf, images[0], named[name], f"{kind}-auc", targets[0], steps=32)
+            whole = evaluate(clf, images[0], named[name], metric=f"{kind}-auc", target=targets[0], steps=32)
             assert curve.complete
             assert curve.values == pytest.approx(whole.extras["curve"], abs=1e-6)
             assert curve.auc == pytest.approx(whole.value, abs=1e-6)
@@ -183,7 +185,7 @@ def test_points_make_the_curve_of_the_metric_in_either_order() -> None:
 def test_all_curves_grow_together() -> None:
     clf, images, maps, targets = scene(count=3)
     named = {str(i): m for i, m in enumerate(maps)}
-    points = list(curve_points(clf, images[0], named, ("deletion", "insertion"), targets[0], steps=64))
+    points = list(curve_points(clf, images[0], named, kinds=("deletion", "insertion"), target=targets[0], steps=64))
     for seen in range(6, len(points)):
         counts = [len(curve.points) for curve in grown(points[:seen]).values()]
         assert len(counts) == 6 or seen < 12
@@ -202,7 +204,7 @@ def test_coarse_to_fine_halves_the_widest_gaps_first() -> None:
 def test_the_untouched_image_comes_first_and_is_shared() -> None:
     clf, images, maps, targets = scene(count=2)
     named = {"one": maps[0], "other": maps[1]}
-    points = curve_points(clf, images[0], named, ("deletion", "insertion"), targets[0], steps=8)
+    points = curve_points(clf, images[0], named, kinds=("deletion", "insertion"), target=targets[0], steps=8)
     first = [next(points) for _ in range(4)]
     assert [(p.kind, p.fraction) for p in first] == [
         ("deletion", 0),
@@ -217,8 +219,8 @@ def test_the_untouched_image_comes_first_and_is_shared() -> None:
 def test_a_frame_is_what_the_curve_scored(kind: str) -> None:
     clf, images, maps, targets = scene(count=2)
     named = {"one": maps[0], "other": maps[1]}
-    curves = grown(list(curve_points(clf, images[0], named, (kind,), targets[0], steps=16)))
-    film = Film(clf, images[0], named, (kind,), targets[0])
+    curves = grown(list(curve_points(clf, images[0], named, kinds=(kind,), target=targets[0], steps=16)))
+    film = Film(clf, images[0], named, kinds=(kind,), target=targets[0])
     for index, fraction in enumerate(np.arange(17) / 16):
         shown = film.at(float(fraction))
         for name in named:
@@ -249,12 +251,12 @@ def test_a_frame_of_several_maps_and_kinds_is_scored_as_the_network_scores_that_
     """Also between the steps of a curve, also when fractions were asked for before, and whatever else is shown."""
     clf, images, maps, targets = scene("dense", count=2)
     named = {"one": maps[0], "other": maps[1]}
-    film = Film(clf, images[0], named, ("deletion", "insertion"), targets[0], score=score)
+    film = Film(clf, images[0], named, kinds=("deletion", "insertion"), target=targets[0], score=score)
     film.at(0.3)
     shown = film.at(fraction)
     assert list(shown) == [(name, kind) for kind in ("deletion", "insertion") for name in named]
     for (name, kind), frame in shown.items():
-        way = perturbation(clf, images[0], named[name], kind)
+        way = perturbation(clf, images[0], named[name], kind=kind)
         logits = clf.module(way.picture(fraction)[None]).detach().double()[0]
         expected = logits.softmax(0) if score == "probability" else logits
         assert frame.value == pytest.approx(float(expected[targets[0]]), abs=1e-6)
@@ -299,7 +301,7 @@ def test_cancelling_keeps_the_points_that_came() -> None:
 def test_curves_that_were_begun_are_completed_without_computing_a_point_twice(kept: int) -> None:
     clf, images, maps, targets = scene()
     named = {"one": maps[0], "other": maps[1]}
-    draw = partial(curve_points, clf, images[0], named, ("deletion", "insertion"), targets[0], steps=16)
+    draw = partial(curve_points, clf, images[0], named, kinds=("deletion", "insertion"), target=targets[0], steps=16)
     whole = list(draw())
     assert len(whole) == 4 * 17
     begun = grown(whole[:kept])
@@ -346,7 +348,7 @@ def test_a_curve_says_how_far_it_is() -> None:
 def test_an_explanation_brings_its_class() -> None:
     clf, images, _, targets = scene(count=1)
     least = int(clf.logits(images).argmin())
-    explanation = explain(clf, images[0], "grad-cam", target=least)
+    explanation = explain(clf, images[0], method="grad-cam", target=least)
     point = next(curve_points(clf, images[0], {"Grad-CAM": explanation}, steps=4))
     assert least != targets[0]
     assert point.value == pytest.approx(explanation.probability)
@@ -373,6 +375,7 @@ def test_the_gpu_draws_the_same_curve() -> None:
     cpu, images, maps, targets = scene(count=1)
     gpu = Classifier(cpu.module, input_size=cpu.input_size, default_layer=cpu.default_layer, device="cuda")
     one, other = (
-        evaluate(clf, images[0], maps[0], "deletion-auc", targets[0], steps=64).extras["curve"] for clf in (cpu, gpu)
+        evaluate(clf, images[0], maps[0], metric="deletion-auc", target=targets[0], steps=64).extras["curve"]
+        for clf in (cpu, gpu)
     )
     assert one == pytest.approx(other, abs=1e-3)

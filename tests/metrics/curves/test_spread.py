@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
+from cam_core import explain
 from cam_core.metrics.curves.perturbation import Kind
 from cam_core.metrics.curves.points import Curve, CurvePoint
-from cam_core.metrics.curves.spread import Spread, band, left_at_baseline, spread
+from cam_core.metrics.curves.spread import CONTROL_MAPS, Spread, band, left_at_baseline, random_control, spread
 from cam_core.types import MetricError
+from tests.tiny import tiny_classifier, tiny_images
 
 
 def curve(values: dict[int, float], kind: Kind = "deletion", total: int = 3) -> Curve:
@@ -17,6 +20,18 @@ def curve(values: dict[int, float], kind: Kind = "deletion", total: int = 3) -> 
     for index, value in values.items():
         made.add(CurvePoint("random", kind, index, total, index / (total - 1), value))
     return made
+
+
+def test_control_is_one_map_a_seed_at_the_layer() -> None:
+    clf, image = tiny_classifier("plain"), tiny_images(1)[0]
+    found = random_control(clf, image, "features.1", 2, seed=3, count=2)
+    assert list(found) == ["random (seed 3)", "random (seed 4)"]
+    for seed, one in zip((3, 4), found.values(), strict=True):
+        expected = explain(clf, image, method="random", layer="features.1", target=2, seed=seed)
+        assert (one.method, one.layer, one.target, one.seed) == ("random", "features.1", 2, seed)
+        assert np.array_equal(one.map, expected.map)
+    assert len(random_control(clf, image, None, 2)) == CONTROL_MAPS
+    assert random_control(clf, image, "features.1", 2, count=0) == {}
 
 
 def test_band_has_the_points_that_all_curves_have() -> None:

@@ -213,7 +213,7 @@ def test_a_checkpoint_is_a_model(path: Path) -> None:
     assert [layer.name for layer in clf.layers][-2:] == ["features", "attended"]
     with torch.no_grad():
         torch.testing.assert_close(clf.logits(IMAGES), network(IMAGES), rtol=1e-4, atol=1e-5)
-    assert explain(clf, IMAGES[0], "lfi-cam").model == str(path)
+    assert explain(clf, IMAGES[0], method="lfi-cam").model == str(path)
 
 
 def test_random_weights_are_a_control_for_it_too(path: Path) -> None:

@@ -279,7 +279,7 @@ def test_cut_anywhere_to_the_bit(arch: str) -> None:
 def test_lfi_cam_is_the_networks_own_attention(layer: str) -> None:
     network = lively("lfi")
     assert isinstance(network, LFI)
-    found = explain(classifier(network), IMAGES[0], "lfi-cam", layer=layer)
+    found = explain(classifier(network), IMAGES[0], method="lfi-cam", layer=layer)
     with torch.no_grad():
         acts = network.features(IMAGES[:1])
         weights = network.importance(IMAGES[:1], acts)
@@ -296,9 +296,9 @@ def test_lfi_cam_is_the_networks_own_attention(layer: str) -> None:
 
 def test_lfi_cam_works_on_a_compiled_network_and_in_other_precisions() -> None:
     clf = classifier(lively("lfi"))
-    usual = explain(clf, IMAGES[0], "lfi-cam")
-    double = explain(clf, IMAGES[0], "lfi-cam", precision="float64")
-    compiled = explain(clf, IMAGES[0], "lfi-cam", compiled=True)
+    usual = explain(clf, IMAGES[0], method="lfi-cam")
+    double = explain(clf, IMAGES[0], method="lfi-cam", precision="float64")
+    compiled = explain(clf, IMAGES[0], method="lfi-cam", compiled=True)
     np.testing.assert_allclose(usual.map, double.map, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(usual.map, compiled.map, rtol=1e-4, atol=1e-5)
 
@@ -306,9 +306,9 @@ def test_lfi_cam_works_on_a_compiled_network_and_in_other_precisions() -> None:
 def test_lfi_cam_says_what_to_load_and_where_to_look() -> None:
     for arch in ("baseline", "abn"):
         with pytest.raises(MethodError, match=r"load the model lfi_digits, or the checkpoint .* --arch lfi"):
-            explain(classifier(lively(arch)), IMAGES[0], "lfi-cam")
+            explain(classifier(lively(arch)), IMAGES[0], method="lfi-cam")
     with pytest.raises(MethodError, match=r"64 × 4 × 4.*not this layer \(32 × 8 × 8\): choose the layer 'features'"):
-        explain(classifier(lively("lfi")), IMAGES[0], "lfi-cam", layer="features.layer2")
+        explain(classifier(lively("lfi")), IMAGES[0], method="lfi-cam", layer="features.layer2")
 
 
 def test_an_untraced_network_has_no_lfi_cam() -> None:
@@ -323,15 +323,15 @@ def test_an_untraced_network_has_no_lfi_cam() -> None:
 def test_post_hoc_methods_run_on_it(arch: str) -> None:
     clf = classifier(lively(arch))
     for method in ("cam", "grad-cam", "lift-cam", "score-cam", "shap", "owen-cam"):
-        assert np.isfinite(explain(clf, IMAGES[0], method, target=1).map).all()
+        assert np.isfinite(explain(clf, IMAGES[0], method=method, target=1).map).all()
     for method in ("grad-cam", "score-cam", "owen-cam"):
-        found = explain(clf, IMAGES[0], method, layer="features", target=1)
+        found = explain(clf, IMAGES[0], method=method, layer="features", target=1)
         assert np.isfinite(found.map).all() and found.map.any()
 
 
 def test_behind_the_attention_shapley_values_are_exact_and_before_it_lift_cam_says_why_not() -> None:
     clf = classifier(lively("lfi"))
-    lift, shap = (explain(clf, IMAGES[0], key, target=1).coefficients for key in ("lift-cam", "shap"))
+    lift, shap = (explain(clf, IMAGES[0], method=key, target=1).coefficients for key in ("lift-cam", "shap"))
     np.testing.assert_allclose(lift, shap, rtol=1e-4, atol=1e-6)
     with pytest.raises(UnsupportedOperation, match="'amin'"):
-        explain(clf, IMAGES[0], "lift-cam", layer="features")
+        explain(clf, IMAGES[0], method="lift-cam", layer="features")

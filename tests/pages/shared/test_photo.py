@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.conftest import Open, settle
-from tests.pages.test_compare import heatmaps, html
+from tests.pages.app_runs import Open, heatmaps, html, settle
 
 
 def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:

@@ -8,8 +8,7 @@ from streamlit.testing.v1 import AppTest
 from cam_core import CATALOG
 from cam_core.models.trainable.trained import bundled_networks
 from pages.runtime import compute
-from tests.pages.conftest import BUNDLED, LABELS, Open, load_tiny, settle
-from tests.pages.test_compare import heatmaps, html
+from tests.pages.app_runs import BUNDLED, LABELS, Open, heatmaps, html, load_tiny, settle
 
 
 def box(at: AppTest, label: str):

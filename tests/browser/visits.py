@@ -1,0 +1,50 @@
+"""What visitors have in common: how long they wait, and for what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page
+
+PATIENCE = 120_000  # milliseconds: for a busy machine; what is slower is broken
+HEATMAP = 'img[alt*=" heatmap "]'
+# Streamlit's own word comes first: its signs of work show only after a moment, and what was there stands till then.
+CALM = """(document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+    && !document.querySelector('[data-testid=stProgress], [data-testid=stStatusWidget]'))"""
+
+Visit = Callable[..., Page]
+
+
+def tile(page: Page, method: str) -> str:
+    """The address of a method's picture, which is its content."""
+    picture = page.locator(f'img[alt^="{method} heatmap "]')
+    picture.wait_for()
+    return picture.get_attribute("src") or ""
+
+
+def wait_for_tiles(page: Page, count: int) -> None:
+    """Until so many heatmaps are there, loaded, and nothing is running."""
+    page.wait_for_function(
+        f"""() => {{
+            const pictures = [...document.querySelectorAll('{HEATMAP}')];
+            return pictures.length === {count} && pictures.every(p => p.complete && p.naturalWidth > 0) && {CALM};
+        }}"""
+    )
+
+
+def wait_for_another_tile(page: Page, method: str, before: str) -> None:
+    """Until a method's picture is another than `before`: the old tiles stand until the new ones come."""
+    page.wait_for_function(
+        "([picture, before]) => ![null, before].includes(document.querySelector(picture)?.getAttribute('src') ?? null)",
+        arg=[f'img[alt^="{method} heatmap "]', before],
+    )
+
+
+def wait_for_calm(page: Page) -> None:
+    """Until nothing is computed or drawn."""
+    page.wait_for_function(CALM)
+
+
+def wait_for_link(page: Page, part: str) -> None:
+    """Until the page's address contains `part`."""
+    page.wait_for_function("part => decodeURIComponent(location.search).includes(part)", arg=part)

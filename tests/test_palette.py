@@ -1,0 +1,138 @@
+"""One look a method, on screen and in print; colours that are told apart, and that stand in one file alone."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+from pathlib import Path
+
+import matplotlib.colors
+import numpy as np
+import pytest
+
+from cam_core import METHODS
+from cam_core.charts import channel_chart, curves_chart
+from cam_core.figures import CurvePanel, channel_figure, curve_figure
+from cam_core.metrics.curves.points import Curve, CurvePoint
+from cam_core.metrics.curves.spread import control_name
+from cam_core.palette import DASHES, HUES, NEUTRAL, REFERENCE, SHAPES, method_colour, style_of, translucent
+from cam_core.shapley import channel_shap
+from pages.shared import tables
+from tests.tiny import tiny_classifier, tiny_images
+
+ROOT = Path(__file__).parents[1]
+CONTROLS = {key for key, method in METHODS.items() if method.control}
+PAPERS = ["lift-cam", "shap-cam", "opti-cam", "lfi-cam"]
+COMMON = ["grad-cam", "grad-cam++", "score-cam", "ablation-cam", "layer-cam"]
+LIGHT, DARK = "#ffffff", "#12171c"  # the backgrounds in .streamlit/config.toml
+
+# Machado et al. 2009, severity 1.0: linear RGB → linear RGB.
+PROTANOPIA = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+DEUTERANOPIA = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+TO_XYZ = np.array([[0.41246, 0.35758, 0.18044], [0.21267, 0.71515, 0.07218], [0.01933, 0.11919, 0.95030]])
+
+
+def linear(colour: str) -> np.ndarray:
+    """sRGB → linear light (IEC 61966-2-1)."""
+    values = np.array(matplotlib.colors.to_rgb(colour))
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def lab(light: np.ndarray) -> np.ndarray:
+    """CIE 1976 L*a*b*, D65."""
+    ratio = TO_XYZ @ light / [0.95047, 1, 1.08883]
+    x, y, z = np.where(ratio > 216 / 24389, np.cbrt(ratio), (24389 / 27 * ratio + 16) / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2: (L1 + 0.05) / (L2 + 0.05)."""
+    dark, light = sorted(float(TO_XYZ[1] @ linear(colour)) for colour in (one, other))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def grown(name: str) -> Curve:
+    made = Curve(name, "deletion")
+    for index, value in enumerate((0.9, 0.4, 0.1)):
+        made.add(CurvePoint(name, "deletion", index, 3, index / 2, value))
+    return made
+
+
+def test_every_method_has_looks_of_its_own() -> None:
+    lines = {key: style_of(key)[:2] for key in METHODS}
+    assert len(set(lines.values())) == len(METHODS), "two share colour and dash: name the newer at the end of the list"
+    points = {(style_of(key).colour, style_of(key).shape) for key in METHODS}
+    assert len(points) == len(METHODS)
+
+
+def test_the_papers_and_the_common_methods_have_a_hue_and_a_solid_line() -> None:
+    shown = [style_of(key) for key in PAPERS + COMMON]
+    assert {style.dash for style in shown} == {"solid"}
+    assert len({style.colour for style in shown}) == len(shown)
+
+
+def test_controls_are_grey_and_nothing_else_is() -> None:
+    assert {key for key in METHODS if method_colour(key) == NEUTRAL} == CONTROLS
+    assert style_of(control_name(3)) == style_of("random")
+    assert method_colour(REFERENCE) == NEUTRAL
+
+
+def test_an_unknown_name_has_the_same_looks_every_time_and_no_control_s() -> None:
+    for name in ("my-cam", "another (mine)", ""):
+        style = style_of(name)
+        assert style == style_of(name)
+        assert style.colour in HUES and style.dash in DASHES and style.shape in SHAPES
+        assert style not in {style_of(key) for key in METHODS}
+
+
+@pytest.mark.parametrize("seen", [np.eye(3).tolist(), PROTANOPIA, DEUTERANOPIA], ids=["all", "no red", "no green"])
+def test_hues_are_told_apart(seen: list[list[float]]) -> None:
+    places = [lab(np.clip(np.array(seen) @ linear(hue), 0, 1)) for hue in HUES]
+    assert min(np.linalg.norm(one - other) for one, other in combinations(places, 2)) > 21
+
+
+@pytest.mark.parametrize("background", [LIGHT, DARK])
+def test_hues_are_legible_on_either_page(background: str) -> None:
+    assert background in (ROOT / ".streamlit/config.toml").read_text()
+    assert min(contrast(hue, background) for hue in HUES) > 2.6
+
+
+def test_a_method_s_curve_is_the_same_on_screen_in_print_and_in_the_table() -> None:
+    names = [*METHODS, control_name(2)]
+    curves, titles = [grown(name) for name in reversed(names)], {name: name for name in names}
+    screen = {trace.name: (trace.line.color, trace.line.dash) for trace in curves_chart(curves, titles).data}
+    (axes,) = curve_figure([CurvePanel("deletion", curves)], titles).axes
+    for curve, line in zip(curves, axes.lines, strict=True):
+        colour, dash, _ = style_of(curve.name)
+        assert screen[curve.name] == (colour, dash)
+        assert line.get_color() == colour
+        assert (line.get_linestyle() == "-") == (dash == "solid")
+        assert f"{colour} 0px" in tables.line(curve.name)
+
+
+def test_a_method_s_points_are_the_same_on_screen_and_in_print() -> None:
+    estimate = channel_shap(tiny_classifier("residual"), tiny_images(1)[0], layer="relu1", budget=40)
+    keys = [key for key, method in METHODS.items() if method.unit][::-1]
+    beside = {key: np.arange(8.0) for key in keys}
+    screen = channel_chart(range(8), estimate.phi, estimate.stderr, {REFERENCE: estimate.phi, **beside})
+    dots = [trace for trace in screen.data if trace.type == "scatter" and trace.mode == "markers"]
+    points = {trace.name: trace.marker.color for trace in dots}
+    printed = {line.get_label(): line.get_color() for line in channel_figure(estimate, beside, 8).axes[1].lines}
+    for key in keys:
+        title = METHODS[key].title
+        assert points[title] == printed[title] == method_colour(key)
+
+
+def test_dashes_differ_in_pattern() -> None:
+    assert len(set(DASHES.values())) == len(DASHES) and all(len(pattern) % 2 == 0 for pattern in DASHES.values())
+
+
+def test_translucent() -> None:
+    assert translucent("#0a80ff", 0.25) == "rgba(10, 128, 255, 0.25)"
+
+
+def test_no_colour_is_written_anywhere_else() -> None:
+    paths = [path for folder in ("cam_core", "pages") for path in (ROOT / folder).rglob("*.py")] + [ROOT / "app.py"]
+    written = re.compile(r"""["'\s:(]#[0-9a-fA-F]{6}\b|["'\s:(]#[0-9a-fA-F]{3}[;"'\s]|rgba?\(\s*\d""")
+    found = {str(path.relative_to(ROOT)) for path in paths if written.search(path.read_text(encoding="utf-8"))}
+    assert found == {"cam_core/palette.py"}
