@@ -59,6 +59,18 @@ def explain(
         params: the method's declared parameters.
     Raises:
         CamError: a subclass that names what is wrong; see `cam_core.types`.
+    Examples:
+        >>> from cam_core import SAMPLES, explain, load_model
+        >>> clf, photo = load_model("efficientnet_lite0"), SAMPLES[0].open()
+        >>> explanation = explain(clf, photo, method="grad-cam")
+        >>> explanation.label, explanation.saliency.shape, explanation.coefficients.shape
+        ('German shepherd', (224, 224), (1280,))
+
+        Another layer, and another class:
+
+        >>> explanation = explain(clf, photo, method="grad-cam", layer="blocks.4", target="malinois")
+        >>> explanation.target, explanation.map.shape
+        (225, (14, 14))
     """
     options = Options(seed, precision, compiled, progress)
     return _explain_all(clf, [image], METHODS[method], layer, [target], options, params)[0]
@@ -78,7 +90,15 @@ def explain_batch(
     progress: Progress | None = None,
     **params: Any,
 ) -> list[Explanation]:
-    """Explain many images, each as if alone: see `explain`. One target per image, or None for the most probable."""
+    """Explain many images, each as if alone: see `explain`. One target per image, or None for the most probable.
+
+    Examples:
+        >>> from cam_core import SAMPLES, explain_batch, load_model
+        >>> photos = [sample.open() for sample in SAMPLES[:3]]
+        >>> explanations = explain_batch(load_model("efficientnet_lite0"), photos, method="grad-cam")
+        >>> [explanation.label for explanation in explanations]
+        ['German shepherd', 'tiger cat', 'giant panda']
+    """
     targets = [None] * len(images) if targets is None else targets
     if len(targets) != len(images):
         raise ValueError(f"{len(images)} images but {len(targets)} targets")

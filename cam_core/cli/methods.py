@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cam_core.cli.tables import at_terminal, print_table
+from cam_core.cli.tables import at_terminal, markdown_table, print_table
 from cam_core.methods import METHODS, Method
 from cam_core.parameters import DeclaredParameter
 
@@ -49,16 +49,8 @@ def methods(
 
 def methods_markdown(chosen: list[Method] | None = None) -> str:
     """The table of methods in Markdown, all of them where none are chosen; without a newline at its end."""
-    rows = [list(_facts(method)) for method in (METHODS.values() if chosen is None else chosen)]
-    for row in rows:
-        row[0], row[3] = f"`{row[0]}`", f"`{row[3]}`"
-    lines = [list(_COLUMNS), ["---"] * len(_COLUMNS), *rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    """Text in one cell: a bar would end it, also inside of code."""
-    return " ".join(text.split()).replace("|", r"\|")
+    rows = [_facts(method) for method in (METHODS.values() if chosen is None else chosen)]
+    return markdown_table(_COLUMNS, rows, code=("key", "formula"))
 
 
 def _facts(method: Method) -> tuple[str, ...]:

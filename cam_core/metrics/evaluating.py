@@ -47,9 +47,6 @@ def evaluate(
 ) -> MetricResult:
     """Measure one map by one metric.
 
-    >>> evaluate(clf, image, explanation, metric="deletion-auc", baseline="blur").value
-    >>> evaluate(clf, image, my_own_array, metric="average-gain", target="tabby").value
-
     Args:
         image: PIL image, or a normalised float tensor (3, H, W) or (1, 3, H, W).
         saliency: (H, W) in [0, 1] at the size of the network's input, or an `Explanation`.
@@ -66,6 +63,19 @@ def evaluate(
     Raises:
         MetricError: unknown metric or parameter, a map that is none, or something missing that the metric needs.
         CamError: a subclass that names what is wrong; see `cam_core.types`.
+    Examples:
+        >>> from cam_core import SAMPLES, evaluate, explain, load_model
+        >>> clf, photo = load_model("efficientnet_lite0"), SAMPLES[0].open()
+        >>> explanation = explain(clf, photo, method="grad-cam")
+        >>> result = evaluate(clf, photo, explanation, metric="deletion-auc", steps=8, baseline="blur")
+        >>> result.extras["curve"].shape, result.params["baseline"]
+        ((9,), 'blur')
+
+        Any array will do, whoever made it. A map that shows everything hides nothing of the class:
+
+        >>> import numpy as np
+        >>> evaluate(clf, photo, np.ones((224, 224)), metric="average-drop", target="German shepherd").value
+        0.0
     """
     return evaluate_batch(
         clf,
@@ -103,7 +113,16 @@ def evaluate_batch(
     progress: Progress | None = None,
     **params: Any,
 ) -> list[MetricResult]:
-    """Measure many maps, each as if alone: see `evaluate`. Every sequence has one entry per image."""
+    """Measure many maps, each as if alone: see `evaluate`. Every sequence has one entry per image.
+
+    Examples:
+        >>> from cam_core import SAMPLES, evaluate_batch, explain_batch, load_model
+        >>> clf, photos = load_model("efficientnet_lite0"), [sample.open() for sample in SAMPLES[:2]]
+        >>> explanations = explain_batch(clf, photos, method="random")
+        >>> results = evaluate_batch(clf, photos, explanations, metric="sparseness")
+        >>> [round(result.value, 1) for result in results]
+        [0.2, 0.2]
+    """
     registered = METRICS[metric]
     checked = registered.validate(params)
     batch = gather(

@@ -60,6 +60,16 @@ def load_model(
         ModelError: unknown network, or one without a feature map to explain, such as a transformer.
         WeightsError: weights that cannot be had, do not fit, are not finite, or come with code.
         DeviceError: no such device.
+    Examples:
+        >>> from cam_core import load_model
+        >>> clf = load_model("efficientnet_lite0")
+        >>> clf.input_size, clf.default_layer, len(clf.labels)
+        ((224, 224), 'bn2', 1000)
+
+        An untrained network, always the same one:
+
+        >>> load_model("shufflenet_v2_x1_0", weights="random", seed=3).name
+        'shufflenet_v2_x1_0 (random weights, seed 3)'
     """
     where = resolve_device(device)
     architecture = find_network(name)
