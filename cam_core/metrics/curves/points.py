@@ -38,7 +38,7 @@ from cam_core.metrics.scoring import picture_scores
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
 from cam_core.options import Options
-from cam_core.parameters import validate
+from cam_core.registry.parameters import validate
 from cam_core.run import Run
 from cam_core.types import Explanation, MetricError, Progress
 
