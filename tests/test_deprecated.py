@@ -18,7 +18,7 @@ from cam_core.deprecated import formerly_positional
 from cam_core.evaluation.folder import evaluate_folder
 from cam_core.metrics import evaluate_many
 from cam_core.metrics.curves.frames import Film
-from cam_core.metrics.curves.points import curve_points, perturbation
+from cam_core.metrics.curves.points import curve_points
 from cam_core.shapley import channel_shap, remove_channels, stream_channel_shap
 from tests.metrics.scenes import random_maps
 from tests.tiny import tiny_classifier, tiny_images
@@ -59,10 +59,6 @@ CALLS: Calls = {
     "Film": (
         lambda: Film(CLF, IMAGE, {"m": MAP}, ["insertion"], 2).at(0.5),
         lambda: Film(CLF, IMAGE, {"m": MAP}, kinds=["insertion"], target=2).at(0.5),
-    ),
-    "perturbation": (
-        lambda: perturbation(CLF, IMAGE, MAP, "insertion", 3, baseline="noise").picture(0.5),
-        lambda: perturbation(CLF, IMAGE, MAP, kind="insertion", seed=3, baseline="noise").picture(0.5),
     ),
     "channel_shap": (
         lambda: channel_shap(CLF, IMAGE, LAYER, 2, "permutation", 40, 5, None, "float64"),
@@ -167,7 +163,6 @@ PUBLIC = (
     evaluate_batch,
     evaluate_many,
     curve_points,
-    perturbation,
     channel_shap,
     stream_channel_shap,
     remove_channels,

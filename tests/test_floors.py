@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 # Lowest first. A module may import from its own floor and from those below; its own floor without going in circles.
 FLOORS = (
     ("types", "version", "deprecated"),
-    ("files", "images", "maps", "overlay", "palette", "parameters", "signatures", "registry", "options"),
+    ("files", "images", "maps", "overlay", "palette", "registry", "options"),
     ("models",),
     ("run", "forward", "masked", "deeplift", "shapley"),
     ("methods",),
@@ -74,6 +75,21 @@ def test_core_imports_only_from_its_own_floor_or_below(name: str) -> None:
     modules, here = core_modules(), floor(name)
     above = {other for other in dependencies(modules[name], modules) if floor(other) > here}
     assert not above, f"{name} imports from above: {sorted(above)}"
+
+
+# Lists of like things, as long as they need to be: who looks for one of them knows its name.
+LISTS = {"methods", "metrics", "cli"}
+MOST_MODULES = 14
+
+
+def test_no_folder_has_more_modules_than_one_can_know() -> None:
+    folders = [path for path in [ROOT / "cam_core", *(ROOT / "cam_core").rglob("*")] if path.is_dir()]
+    counts = {
+        folder.relative_to(ROOT).as_posix(): sum(not path.stem.startswith("__") for path in folder.glob("*.py"))
+        for folder in folders
+        if folder.name not in LISTS
+    }
+    assert not {folder: count for folder, count in counts.items() if count > MOST_MODULES}
 
 
 def test_core_imports_go_in_no_circle() -> None:
@@ -153,3 +169,9 @@ def test_pictures_travel_inside_the_page(path: Path) -> None:
     """`st.image` of pixels sends an address, whose file other visitors' runs may remove: `pictures.show` does not."""
     calls = [ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     assert path.stem == "pictures" or "st.image" not in calls
+
+
+def test_map_of_the_floors_is_that_of_the_imports() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?`) \|", text.partition("| floor | |")[2].partition("\n\n")[0], re.MULTILINE)
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == [set(names) for names in reversed(FLOORS)]

@@ -13,7 +13,7 @@ from cam_core import maps
 from cam_core.masked import class_score
 from cam_core.methods.registry import Result, method
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import MaskSpace, Parameter
+from cam_core.registry.parameters import MaskSpace, Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, FloatArray, Images
 
@@ -80,7 +80,7 @@ def _optimise(
 ) -> tuple[Tensor, FloatArray]:
     """The weights (K,) of one image, and the objective at each step.
 
-    A step's weights are judged before they are stepped on, so the weights returned are the last that were judged.
+    A step's weights are scored before they are stepped on, so the weights returned are the last that were scored.
     """
     picture, channels, label = image[index : index + 1], acts[index].relu(), target[index : index + 1]
     if bool((maps.is_constant(channels)).all()):

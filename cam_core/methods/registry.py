@@ -7,13 +7,13 @@ from dataclasses import KW_ONLY, dataclass, field
 
 from torch import Tensor
 
-from cam_core.registry import Registered, Registry, registering
+from cam_core.registry.registered import Registered, Registry, registering
 from cam_core.types import Coefficients, FloatArray, MethodError, RawMap
 
 
 @dataclass
 class Result:
-    """What a method may return where a bare tensor does not say enough.
+    """The fuller answer of a method, where a bare tensor does not say enough.
 
     Exactly one of `coefficients` (B, K) and `map` (B, h, w) is required; with both, the map is taken as given and the
     coefficients are reported beside it. `stderr` has the shape of what is estimated. `extras` are (B, …) arrays.
@@ -61,7 +61,7 @@ method = registering(METHODS, Method, shared=("net", "image", "acts", "target", 
 """`@method(key, **fields of Method)` registers a function `(net, image, acts, target, run, **its parameters)`.
 
 Raises:
-    MethodError: the key is taken, or a parameter is not declared: see `cam_core.parameters`.
+    MethodError: the key is taken, or a parameter is not declared: see `cam_core.registry.parameters`.
 """
 
 

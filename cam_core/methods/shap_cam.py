@@ -9,7 +9,7 @@ import torch
 from cam_core.methods.registry import Result, method
 from cam_core.methods.shapley_values import shapley_values
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import Parameter
+from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 from cam_core.shapley import Baseline, PositionGame
 from cam_core.types import Activations, ClassIndex, Images
@@ -37,7 +37,9 @@ def shap_cam(
     baseline: Annotated[
         Baseline, Parameter("what an absent position holds: each channel's mean over positions, one mean of all, or 0")
     ] = "channel_mean",
-    score: Annotated[Literal["probability", "logit"], Parameter("what a set of positions is worth")] = "probability",
+    score: Annotated[
+        Literal["probability", "logit"], Parameter("the value of a coalition of positions")
+    ] = "probability",
     map: Annotated[
         Literal["phi", "phi-activation"],
         Parameter("the values themselves, or times the mean activation of their position"),

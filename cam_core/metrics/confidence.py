@@ -1,4 +1,4 @@
-"""How the class's probability changes when the image is masked by its map: average drop, increase, gain, deletion.
+"""The class's probability when the image is masked by its map: average drop, increase, gain, drop in deletion.
 
 Y = p(class | x), O = p(class | x under the map), D = p(class | x under one minus the map), all softmax probabilities.
 """
@@ -17,7 +17,7 @@ from cam_core.metrics.base import Scores, Values, metric
 from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import descending_order, picture_scores, ranks
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import MaskSpace, Parameter
+from cam_core.registry.parameters import MaskSpace, Parameter
 from cam_core.run import Run
 
 # 1 − Y below this is rounding, and so is any share of it.
@@ -26,7 +26,7 @@ _CERTAIN = 1e-12
 
 @dataclass(frozen=True)
 class Masking:
-    """How a map becomes a mask."""
+    """The way from a map to a mask."""
 
     keep_top: Annotated[
         float,

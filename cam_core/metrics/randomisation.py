@@ -21,7 +21,7 @@ from cam_core.metrics.similarity import spearman, ssim
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
 from cam_core.models.split.tracing import private_copy
-from cam_core.parameters import Parameter
+from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import FloatArray
 
@@ -102,7 +102,7 @@ def _redraw(part: nn.Module, generator: torch.Generator) -> None:
     source="Adebayo et al. 2018, arXiv:1810.03292, section 3",
     formula="mean over the steps of |Spearman(S of the trained network, S with random weights from the top down)|",
     edge_cases="A constant map counts as uncorrelated.",
-    cost="one explanation with a new network a step",
+    cost="one explanation with a new network per step",
     expensive=True,
     stochastic=True,
     needs=("explain_with",),

@@ -1,4 +1,4 @@
-"""What metrics share: scores of many pictures in float64, and the order in which pixels count."""
+"""The tools that metrics share: scores of many pictures in float64, and the order in which pixels count."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from cam_core.masked import class_score, image_rows
 from cam_core.models.batching import in_batches
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import Parameter
+from cam_core.registry.parameters import Parameter
 from cam_core.types import Images, Logits
 
 Pictures: TypeAlias = Callable[[int, int], Images]
@@ -42,11 +42,11 @@ def picture_scores(
         advance: told after each batch how many pictures it had; may raise to stop.
     """
 
-    def evaluate(start: int, stop: int) -> Tensor:
+    def batch_scores(start: int, stop: int) -> Tensor:
         return class_score(_exact(net.model(pictures(start, stop))), target[start:stop], score)
 
     with torch.no_grad():
-        return in_batches(evaluate, len(target), rows, advance)
+        return in_batches(batch_scores, len(target), rows, advance)
 
 
 def _exact(logits: Logits) -> Logits:

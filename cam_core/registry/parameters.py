@@ -1,6 +1,6 @@
 """Parameters, declared once where they are taken: `steps: Annotated[int, Parameter("…", low=1, high=2000)] = 100`.
 
-`cam_core.signatures` reads name, type and default from there.
+`cam_core.registry.signatures` reads name, type and default from there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Kind: TypeAlias = Literal["bool", "int", "float", "choice"]
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a declaration says of a parameter beside its type and its default; stands within `Annotated`.
+    """The declaration of a parameter, beside its type and its default; stands within `Annotated`.
 
     Attributes:
         help: in words, for a widget and the command line.
@@ -84,7 +84,7 @@ MaskSpace: TypeAlias = Annotated[
     Literal["normalized", "pixel"],
     Parameter("what a masked pixel becomes: the mean colour (normalized) or black (pixel)"),
 ]
-"""What everything that masks an image lets its user choose."""
+"""The choice that everything that masks an image leaves to its user."""
 
 
 def validate(
