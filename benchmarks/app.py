@@ -228,7 +228,7 @@ def choose_steps(visitor: Visitor, case: Case, steps: int) -> None:
 
 @dataclass
 class Figures:
-    """What was measured of one scenario, one value a repetition; seconds by what is timed ("" is all of it).
+    """What was measured of one scenario, one value per repetition; seconds by what is timed ("" is all of it).
 
     Attributes:
         app, beside, core: seconds of the app, of the app beside another visitor's Score-CAM, and of the core.
@@ -359,10 +359,10 @@ class Bench:
             visitor.page.wait_for_selector(at.UNDER_WAY)
             before, place = cpu(self.server.pid), visitor.traffic.now()
             visitor.page.wait_for_timeout(1000 * IDLE)
-            found = polls(before, cpu(self.server.pid), visitor.traffic.since(place))
+            costs = polls(before, cpu(self.server.pid), visitor.traffic.since(place))
             visitor.cancel()
         rest(self.server.pid)
-        return found
+        return costs
 
 
 def polls(before: Cpu, after: Cpu, traffic: Traffic) -> dict[str, float]:
@@ -378,7 +378,7 @@ def polls(before: Cpu, after: Cpu, traffic: Traffic) -> dict[str, float]:
         "bytes from the browser per poll": traffic.bytes_out / each,
         "milliseconds of CPU per poll": 1000 * after.screen_since(before) / each,
         "polls without news": len(quiet),
-        "bytes to the browser of a poll without news": median([one.size for one in quiet]) if quiet else 0.0,
+        "bytes to the browser of a poll without news": median([drawing.size for drawing in quiet]) if quiet else 0.0,
         "milliseconds of CPU per second": 1000 * after.screen_since(before) / seconds,
     }
 
@@ -488,7 +488,7 @@ def measure(
     """The figures of the chosen scenarios, and of a page that waits."""
 
     def chosen(sizes: Sizes) -> list[Scenario]:
-        return [one for one in scenarios(sizes) if any(part.lower() in one.name.lower() for part in only)]
+        return [item for item in scenarios(sizes) if any(part.lower() in item.name.lower() for part in only)]
 
     bench.warm_up()
     for scenario in chosen(QUICK) if warm else []:

@@ -38,14 +38,17 @@ class Cpu:
     def screen_since(self, before: Cpu) -> float:
         """The same without the threads that compute: those that were busy for much of the time."""
         spent = (seconds - before.threads.get(thread, 0.0) for thread, seconds in self.threads.items())
-        return self.since(before) - sum(one for one in spent if one > _COMPUTES * (self.at - before.at))
+        return self.since(before) - sum(each for each in spent if each > _COMPUTES * (self.at - before.at))
 
 
 def cpu(pid: int) -> Cpu:
     """The processor time that a process and its children have taken."""
     processes = list(_family(pid))
     threads = {
-        int(task.name): _on_processor(task) for one in processes for task in _tasks(one) if task.name != one.name
+        int(task.name): _on_processor(task)
+        for process in processes
+        for task in _tasks(process)
+        if task.name != process.name
     }
     return Cpu(time.perf_counter(), sum(map(_taken, processes)), threads)
 
@@ -125,7 +128,7 @@ def drawings(frames: Iterable[bytes]) -> list[Drawing]:
             runs.append([])
         if runs:
             runs[-1].append(message)
-    return [_drawing(run) for run in runs if any(one.WhichOneof("type") == "script_finished" for one in run)]
+    return [_drawing(run) for run in runs if any(message.WhichOneof("type") == "script_finished" for message in run)]
 
 
 def _drawing(messages: list[ForwardMsg]) -> Drawing:
@@ -142,8 +145,8 @@ def without_news(seen: Iterable[Drawing]) -> list[Drawing]:
     """Those that drew what the one before of the same part had drawn."""
     last: dict[tuple[str, ...], tuple[bytes, ...]] = {}
     repeated = []
-    for one in seen:
-        if last.get(one.part) == one.drawn:
-            repeated.append(one)
-        last[one.part] = one.drawn
+    for drawing in seen:
+        if last.get(drawing.part) == drawing.drawn:
+            repeated.append(drawing)
+        last[drawing.part] = drawing.drawn
     return repeated

@@ -35,20 +35,20 @@ def ended() -> bytes:
 def test_messages_are_told_apart_by_the_run_that_they_belong_to() -> None:
     first = [begun("a"), drawn("1 %"), drawn("2 %"), ended()]
     second = [begun(), ended()]
-    found = drawings([drawn("of a run before"), ended(), *first, *second, begun("b"), drawn("not yet whole")])
-    assert [one.part for one in found] == [("a",), ()]
-    assert [one.frames for one in found] == [4, 2]
-    assert [one.size for one in found] == [sum(map(len, first)), sum(map(len, second))]
+    runs = drawings([drawn("of a run before"), ended(), *first, *second, begun("b"), drawn("not yet whole")])
+    assert [run.part for run in runs] == [("a",), ()]
+    assert [run.frames for run in runs] == [4, 2]
+    assert [run.size for run in runs] == [sum(map(len, first)), sum(map(len, second))]
 
 
 def test_a_run_without_news_draws_what_the_same_part_drew_before() -> None:
-    def run(part: str, text: str) -> list[bytes]:
+    def messages(part: str, text: str) -> list[bytes]:
         return [begun(part), drawn(text), ended()]
 
     texts = [("a", "1 %"), ("b", "waiting"), ("a", "2 %"), ("b", "waiting"), ("a", "2 %"), ("a", "1 %"), ("c", "1 %")]
-    found = drawings([message for part, text in texts for message in run(part, text)])
-    assert [found.index(one) for one in without_news(found)] == [1, 2]
-    assert [one.part for one in without_news(found)] == [("b",), ("a",)]
+    runs = drawings([message for part, text in texts for message in messages(part, text)])
+    assert [runs.index(run) for run in without_news(runs)] == [1, 2]
+    assert [run.part for run in without_news(runs)] == [("b",), ("a",)]
 
 
 def test_the_screen_is_what_no_busy_thread_took() -> None:
