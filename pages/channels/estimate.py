@@ -82,7 +82,7 @@ def settings() -> Settings:
 def begin(question: Question, image: Image.Image, chosen: Settings) -> Trail | Job:
     """The estimate, or the job that computes it, which publishes a `Trail` whenever the estimate has become better."""
     key = compute.digest("channels", question, chosen)
-    task = Task(key, partial(_estimate, question, image, chosen), "SHAP values", slow=True, lane="channels")
+    task = Task(key, partial(_estimate, question, image, chosen), "SHAP values", slow=True)
     found: Trail | Job = compute.outcomes("channels", [task])[0]
     return found
 

@@ -103,7 +103,7 @@ def curves(seen: Scene, sources: Sequence[Source], settings: Settings) -> Growin
         compute.outcomes("curves", [])
         return Growing(found, None)
     work = partial(_draw, seen.question, seen.photo.image, list(sources), settings, found)
-    task = Task(digest("curves", *(s.identity for s in sources), settings), work, "Curves", lane="curves")
+    task = Task(digest("curves", *(s.identity for s in sources), settings), work, "Curves")
     outcome: Curves | Job = compute.outcomes("curves", [task], patience=0)[0]
     if not isinstance(outcome, Job):
         return Growing(outcome, None)

@@ -50,7 +50,6 @@ def scores(seen: Scene, sources: Sequence[Source], group: str, metrics: Sequence
             digest("scores", source.identity, tuple(metrics)),
             partial(_judge, seen, source, metrics),
             title(source.name),
-            lane=group,
         )
         for source in sources
     ]

@@ -148,7 +148,7 @@ def start(settings: TrainSettings, before: tuple[Any, ...]) -> None:
     key = f"{_GROUP}{settings.out.name}"
     jobs.keep_only([], prefix=_GROUP)
     title = f"{ARCHITECTURE_TITLES[settings.arch]}, {settings.backbone}"
-    job = jobs.start(key, partial(_work, settings, before, models.own_folder()), title=title, lane=_GROUP)
+    job = jobs.start(key, partial(_work, settings, before, models.own_folder()), title=title)
     st.session_state[_CURRENT] = Run(job, settings)
 
 

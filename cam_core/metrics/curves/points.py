@@ -249,8 +249,7 @@ def _grow(net: SplitModel, jobs: Sequence[_Job], target: int, run: Run) -> Itera
     ends = sum(job.index in (0, len(job.line.way.counts) - 1) for job in jobs)
     for start, stop in pairwise(_bounds(ends, len(jobs), rows)):
         batch = jobs[start:stop]
-        values = _score(net, batch, target)
-        run.advance(len(batch))
+        values = _score(net, batch, target, run)
         yield from (line.point(job.index, v) for job, v in zip(batch, values, strict=True) for line in job.sharers)
 
 
@@ -279,7 +278,7 @@ def _inside(last: int, order: str) -> list[int]:
     return found
 
 
-def _score(net: SplitModel, batch: Sequence[_Job], target: int) -> list[float]:
+def _score(net: SplitModel, batch: Sequence[_Job], target: int, run: Run) -> list[float]:
     """The scores of one batch of pictures, which are made line by line and put back into the batch's order."""
     by_line: dict[_Line, list[int]] = {}
     for place, job in enumerate(batch):
@@ -290,7 +289,7 @@ def _score(net: SplitModel, batch: Sequence[_Job], target: int) -> list[float]:
     )
     score = batch[0].line.way.settings.score
     classes = torch.full((len(batch),), target)
-    scores = picture_scores(net, lambda i, j: pictures[i:j], classes, len(batch), score=score)
+    scores = picture_scores(net, lambda i, j: pictures[i:j], classes, len(batch), score=score, advance=run.advance)
     values = torch.empty_like(scores)
     values[places] = scores
     return [float(v) for v in values]
