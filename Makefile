@@ -12,7 +12,7 @@ APP_READY := $(VENV)/.ready-app
 DEV_READY := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup app test test-full lint format bench screenshots
+.PHONY: help setup app test test-full lint format docs bench screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ lint: $(DEV_READY) ## ruff check, ruff format --check, mypy --strict over cam_co
 format: $(DEV_READY) ## let ruff mend and format what it can
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
+
+docs: $(DEV_READY) ## build guides and API pages into site/; warnings are errors
+	$(RUN) -m zensical build --clean --strict
 
 bench: $(DEV_READY) ## compare speed and results with the peer libraries, side by side
 	$(RUN) -m benchmarks.peers

@@ -1,4 +1,4 @@
-"""What benchmarks share: timing side by side, the machine's description, and results as a table, JSON and Markdown."""
+"""Shared by benchmarks: timing side by side, the machine's description, and results as a table, JSON and Markdown."""
 
 from __future__ import annotations
 

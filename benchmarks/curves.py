@@ -73,12 +73,12 @@ def compare(network: str, device: str, steps: int, runs: int, compiled: bool) ->
     """Times and values of one network."""
     clf = load_model(network, weights="default" if network == "efficientnet_lite0" else "random", device=device)
     photo = sample("dog").open()
-    made = explain(clf, photo, method="grad-cam")
-    image, saliency = clf.preprocess(photo).to(device), torch.from_numpy(made.saliency).to(device)
+    explanation = explain(clf, photo, method="grad-cam")
+    image, saliency = clf.preprocess(photo).to(device), torch.from_numpy(explanation.saliency).to(device)
     module = copy.deepcopy(clf.module).eval().to(device)
-    ours = partial(by_us, clf, image, saliency, made.target, steps)
+    ours = partial(by_us, clf, image, saliency, explanation.target, steps)
     jobs: dict[str, Callable[[], Any]] = {
-        PEER: partial(by_peer, module, image, saliency, made.target, steps),
+        PEER: partial(by_peer, module, image, saliency, explanation.target, steps),
         "float32": ours,
         "bfloat16": partial(ours, precision="bfloat16"),
     }
@@ -92,7 +92,7 @@ def compare(network: str, device: str, steps: int, runs: int, compiled: bool) ->
 
 
 def cells(record: dict[str, Any]) -> Iterator[list[Any]]:
-    """One table line for each way of computing the curves."""
+    """One table line per way of computing the curves."""
     times, values = record["times"], record["values"]
     for name, taken in times.items():
         if name == "first point":
@@ -112,7 +112,7 @@ def main(
 ) -> None:
     """Time, compare, publish."""
     networks = network or ["efficientnet_lite0", "resnet18", "resnet50"]
-    records = [compare(one, device, steps, runs, compiled) for one in networks]
+    records = [compare(key, device, steps, runs, compiled) for key in networks]
     columns = ("network", "computed by", "seconds", f"speed of {PEER}", "largest difference of an AUC")
     rows = [line for record in records for line in cells(record)]
     publish(

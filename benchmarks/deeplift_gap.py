@@ -65,7 +65,7 @@ def by_midpoint() -> AbstractContextManager[object]:
 def measure(
     clf: Classifier, layer: str, image: torch.Tensor, rules: list[str], shap_channels: int
 ) -> list[dict[str, object]]:
-    """One row a rule for the most probable class, as the product computes it."""
+    """One row per rule for the most probable class, as the product computes it."""
     net = clf.split(layer)
     with torch.no_grad():
         acts = net.head(image)
@@ -82,7 +82,7 @@ def measure(
 def row(
     net: SplitModel, acts: torch.Tensor, target: torch.Tensor, rule: str, shap: torch.Tensor | None
 ) -> dict[str, object]:
-    """What one call of DeepLIFT finds."""
+    """The findings of one call of DeepLIFT."""
     with by_midpoint() if rule == "midpoint" else nullcontext():
         result = contributions(net, acts, None, target)
     channels = result.values.sum((2, 3))[0]
@@ -114,16 +114,16 @@ def main(
     """Print the table and write it."""
     photo = load_image(SAMPLES[0].path)
     rows = []
-    for entry in network or CATALOG:
-        name, _, layer = entry.partition("@")
+    for choice in network or CATALOG:
+        name, _, layer = choice.partition("@")
         bundled = name in CATALOG and CATALOG[name].source == "bundled"
         clf = load_model(name, weights="default" if bundled else "random", device=device)
         image = clf.as_batch(photo)
         listed = [known.name for known in clf.layers]
-        for where in [layer] if layer else listed if every else depths(listed, clf.default_layer):
+        for depth in [layer] if layer else listed if every else depths(listed, clf.default_layer):
             rules = ["midpoint", "endpoint"] if midpoint else ["endpoint"]
-            for found in measure(clf, where, image, rules, shap_channels):
-                rows.append({"network": name, "layer": where} | found)
+            for measured in measure(clf, depth, image, rules, shap_channels):
+                rows.append({"network": name, "layer": depth} | measured)
                 print(rows[-1], flush=True)
     columns = {key: title for key, title in COLUMNS.items() if any(r[key] is not None for r in rows)}
     cells = [["" if r[key] is None else r[key] for key in columns] for r in rows]

@@ -64,7 +64,7 @@ METRICS_OF_INTEREST = (
     "sparseness",
     *LOCALISATION,
 )
-# With --everything: all but ten explanations a value, two halves of a whole, and 35 noisy copies of every mask.
+# With --everything: all but ten explanations per value, two halves of a whole, and 35 noisy copies of every mask.
 TEDIOUS = ("max-sensitivity", "parameter-randomisation", "road-morf", "road-lerf")
 TEDIOUS_METHODS = ("ss-cam",)
 
@@ -149,17 +149,17 @@ def cell(summary: Summary, winner: bool) -> str:
 
 def fooled(summaries: Sequence[Summary]) -> list[str]:
     """The metrics by which a control is better than every method."""
-    found = []
+    lines = []
     for metric in dict.fromkeys(s.metric for s in summaries):
         winner = best([s for s in summaries if s.metric == metric])
         if winner is not None and METHODS[winner].control:
-            found.append(f"- {METRICS[metric].title}: {METHODS[winner].title}")
-    return found or ["- none"]
+            lines.append(f"- {METRICS[metric].title}: {METHODS[winner].title}")
+    return lines or ["- none"]
 
 
 def verdicts(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Each claim against each rival: the paired difference, turned so that above 0 speaks for the claim."""
-    found = []
+    comparisons = []
     for claim in CLAIMS:
         for metric in claim.metrics:
             for rival in claim.rivals:
@@ -168,8 +168,8 @@ def verdicts(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 except MetricError:
                     continue
                 turned = difference if METRICS[metric].direction == "higher" else flipped(difference)
-                found.append({"claim": claim.paper, "metric": metric, "rival": rival, **asdict(turned)})
-    return found
+                comparisons.append({"claim": claim.paper, "metric": metric, "rival": rival, **asdict(turned)})
+    return comparisons
 
 
 def flipped(interval: Interval) -> Interval:
@@ -177,39 +177,39 @@ def flipped(interval: Interval) -> Interval:
     return Interval(-interval.mean, -interval.high, -interval.low, interval.count)
 
 
-def verdict_table(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One line a comparison: holds, fails, or undecided where the interval holds 0."""
+def verdict_table(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line per comparison: holds, fails, or undecided where the interval holds 0."""
     lines = ["| claim | metric | against | advantage [95 %] | photos | |", "|---|---|---|---|---|---|"]
-    for entry in found:
-        word = "holds" if entry["low"] > 0 else "fails" if entry["high"] < 0 else "undecided"
-        advantage = f"{entry['mean']:+.3g} [{entry['low']:+.3g}, {entry['high']:+.3g}]"
-        place = METRICS[entry["metric"]].title, METHODS[entry["rival"]].title
-        lines.append(f"| {entry['claim']} | {place[0]} | {place[1]} | {advantage} | {entry['count']} | {word} |")
+    for claim in comparisons:
+        word = "holds" if claim["low"] > 0 else "fails" if claim["high"] < 0 else "undecided"
+        advantage = f"{claim['mean']:+.3g} [{claim['low']:+.3g}, {claim['high']:+.3g}]"
+        place = METRICS[claim["metric"]].title, METHODS[claim["rival"]].title
+        lines.append(f"| {claim['claim']} | {place[0]} | {place[1]} | {advantage} | {claim['count']} | {word} |")
     return lines
 
 
 def write_report(name: str, tables: Mapping[str, list[Row]], settings: Mapping[str, Any]) -> None:
     """Markdown for readers and JSON for programs, both in benchmarks/results."""
     summaries = {title: summarise(rows) for title, rows in tables.items()}
-    found = verdicts([row for rows in tables.values() for row in rows])
+    comparisons = verdicts([row for rows in tables.values() for row in rows])
     lines = ["# Faithfulness", "", *(f"- {key}: {value}" for key, value in settings.items()), ""]
-    for title, entries in summaries.items():
+    for title, group in summaries.items():
         photos = len({row.image for row in tables[title]})
-        metrics = list(dict.fromkeys(s.metric for s in entries))
+        metrics = list(dict.fromkeys(s.metric for s in group))
         lines += [f"## {title}, {photos} photos", "", "Mean [95 % interval over photos]; bold: best method.", ""]
-        lines += [*table(entries, metrics), "", "Best by a control, so won without explaining anything:", ""]
-        lines += [*fooled(entries), ""]
+        lines += [*table(group, metrics), "", "Best by a control, so won without explaining anything:", ""]
+        lines += [*fooled(group), ""]
     lines += [
         "## Claims",
         "",
         "Paired differences over photos; above 0 speaks for the claim.",
         "",
-        *verdict_table(found),
+        *verdict_table(comparisons),
     ]
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
-    plain = {title: [asdict(s) for s in entries] for title, entries in summaries.items()}
-    record = {"settings": dict(settings), "summaries": plain, "claims": found}
+    plain = {title: [asdict(s) for s in group] for title, group in summaries.items()}
+    record = {"settings": dict(settings), "summaries": plain, "claims": comparisons}
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
@@ -244,23 +244,23 @@ def main(
     """Evaluate, summarise, and test the claims."""
     torch.set_num_threads(threads)
     clf = load_model(model, device=device)
-    methods, wanted = chosen_keys(method, metric, everything)
+    methods, metric_keys = chosen_keys(method, metric, everything)
     own: dict[str, dict[str, Any]] = {"road": {"spacing": spacing}}
     own |= {key: {"steps": steps} for key in ("deletion-auc", "insertion-auc")}
-    params = {key: values for key, values in own.items() if key in wanted}
+    params = {key: values for key, values in own.items() if key in metric_keys}
     jobs = {
-        "Faithfulness": (ASSETS / "eval", [key for key in wanted if key not in LOCALISATION], params, None),
-        "Localisation": (ASSETS / "samples", [key for key in wanted if key in LOCALISATION], {}, SAMPLE_BOXES),
+        "Faithfulness": (ASSETS / "eval", [key for key in metric_keys if key not in LOCALISATION], params, None),
+        "Localisation": (ASSETS / "samples", [key for key in metric_keys if key in LOCALISATION], {}, SAMPLE_BOXES),
     }
     store = rows or RESULTS / "rows"
     tables = {}
     for title, (folder, metrics, settings, truth) in jobs.items():
         if metrics:
-            with first_photos(folder, photos) as chosen:
+            with first_photos(folder, photos) as small:
                 out = store / f"{name}-{title.lower()}.parquet"
                 out.parent.mkdir(parents=True, exist_ok=True)
                 tables[title] = run(
-                    clf, chosen, methods, metrics, out, ground_truth=truth, metric_params=settings, precision=precision
+                    clf, small, methods, metrics, out, ground_truth=truth, metric_params=settings, precision=precision
                 )
     facts = {"model": model, "layer": clf.default_layer, "precision": precision}
     facts |= {"curve steps": str(steps), "ROAD percentiles": f"every {spacing} %"}

@@ -37,7 +37,7 @@ from cam_core.files import write_whole
 from cam_core.images import ASSETS
 from cam_core.maps import saliency
 from cam_core.metrics import METRICS
-from cam_core.metrics.evaluating import judge
+from cam_core.metrics.evaluating import measure
 from cam_core.metrics.samples import gather
 from cam_core.metrics.statistics import Interval
 from cam_core.models.classifier import Classifier
@@ -74,15 +74,15 @@ LOCALISATION = ("ebpg", "pointing-game")
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One kind of map on one network: values an image (N,), and the maps themselves (N, H, W)."""
+class Measured:
+    """One kind of map on one network: values per image (N,), and the maps themselves (N, H, W)."""
 
     values: Mapping[str, Any]
     maps: FloatArray
 
 
 def settings_of(arch: str, variant: Mapping[str, Any]) -> TrainSettings:
-    """How one network of the comparison is trained."""
+    """The settings that one network of the comparison is trained with."""
     return TrainSettings(**COMMON | variant | {"arch": arch, "out": SCRATCH / f"{arch}-{variant['seed']}"})
 
 
@@ -110,21 +110,21 @@ def train_one(settings: TrainSettings) -> None:
     train(settings, on_epoch=tell)
 
 
-def judge_network(network: Baseline, card: Mapping[str, Any], data: ImageSet) -> dict[str, Judged]:
+def measure_network(network: Baseline, card: Mapping[str, Any], data: ImageSet) -> dict[str, Measured]:
     """The network's own attention, or the post-hoc maps of a network that has none."""
     preprocessing = preprocessing_of(card)
     images = torch.cat([batch for batch, _ in evaluation_batches(data, preprocessing, 250)])
     clf = Classifier(network, preprocessing=preprocessing, labels=card["labels"], device="cpu")
     if network.attention(images[:1]) is None:
         maps = {
-            method: np.stack([one.saliency for one in explain_batch(clf, list(images), method=method)])
+            method: np.stack([explanation.saliency for explanation in explain_batch(clf, list(images), method=method)])
             for method in POST_HOC
         }
     else:
         with torch.no_grad():
             attention = torch.cat([network.attention(part) for part in images.split(250)])  # type: ignore[misc]
         maps = {card["arch"]: saliency(attention, preprocessing.input_size).numpy()}
-    return {name: Judged(localisation(clf, images, found, data), found) for name, found in maps.items()}
+    return {name: Measured(localisation(clf, images, own_maps, data), own_maps) for name, own_maps in maps.items()}
 
 
 def localisation(clf: Classifier, images: torch.Tensor, maps: FloatArray, data: ImageSet) -> dict[str, Any]:
@@ -133,7 +133,9 @@ def localisation(clf: Classifier, images: torch.Tensor, maps: FloatArray, data: 
     batch = gather(clf, list(images), list(maps), targets=list(data.labels.tolist()), regions=masks)
     params = {"pointing-game": {"tolerance": TOLERANCE}}
     values = {
-        key: np.array([one.value for one in judge(batch, METRICS[key], METRICS[key].validate(params.get(key, {})))])
+        key: np.array(
+            [result.value for result in measure(batch, METRICS[key], METRICS[key].validate(params.get(key, {})))]
+        )
         for key in LOCALISATION
     }
     return values | {"iou": object_iou(maps, data.masks), "area": salient(maps).mean((1, 2))}
@@ -154,10 +156,10 @@ def stability(maps: Sequence[FloatArray]) -> dict[str, Any]:
     if len(maps) < 2:
         raise MetricError("stability needs at least two networks of a kind")
     pairs = {name: pairwise_iou(maps, rowwise=name == "rowwise") for name in ("iou", "rowwise")}
-    found = {name: [float(value.mean()) for value in overlaps.values()] for name, overlaps in pairs.items()}
-    other = np.roll(np.arange(len(maps[0])), 1)
-    unrelated = [float(map_iou(salient(maps[i]), salient(maps[j][other])).mean()) for i, j in pairs["iou"]]
-    return {name: _pairs(values) for name, values in found.items()} | {"other images": _pairs(unrelated)}
+    means = {name: [float(value.mean()) for value in overlaps.values()] for name, overlaps in pairs.items()}
+    next_image = np.roll(np.arange(len(maps[0])), 1)
+    unrelated = [float(map_iou(salient(maps[i]), salient(maps[j][next_image])).mean()) for i, j in pairs["iou"]]
+    return {name: _pairs(values) for name, values in means.items()} | {"other images": _pairs(unrelated)}
 
 
 def _pairs(values: Sequence[float]) -> dict[str, Any]:
@@ -169,48 +171,50 @@ def compare(architectures: Sequence[str], images: int) -> dict[str, Any]:
     """Everything that is reported, as plain values."""
     data = DigitsSet("held-out").head(images)
     cards: dict[str, list[dict[str, Any]]] = {arch: [] for arch in architectures}
-    judged: dict[str, list[Judged]] = {}
+    measured: dict[str, list[Measured]] = {}
     jobs = [settings_of(arch, variant) for arch in architectures for variant in VARIANTS]
-    for settings in track([job for job in jobs if _finished(job)], "judging"):
+    for settings in track([job for job in jobs if _finished(job)], "measuring"):
         network, card = load_checkpoint(settings.out / BEST)
         cards[settings.arch].append(card | {"last accuracy": _last_accuracy(settings)})
         cache = settings.out / f"judged-{card['sha256'][:12]}-{len(data)}.npz"
-        found = _cached(cache) or judge_network(network, card, data)
-        _keep(cache, found)
-        for name, one in found.items():
-            judged.setdefault(name, []).append(one)
+        of_network = _cached(cache) or measure_network(network, card, data)
+        _keep(cache, of_network)
+        for name, of_map in of_network.items():
+            measured.setdefault(name, []).append(of_map)
     return _gain(cards) | {
-        "accuracy": {arch: _accuracy(found) for arch, found in cards.items() if found},
-        "maps": {name: _summary(found) for name, found in judged.items()},
+        "accuracy": {arch: _accuracy(its_cards) for arch, its_cards in cards.items() if its_cards},
+        "maps": {name: _summary(of_networks) for name, of_networks in measured.items()},
         "even map": {"ebpg": float(data.masks.mean()) if data.masks is not None else None},
         "images": len(data),
     }
 
 
-def _keep(path: Path, judged: Mapping[str, Judged]) -> None:
+def _keep(path: Path, measured: Mapping[str, Measured]) -> None:
     """For the next time, so that a comparison that was broken off goes on."""
     if not path.exists():
-        arrays = {f"{name}/{key}": value for name, one in judged.items() for key, value in one.values.items()}
+        arrays = {f"{name}/{key}": value for name, of_map in measured.items() for key, value in of_map.values.items()}
         content = io.BytesIO()
-        np.savez(content, **arrays, **{name: one.maps for name, one in judged.items()})
+        np.savez(content, **arrays, **{name: of_map.maps for name, of_map in measured.items()})
         write_whole(path, lambda draft: draft.write_bytes(content.getvalue()))
 
 
-def _cached(path: Path) -> dict[str, Judged]:
-    """What `_keep` kept; nothing where it kept nothing."""
+def _cached(path: Path) -> dict[str, Measured]:
+    """The arrays that `_keep` kept; nothing where it kept nothing."""
     if not path.exists():
         return {}
     with np.load(path, allow_pickle=False) as file:
         names = [name for name in file.files if "/" not in name]
         values = {name: [key for key in file.files if key.startswith(f"{name}/")] for name in names}
-        return {name: Judged({key.partition("/")[2]: file[key] for key in values[name]}, file[name]) for name in names}
+        return {
+            name: Measured({key.partition("/")[2]: file[key] for key in values[name]}, file[name]) for name in names
+        }
 
 
 def _gain(cards: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """What LFI-CAM is more accurate by than the baseline that was trained with the same settings."""
-    of = {arch: {card["seed"]: card["accuracy"] for card in found} for arch, found in cards.items()}
-    shared = sorted(of.get("lfi", {}).keys() & of.get("baseline", {}).keys())
-    differences = [of["lfi"][seed] - of["baseline"][seed] for seed in shared]
+    """The accuracy of LFI-CAM less that of the baseline trained with the same settings."""
+    accuracy = {arch: {card["seed"]: card["accuracy"] for card in its_cards} for arch, its_cards in cards.items()}
+    shared = sorted(accuracy.get("lfi", {}).keys() & accuracy.get("baseline", {}).keys())
+    differences = [accuracy["lfi"][seed] - accuracy["baseline"][seed] for seed in shared]
     return {"gain": asdict(over_networks(differences))} if shared else {}
 
 
@@ -247,18 +251,18 @@ def _accuracy(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _summary(found: Sequence[Judged]) -> dict[str, Any]:
-    means = {key: [float(one.values[key].mean()) for one in found] for key in found[0].values}
+def _summary(measured: Sequence[Measured]) -> dict[str, Any]:
+    means = {key: [float(of_network.values[key].mean()) for of_network in measured] for key in measured[0].values}
     summary: dict[str, Any] = {
         key: asdict(over_networks(values)) | {"networks": values} for key, values in means.items()
     }
-    if len(found) > 1:
-        summary["stability"] = stability([one.maps for one in found])
+    if len(measured) > 1:
+        summary["stability"] = stability([of_network.maps for of_network in measured])
     return summary
 
 
 def tables(record: Mapping[str, Any]) -> tuple[tuple[str, ...], list[list[str]]]:
-    """The published table: a row for each kind of map."""
+    """The published table: a row per kind of map."""
     columns = (
         "",
         "accuracy",
@@ -335,46 +339,48 @@ def report(record: dict[str, Any]) -> None:
 
 
 def _remarks(record: Mapping[str, Any]) -> list[str]:
-    """What the figures say of the paper's two claims."""
-    found = [f"The digits cover {record['even map']['ebpg']:.1%} of the images: that is the EBPG of an even map."]
-    partial = {TITLES[arch]: one["count"] for arch, one in record["accuracy"].items() if one["count"] < len(VARIANTS)}
+    """The figures in words, against the paper's two claims."""
+    remarks = [f"The digits cover {record['even map']['ebpg']:.1%} of the images: that is the EBPG of an even map."]
+    partial = {
+        TITLES[arch]: mean["count"] for arch, mean in record["accuracy"].items() if mean["count"] < len(VARIANTS)
+    }
     if partial:
         counts = ", ".join(f"{count} of {name}" for name, count in partial.items())
-        found.append(f"Not complete: {counts} instead of {len(VARIANTS)}. `python benchmarks/lfi.py` goes on.")
+        remarks.append(f"Not complete: {counts} instead of {len(VARIANTS)}. `python benchmarks/lfi.py` goes on.")
     if "gain" in record:
-        found.append(
+        remarks.append(
             "The paper's claim that LFI-CAM is at least as accurate as its baseline: the difference, setting by "
             f"setting, is {_shares(record['gain'])} here."
         )
     lfi, abn = (record["maps"].get(name, {}).get("stability") for name in ("lfi", "abn"))
     if lfi and abn:
-        own, rival = ((one["iou"]["mean"], one["other images"]["mean"]) for one in (lfi, abn))
+        own, rival = ((overlap["iou"]["mean"], overlap["other images"]["mean"]) for overlap in (lfi, abn))
         area = record["maps"]["abn"]["area"]["mean"]
-        found.append(
+        remarks.append(
             f"The paper's figure shows LFI-CAM about twice as stable as ABN: the overlap is {own[0]:.3f} against "
             f"{rival[0]:.3f} here, and what it exceeds that of different images by {own[0] - own[1]:.3f} against "
             f"{rival[0] - rival[1]:.3f}: ABN's maps lie above the cut on {area:.0%} of the image, which overlaps "
             "anyhow."
         )
-    return found
+    return remarks
 
 
 def main(
     arch: Annotated[list[str] | None, typer.Option(help=f"{', '.join(ARCHITECTURES)}; all if omitted.")] = None,
     workers: Annotated[int, typer.Option(help="Networks trained at a time, one thread each.")] = 2,
-    images: Annotated[int, typer.Option(help="Held-out images to be judged on, of 1000.")] = 1000,
+    images: Annotated[int, typer.Option(help="Held-out images to evaluate on, of 1000.")] = 1000,
     train_only: Annotated[bool, typer.Option("--train-only", help="No tables.")] = False,
     compare_only: Annotated[bool, typer.Option("--compare-only", help="No training.")] = False,
 ) -> None:
     """Train, compare, write the results, bundle the networks of seed 0."""
-    chosen = arch or list(ARCHITECTURES)
+    architectures = arch or list(ARCHITECTURES)
     if not compare_only:
-        train_all(chosen, workers)
+        train_all(architectures, workers)
     if train_only:
         return
     torch.set_num_threads(2)
-    bundle(chosen, typer.echo)
-    report(compare(chosen, images))
+    bundle(architectures, typer.echo)
+    report(compare(architectures, images))
 
 
 if __name__ == "__main__":

@@ -138,10 +138,10 @@ def score_rows(bench: Bench, compiled: bool) -> list[Row]:
     rows = []
     for precision, jit, wanted in _score_settings(compiled):
         job = bench.ours("score-cam", precision=precision, compiled=jit)
-        found = job()  # compiles, where asked to
+        approximate = job()  # compiles, where asked to
         mine = side_by_side({"ours": job}, bench.runs, bench.device, warm=False)
         bare = forward_ratio(bench, precision, jit)
-        closeness = float(np.corrcoef(exact.ravel(), found.ravel())[0, 1])
+        closeness = float(np.corrcoef(exact.ravel(), approximate.ravel())[0, 1])
         note = f"bare forward {bare:.2f}×; correlation with float32 map {closeness:.5f}"
         label = f"score-cam {precision}{' compiled' if jit else ''}"
         row = Row(label, bench.name, mine | peer_times, "ours", wanted, note)
@@ -281,7 +281,7 @@ def main(
 ) -> None:
     """Run every comparison, or those whose group is named in `only` (gradient, score, ablation, lift, opti, memory)."""
     torch.set_num_threads(threads)
-    chosen = only.split(",") if only else ["gradient", "score", "ablation", "lift", "opti", "memory"]
+    groups = only.split(",") if only else ["gradient", "score", "ablation", "lift", "opti", "memory"]
     places = {"resnet18": "layer4", "resnet50": "layer4", "efficientnet_lite0": "bn2"}
     places = {name: layer for name, layer in places.items() if name in (networks or ",".join(places)).split(",")}
     benches = {
@@ -289,9 +289,9 @@ def main(
     }
     rows: list[Row] = []
     for bench in benches.values():
-        rows += gradient_rows(bench) if "gradient" in chosen else []
-        rows += [opti_row(bench, 20)] if "opti" in chosen else []
-    if "lift" in chosen:
+        rows += gradient_rows(bench) if "gradient" in groups else []
+        rows += [opti_row(bench, 20)] if "opti" in groups else []
+    if "lift" in groups:
         for network, layer in (
             ("resnet18", "layer4"),
             ("resnet18", "layer3"),
@@ -300,16 +300,16 @@ def main(
         ):
             clf = benches[network].clf if network in benches else load_model(network, weights="random", device=device)
             rows.append(lift_row(Bench(network, clf, layer, device, runs)))
-    if "ablation" in chosen:
+    if "ablation" in groups:
         rows.append(ablation_row(benches["resnet50"], ablated))
-    if "score" in chosen:
+    if "score" in groups:
         for network, bench in benches.items():
             rows += score_rows(bench, compiled=network == "resnet50")
         if "efficientnet_lite0" in benches:
             clf = load_model("efficientnet_lite0", device=device)
             trained = Bench("efficientnet_lite0, trained, a photo", clf, "bn2", device, runs, photo=True)
             rows += score_rows(trained, compiled=False)
-    memory = score_memory() if "memory" in chosen and device == "cpu" else {}
+    memory = score_memory() if "memory" in groups and device == "cpu" else {}
     print(memory)
     columns = ["method", "network", "ours", "peers (ratio)", "wanted", "reached", "runs", "note"]
     record = {"machine": machine(device), "rows": [asdict(row) for row in rows], "memory": memory}

@@ -1,4 +1,4 @@
-"""How close estimators and methods come to the channels' Shapley values, on photos, where the tail is not linear.
+"""The closeness of estimators and methods to the channels' Shapley values, on photos, where the tail is not linear.
 
     python benchmarks/shapley.py                          # half an hour on one core; references are kept and reused
     python benchmarks/shapley.py --photos 2 --pairs 20    # a look
@@ -47,7 +47,7 @@ from cam_core.types import MethodError
 SCRATCH = Path(__file__).parent / "scratch" / "shapley"
 REFERENCE_SEED, SEED = 20_260, 0
 BUDGETS = (16, 32, 64, 128, 256)
-# Ten and thirty-five full passes a channel: hours each.
+# Ten and thirty-five full passes per channel: hours each.
 TEDIOUS = ("is-cam", "ss-cam")
 RIVALS = ("grad-cam", "grad-cam++", "score-cam", "ablation-cam")
 
@@ -103,9 +103,9 @@ def stored_reference(game: ChannelGame, store: Path, digest: str, pairs: int) ->
     if game.contributions is not None:
         return shap_reference(game, torch.Generator())
     if store.exists():
-        found = np.load(store)
-        if found["digest"] == digest and abs(float(found["v_all"]) - game.v_all) < 1e-3:
-            return reference_from_samples(found["samples"].astype(np.float64), live(game))
+        stored = np.load(store)
+        if stored["digest"] == digest and abs(float(stored["v_all"]) - game.v_all) < 1e-3:
+            return reference_from_samples(stored["samples"].astype(np.float64), live(game))
     generator = torch.Generator().manual_seed(REFERENCE_SEED)
     samples = np.zeros((pairs, game.players), dtype=np.float32)
     samples[:, game.live.numpy()] = torch.stack(list(islice(repetitions(game, generator), pairs))).float().numpy()
@@ -135,14 +135,14 @@ def trial(place: Scene, sampler: Sampler, budget: int) -> Trial:
     game = place.game()
     generator = torch.Generator().manual_seed(SEED)
     started = time.process_time()
-    found = deque(sampler(game, generator, budget), maxlen=1)[0]
+    estimate = deque(sampler(game, generator, budget), maxlen=1)[0]
     seconds = time.process_time() - started
-    cosine = similarity(found.phi, place.reference.phi).cosine
-    return Trial(cosine, found.relative_gap, found.passes, seconds, found.noise)
+    cosine = similarity(estimate.phi, place.reference.phi).cosine
+    return Trial(cosine, estimate.relative_gap, estimate.passes, seconds, estimate.noise)
 
 
 def estimator_rows(places: Sequence[Scene]) -> list[dict[str, Any]]:
-    """One row for each sampler and budget, and one for a pair of permutations, at one layer."""
+    """One row per sampler and budget, and one for a pair of permutations, at one layer."""
     pair = 2 + permutation_passes(places[0].game().size)
     jobs = [(name, sampler, budget) for name, sampler in SAMPLERS.items() for budget in BUDGETS]
     rows = []
@@ -155,20 +155,20 @@ def estimator_rows(places: Sequence[Scene]) -> list[dict[str, Any]]:
 def summary(trials: Sequence[Trial], places: Sequence[Scene]) -> dict[str, Any]:
     """Over photos."""
     # Dividing by the ceiling gives about the cosine to a reference without noise.
-    corrected = [one.cosine / place.reference.ceiling for one, place in zip(trials, places, strict=True)]
+    corrected = [trial.cosine / place.reference.ceiling for trial, place in zip(trials, places, strict=True)]
     return {
-        "cosine": asdict(bootstrap_interval([one.cosine for one in trials])),
-        "worst": min(one.cosine for one in trials),
+        "cosine": asdict(bootstrap_interval([trial.cosine for trial in trials])),
+        "worst": min(trial.cosine for trial in trials),
         "corrected": float(np.mean(corrected)),
-        "gap": asdict(bootstrap_interval([one.gap for one in trials])),
-        "noise": float(np.mean([one.noise for one in trials])),
-        "seconds": float(np.median([one.seconds for one in trials])),
+        "gap": asdict(bootstrap_interval([trial.gap for trial in trials])),
+        "noise": float(np.mean([trial.noise for trial in trials])),
+        "seconds": float(np.median([trial.seconds for trial in trials])),
     }
 
 
-def method_likeness(clf: Classifier, places: Sequence[Scene], key: str) -> list[Fidelity] | str:
-    """Of one method on every scene, or why it has none."""
-    found = []
+def method_similarities(clf: Classifier, places: Sequence[Scene], key: str) -> list[Fidelity] | str:
+    """The similarities of one method to the references of all scenes, or why it has none."""
+    similarities = []
     for place in places:
         try:
             alpha = explain(
@@ -178,21 +178,21 @@ def method_likeness(clf: Classifier, places: Sequence[Scene], key: str) -> list[
             return f"refused: {str(refusal).splitlines()[0][:80]}"
         if alpha is None:
             return "no coefficients"
-        found.append(fidelity(alpha, place.means, place.reference))
-    return found
+        similarities.append(fidelity(alpha, place.means, place.reference))
+    return similarities
 
 
 def method_rows(clf: Classifier, places: Sequence[Scene], keys: Sequence[str]) -> tuple[list[dict[str, Any]], Any]:
-    """One row a method, and LIFT-CAM against its rivals by paired differences, at one layer."""
+    """One row per method, and LIFT-CAM against its rivals by paired differences, at one layer."""
     layer = places[0].layer
-    found = {key: method_likeness(clf, places, key) for key in track(keys, f"{layer}: methods")}
-    rows = [{"layer": layer, "method": key} | readings(values) for key, values in found.items()]
-    lift = found.get("lift-cam")
+    similarities = {key: method_similarities(clf, places, key) for key in track(keys, f"{layer}: methods")}
+    rows = [{"layer": layer, "method": key} | readings(values) for key, values in similarities.items()]
+    lift = similarities.get("lift-cam")
     claims = [
-        {"layer": layer, "rival": rival, "reading": reading} | asdict(advantage(lift, found[rival], reading))
+        {"layer": layer, "rival": rival, "reading": reading} | asdict(advantage(lift, similarities[rival], reading))
         for rival in RIVALS
         for reading in ("coefficients", "contributions", "better of the two")
-        if isinstance(lift, list) and isinstance(found.get(rival), list)
+        if isinstance(lift, list) and isinstance(similarities.get(rival), list)
     ]
     return rows, claims
 
@@ -213,8 +213,10 @@ def readings(values: list[Fidelity] | str) -> dict[str, Any]:
 
 def advantage(lift: Any, rival: Any, reading: str) -> Interval:
     """LIFT-CAM's cosine, coefficients as they are, less the rival's, photo by photo."""
-    theirs = [cosine_of(value, reading) for value in rival]
-    return bootstrap_interval([own.coefficients.cosine - other for own, other in zip(lift, theirs, strict=True)])
+    rival_cosines = [cosine_of(value, reading) for value in rival]
+    return bootstrap_interval(
+        [own.coefficients.cosine - cosine for own, cosine in zip(lift, rival_cosines, strict=True)]
+    )
 
 
 def cosine_of(value: Fidelity, reading: str) -> float:
@@ -229,7 +231,7 @@ def interval(record: Mapping[str, float], digits: int = 4) -> str:
 
 
 def ceiling_row(places: Sequence[Scene]) -> dict[str, Any]:
-    """How sure the references of one layer are."""
+    """The certainty of the references of one layer."""
     return {
         "layer": places[0].layer,
         "channels": len(places[0].means),
@@ -275,8 +277,8 @@ def publish_methods(rows: Sequence[Mapping[str, Any]], ceilings: Sequence[Mappin
             continue
         alpha = row["coefficients"]
         texts = [interval(alpha["cosine"], 3), interval(row["contributions"]["cosine"], 3)]
-        others = [interval(alpha[measure], 2) for measure in ("spearman", "kendall", "overlap")]
-        cells.append([row["layer"], METHODS[row["method"]].title, *texts, *others])
+        ranks = [interval(alpha[measure], 2) for measure in ("spearman", "kendall", "overlap")]
+        cells.append([row["layer"], METHODS[row["method"]].title, *texts, *ranks])
     publish("shapley_methods", "SHAP coefficients: methods", columns, cells, record)
 
 
@@ -299,7 +301,7 @@ def publish_claims(claims: Sequence[Mapping[str, Any]], record: Any) -> None:
 
 def with_coefficients(without: Sequence[str]) -> list[str]:
     """Keys of the methods to compare."""
-    return [key for key, one in METHODS.items() if one.unit and not one.multi_layer and key not in without]
+    return [key for key, method in METHODS.items() if method.unit and not method.multi_layer and key not in without]
 
 
 def main(
@@ -313,21 +315,21 @@ def main(
     """Compute, print, and write benchmarks/results/shapley_*."""
     torch.set_num_threads(1)
     clf = load_model(model, device="cpu")
-    chosen = sorted((ASSETS / "eval").glob("*.jpg"))[:photos]
-    settings = {"model": model, "photos": [photo.stem for photo in chosen], "pairs": pairs} | machine("cpu")
+    files = sorted((ASSETS / "eval").glob("*.jpg"))[:photos]
+    settings = {"model": model, "photos": [photo.stem for photo in files], "pairs": pairs} | machine("cpu")
     estimators: list[dict[str, Any]] = []
     methods: list[dict[str, Any]] = []
     claims: list[dict[str, Any]] = []
     ceilings: list[dict[str, Any]] = []
     for name in layer or ["blocks.5", "blocks.6"]:
-        places = scenes(clf, chosen, name, pairs)
+        places = scenes(clf, files, name, pairs)
         if references_only:
             continue
         ceilings.append(ceiling_row(places))
         if not places[0].reference.exact:
             estimators += estimator_rows(places)
-        rows, found = method_rows(clf, places, with_coefficients([*TEDIOUS, *(without or [])]))
-        methods, claims = methods + rows, claims + found
+        rows, layer_claims = method_rows(clf, places, with_coefficients([*TEDIOUS, *(without or [])]))
+        methods, claims = methods + rows, claims + layer_claims
     if references_only:
         return
     record = {"settings": settings, "ceilings": ceilings}

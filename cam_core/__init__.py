@@ -1,7 +1,23 @@
 """cam_core: class-activation maps of convolutional classifiers, computed on the split network.
 
->>> from cam_core import explain, load_model
->>> explanation = explain(load_model("efficientnet_lite0"), image, method="lift-cam")
+Examples:
+    Networks, methods, metrics and sample photos are listed by name:
+
+    >>> from cam_core import CATALOG, METHODS, METRICS, SAMPLES
+    >>> CATALOG["resnet50"].title, METHODS["lift-cam"].title, METRICS["average-drop"].direction
+    ('ResNet-50', 'LIFT-CAM', 'lower')
+    >>> [sample.key for sample in SAMPLES[:3]]
+    ['dog', 'chelsea', 'panda']
+
+    One of each makes an explanation, and a number that says how far to trust it:
+
+    >>> from cam_core import evaluate, explain, load_model
+    >>> clf, photo = load_model("efficientnet_lite0"), SAMPLES[0].open()
+    >>> explanation = explain(clf, photo, method="lift-cam")
+    >>> explanation.label, explanation.saliency.shape
+    ('German shepherd', (224, 224))
+    >>> 0 <= evaluate(clf, photo, explanation, metric="average-drop").value <= 100
+    True
 """
 
 from typing import TYPE_CHECKING, Any

@@ -59,6 +59,18 @@ def explain(
         params: the method's declared parameters.
     Raises:
         CamError: a subclass that names what is wrong; see `cam_core.types`.
+    Examples:
+        >>> from cam_core import SAMPLES, explain, load_model
+        >>> clf, photo = load_model("efficientnet_lite0"), SAMPLES[0].open()
+        >>> explanation = explain(clf, photo, method="grad-cam")
+        >>> explanation.label, explanation.saliency.shape, explanation.coefficients.shape
+        ('German shepherd', (224, 224), (1280,))
+
+        Another layer, and another class:
+
+        >>> explanation = explain(clf, photo, method="grad-cam", layer="blocks.4", target="malinois")
+        >>> explanation.target, explanation.map.shape
+        (225, (14, 14))
     """
     options = Options(seed, precision, compiled, progress)
     return _explain_all(clf, [image], METHODS[method], layer, [target], options, params)[0]
@@ -78,12 +90,20 @@ def explain_batch(
     progress: Progress | None = None,
     **params: Any,
 ) -> list[Explanation]:
-    """Explain many images, each as if alone: see `explain`. One target per image, or None for the most probable."""
-    wanted: Sequence[Target] = [None] * len(images) if targets is None else targets
-    if len(wanted) != len(images):
-        raise ValueError(f"{len(images)} images but {len(wanted)} targets")
+    """Explain many images, each as if alone: see `explain`. One target per image, or None for the most probable.
+
+    Examples:
+        >>> from cam_core import SAMPLES, explain_batch, load_model
+        >>> photos = [sample.open() for sample in SAMPLES[:3]]
+        >>> explanations = explain_batch(load_model("efficientnet_lite0"), photos, method="grad-cam")
+        >>> [explanation.label for explanation in explanations]
+        ['German shepherd', 'tiger cat', 'giant panda']
+    """
+    targets = [None] * len(images) if targets is None else targets
+    if len(targets) != len(images):
+        raise ValueError(f"{len(images)} images but {len(targets)} targets")
     options = Options(seed, precision, compiled, progress)
-    return _explain_all(clf, images, METHODS[method], layer, wanted, options, params)
+    return _explain_all(clf, images, METHODS[method], layer, targets, options, params)
 
 
 def _explain_all(
@@ -103,14 +123,14 @@ def _explain_all(
     if len(chunks) == 1:
         return job.explain(images, targets)
     parts = [replace(job, options=options.part(place, len(chunks))) for place in range(len(chunks))]
-    found = [part.explain(images[chunk], targets[chunk]) for part, chunk in zip(parts, chunks, strict=True)]
-    return [explanation for explanations in found for explanation in explanations]
+    per_chunk = [part.explain(images[chunk], targets[chunk]) for part, chunk in zip(parts, chunks, strict=True)]
+    return [explanation for explanations in per_chunk for explanation in explanations]
 
 
 def _layers(clf: Classifier, method: Method, layer: Layer) -> list[str]:
     names = [layer] if isinstance(layer, str) else list(layer or ())
     if method.multi_layer:
-        names = names or [entry.name for entry in last_per_resolution(clf)]
+        names = names or [last.name for last in last_per_resolution(clf)]
         if len(names) < 2:
             raise MethodError(f"{method.key} combines at least two layers, but got {', '.join(names) or 'none'}")
     elif len(names) > 1:
@@ -120,7 +140,7 @@ def _layers(clf: Classifier, method: Method, layer: Layer) -> list[str]:
 
 def last_per_resolution(clf: Classifier, count: int = 3) -> list[Any]:
     """The last listed layer at each of the `count` coarsest resolutions: what a method over several layers combines."""
-    last = {(entry.height, entry.width): entry for entry in clf.layers if entry.height * entry.width > 1}
+    last = {(layer.height, layer.width): layer for layer in clf.layers if layer.height * layer.width > 1}
     return list(last.values())[-count:]
 
 
@@ -151,16 +171,16 @@ class _Job:
         return Result(coefficients=returned) if returned.ndim == 2 else Result(map=returned)
 
     def _package(self, index: int, outcome: _Outcome, seen: Forward, seconds: float) -> Explanation:
-        chosen, logits = int(seen.target[index]), seen.logits[index]
-        probability = float(logits.double().softmax(0)[chosen])
+        target, logits = int(seen.target[index]), seen.logits[index]
+        probability = float(logits.double().softmax(0)[target])
         passes = [sum(net.passes[half] for net in seen.nets) // len(seen.images) for half in (0, 1)]
         return Explanation(
             method=self.method.key,
             model=self.clf.name,
             layer=" + ".join(self.layers),
-            target=chosen,
-            label=self.clf.labels[chosen],
-            score=float(logits[chosen]),
+            target=target,
+            label=self.clf.labels[target],
+            score=float(logits[target]),
             probability=probability,
             params=dict(self.params),
             seed=self.options.seed,
@@ -199,22 +219,24 @@ class _Outcome:
         }
 
     def warnings(self, index: int, probability: float, halves: Halves, control: bool) -> list[str]:
-        found = list(self.run.warnings[index])
+        sentences = list(self.run.warnings[index])
         if not self.finite[index]:
-            found.append("Some values of the map were not finite and were set to 0: do not trust this map.")
+            sentences.append("Some values of the map were not finite and were set to 0: do not trust this map.")
         if bool(maps.is_constant(self.raw)[index]):
-            found.append("The map is constant: it prefers no position, and the heatmap is empty.")
+            sentences.append("The map is constant: it prefers no position, and the heatmap is empty.")
         elif not bool((self.raw[index] > 0).any()):
-            found.append("The map is nowhere positive: no position speaks for this class, and the heatmap is empty.")
+            sentences.append(
+                "The map is nowhere positive: no position speaks for this class, and the heatmap is empty."
+            )
         if probability < IMPROBABLE and not control:
-            found.append(
+            sentences.append(
                 f"The network gives this class a probability of {probability:.1g}: the map explains very little."
             )
         if not halves.traced:
-            found.append("The network cannot be traced: every pass runs the whole of it, which is slower.")
+            sentences.append("The network cannot be traced: every pass runs the whole of it, which is slower.")
         if isinstance(halves, CompiledHalves) and halves.problem:
-            found.append(f"The network could not be compiled and ran as it is: {halves.problem}")
-        return found
+            sentences.append(f"The network could not be compiled and ran as it is: {halves.problem}")
+        return sentences
 
 
 def _array(values: Tensor | FloatArray) -> FloatArray:

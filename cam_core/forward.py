@@ -41,7 +41,7 @@ class Forward:
     Attributes:
         nets: the network cut after each layer, holding the context of the images.
         images: (B, 3, H, W), on the device.
-        acts: (B, K, h, w), one for each layer.
+        acts: (B, K, h, w), one per layer.
         targets: one per image.
     """
 

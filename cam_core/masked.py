@@ -26,7 +26,7 @@ _PLANES = 16
 
 
 def class_score(logits: Tensor, target: Tensor | int, score: str = "logit") -> Tensor:
-    """(B, C) → (B,): logit or softmax probability of the target class, one class or one a row."""
+    """(B, C) → (B,): logit or softmax probability of the target class, one for all rows or one per row."""
     index = torch.as_tensor(target, device=logits.device).expand(len(logits))
     values = logits.softmax(1) if score == "probability" else logits
     return values.gather(1, index[:, None])[:, 0]

@@ -37,7 +37,7 @@ class ColourMapError(CamError, ValueError):
 
 
 def display_values(raw: FloatArray, size: tuple[int, int], *, signed: bool = False) -> FloatArray:
-    """What of a raw map is drawn: ReLU unless signed, then bilinear (align_corners=False) to `size`.
+    """The values of a raw map that are drawn: ReLU unless signed, then bilinear (align_corners=False) to `size`.
 
     Args:
         raw: (h, w), signed.

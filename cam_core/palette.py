@@ -12,16 +12,16 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 FOR: Final = "#3b7ea1"
-"""What speaks for a class; also the accent of the app, and what was measured."""
+"""The colour of what speaks for a class and of what was measured; also the accent of the app."""
 
 AGAINST: Final = "#c8553d"
-"""What speaks against a class."""
+"""The colour of what speaks against a class."""
 
 NEUTRAL: Final = "#8a8f94"
 """Axes and marks, and what there is to be compared with."""
 
 SECOND: Final = "#e69f00"
-"""What is set beside a measurement: a prediction, the training images."""
+"""The colour of what is set beside a measurement: a prediction, the training images."""
 
 NOTICE: Final = "#d98c00"
 """The edge of a remark."""

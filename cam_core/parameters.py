@@ -17,7 +17,7 @@ Kind: TypeAlias = Literal["bool", "int", "float", "choice"]
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a declaration says of a parameter beside its type and its default; stands within `Annotated`.
+    """The declaration of a parameter, beside its type and its default; stands within `Annotated`.
 
     Attributes:
         help: in words, for a widget and the command line.
@@ -84,7 +84,7 @@ MaskSpace: TypeAlias = Annotated[
     Literal["normalized", "pixel"],
     Parameter("what a masked pixel becomes: the mean colour (normalized) or black (pixel)"),
 ]
-"""What everything that masks an image lets its user choose."""
+"""The choice that everything that masks an image leaves to its user."""
 
 
 def validate(

@@ -1,4 +1,4 @@
-"""What the registries of methods and of metrics share: entries by key, and the decorator that adds a function."""
+"""The registries of methods and of metrics: entries by key, and the decorator that adds a function."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Registered(Generic[R]):
-    """What every entry of a registry has; what else is said of one are the fields of a subclass.
+    """The common part of every entry of a registry; the fields of a subclass say the rest.
 
     Attributes:
         function: called with the shared arguments and every parameter by name.

@@ -51,7 +51,7 @@ class Run:
     def generator(self, stream: int = 0) -> torch.Generator:
         """A fresh CPU generator; the same seed and stream give the same numbers.
 
-        Take one for each sample: every sample then draws the same numbers, so that a result depends neither on the
+        Take one per sample: every sample then draws the same numbers, so that a result depends neither on the
         batch around it nor on the device. Draws that may be repeated or batched differently (after running out of
         memory, say) take a stream each.
         """

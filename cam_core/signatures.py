@@ -96,7 +96,7 @@ def _arguments(
 
 
 def _declaration(hint: Any) -> Parameter | None:
-    """What stands in `Annotated`, the outermost where there are several."""
+    """The declaration in `Annotated`, the outermost where there are several."""
     return next((said for said in reversed(getattr(hint, "__metadata__", ())) if isinstance(said, Parameter)), None)
 
 

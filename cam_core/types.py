@@ -18,7 +18,7 @@ Images: TypeAlias = Tensor  # (B, 3, H, W) float, normalised
 Activations: TypeAlias = Tensor  # (B, K, h, w) float, a layer's output
 Logits: TypeAlias = Tensor  # (B, C) float
 ClassIndex: TypeAlias = Tensor  # (B,) int64
-Coefficients: TypeAlias = Tensor  # (B, K) float, one weight a channel
+Coefficients: TypeAlias = Tensor  # (B, K) float, one weight per channel
 RawMap: TypeAlias = Tensor  # (B, h, w) float, signed, before ReLU
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 
@@ -31,7 +31,16 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 
 class CamError(Exception):
-    """Base of every error that the core raises on purpose: its message is fit to be shown to a user as it is."""
+    """Base of every error that the core raises on purpose: its message is fit to be shown to a user as it is.
+
+    Examples:
+        >>> from cam_core import SAMPLES, CamError, explain, load_model
+        >>> try:
+        ...     explain(load_model("efficientnet_lite0"), SAMPLES[0].open(), method="grad-cam", target=1000)
+        ... except CamError as error:
+        ...     print(error)
+        target 1000 is out of range for 1000 classes (0–999)
+    """
 
 
 class ImageError(CamError, ValueError):
@@ -71,11 +80,30 @@ class UnsupportedOperation(MethodError):
 
 
 class Cancelled(CamError):
-    """Raised by a progress callback to stop; never caught by the core."""
+    """Raised by a progress callback to stop; never caught by the core.
+
+    Examples:
+        >>> from cam_core import SAMPLES, Cancelled, explain, load_model
+        >>> def stop(done, total):
+        ...     raise Cancelled("enough")
+        >>> try:
+        ...     explain(load_model("efficientnet_lite0"), SAMPLES[0].open(), method="score-cam", progress=stop)
+        ... except Cancelled as reason:
+        ...     print(reason)
+        enough
+    """
 
 
 class Passes(NamedTuple):
-    """Images pushed through each half of the split network: the honest cost of a method."""
+    """Images pushed through each half of the split network: the honest cost of a method.
+
+    Examples:
+        One image through the head; through the tail once to predict, and once more for the gradient:
+
+        >>> from cam_core import SAMPLES, explain, load_model
+        >>> explain(load_model("efficientnet_lite0"), SAMPLES[0].open(), method="grad-cam").passes
+        Passes(head=1, tail=2)
+    """
 
     head: int = 0
     tail: int = 0
@@ -83,7 +111,13 @@ class Passes(NamedTuple):
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """One layer that can be explained. `label` is plain language: "layer4 · 2048 × 7 × 7 · last"."""
+    """One layer that can be explained. `label` is plain language: "layer4 · 2048 × 7 × 7 · last".
+
+    Examples:
+        >>> from cam_core import load_model
+        >>> load_model("efficientnet_lite0").layers[-1]
+        LayerInfo(name='bn2', channels=1280, height=7, width=7, label='bn2 · 1280 × 7 × 7 · last', default=True)
+    """
 
     name: str
     channels: int
@@ -95,7 +129,7 @@ class LayerInfo:
 
 @dataclass
 class Explanation:
-    """What a method said about one image, and everything needed to have it said again.
+    """A method's explanation of one image, and everything needed to compute it again.
 
     Attributes:
         map: (h, w), raw and signed, at the layer's own resolution.
@@ -107,6 +141,15 @@ class Explanation:
         passes: images pushed through head and tail.
         warnings: what the reader should know before trusting the map, one sentence each.
         extras: further arrays by name, such as the optimisation trace of Opti-CAM.
+    Examples:
+        It can be written down, and read again:
+
+        >>> import json
+        >>> from cam_core import SAMPLES, Explanation, explain, load_model
+        >>> explanation = explain(load_model("efficientnet_lite0"), SAMPLES[2].open(), method="grad-cam")
+        >>> again = Explanation.from_dict(json.loads(json.dumps(explanation.to_dict())))
+        >>> again.method, again.layer, again.label, bool((again.map == explanation.map).all())
+        ('grad-cam', 'bn2', 'giant panda', True)
     """
 
     method: str
@@ -163,7 +206,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(entry) for entry in value]
+        return [_plain(item) for item in value]
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -153,3 +154,9 @@ def test_pictures_travel_inside_the_page(path: Path) -> None:
     """`st.image` of pixels sends an address, whose file other visitors' runs may remove: `pictures.show` does not."""
     calls = [ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     assert path.stem == "pictures" or "st.image" not in calls
+
+
+def test_map_of_the_floors_is_that_of_the_imports() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?`) \|", text.partition("| floor | |")[2].partition("\n\n")[0], re.MULTILINE)
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == [set(names) for names in reversed(FLOORS)]

@@ -1,4 +1,4 @@
-"""Bars of Shapley values with their standard errors, and what methods say of the same channels below them."""
+"""Bars of Shapley values with their standard errors; below them the coefficients of methods on the same channels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def channel_chart(
     beside: Mapping[str, npt.ArrayLike],
     chosen: int | None = None,
 ) -> go.Figure:
-    """Bars of phi ± standard error in logits; below, all coefficients on one scale. Every trace has a point a channel.
+    """Bars of phi ± standard error in logits; below, all coefficients on one scale. Every trace: one point per channel.
 
     Args:
         channels: (n,) the channels shown, from left to right.
@@ -65,14 +65,14 @@ def _add_bars(
     figure: go.Figure, names: list[str], phi: npt.NDArray[np.float64], errors: npt.NDArray[np.float64]
 ) -> None:
     known = np.where(np.isfinite(errors), errors, 0.0)
-    said = [f"± {error:.2g}" if np.isfinite(error) else "error unknown" for error in errors]
+    texts = [f"± {error:.2g}" if np.isfinite(error) else "error unknown" for error in errors]
     figure.add_trace(
         go.Bar(
             x=names,
             y=phi,
             marker=signed_bars(phi.tolist()),
             error_y={"type": "data", "array": known, "thickness": 1.3, "width": 3, "color": NEUTRAL},
-            customdata=said,
+            customdata=texts,
             hovertemplate="channel %{x}<br>φ = %{y:+.4f} %{customdata} logits<extra></extra>",
             showlegend=False,
         ),

@@ -1,4 +1,4 @@
-"""How an estimate settles as passes go by."""
+"""An estimate as it settles over its passes."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ def learning_chart(
     """Two panels over the epochs: training loss; accuracy on the training and on the held-out images.
 
     Args:
-        losses, train_accuracy, accuracy: one value an epoch that is done; accuracies as shares.
-        epochs: how many there will be: the axis does not move while the curves grow.
+        losses, train_accuracy, accuracy: one value per epoch that is done; accuracies as shares.
+        epochs: the number that there will be: the axis does not move while the curves grow.
         mark: an epoch to draw a line at.
         height: pixels.
     """

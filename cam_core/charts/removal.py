@@ -1,4 +1,4 @@
-"""What a logit does as channels are taken away, against what was predicted."""
+"""A logit as channels are taken away, against what was predicted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What speaks for a class and what against it, told apart by side of zero, pattern and a sign; by colour last."""
+"""Values for a class and values against it, told apart by side of zero, pattern and a sign; by colour last."""
 
 from __future__ import annotations
 

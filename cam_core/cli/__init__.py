@@ -1,4 +1,4 @@
-"""The command line: one file a command, each listed here by one line.
+"""The command line: one file per command, each listed here by one line.
 
     python -m cam_core explain photo.jpg --method lift-cam --method grad-cam --out figure.pdf
 

@@ -29,7 +29,7 @@ _NUMERIC = _COLUMNS[3:]
 
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Images, also in subfolders.")],
-    out: Annotated[Path, typer.Option(help="The table, in Parquet: one row an image, method and metric.")],
+    out: Annotated[Path, typer.Option(help="The table, in Parquet: one row per image, method and metric.")],
     method: options.Methods = None,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", help=f"Repeat for several: {', '.join(METRICS)}.")
@@ -50,7 +50,7 @@ def evaluate(
     precision: options.Precision = "float32",
     seed: options.Seed = 0,
 ) -> None:
-    """Judge methods by metrics over a folder of images. Stopped, it goes on where it was when it is called again."""
+    """Measure methods by metrics over a folder of images. Stopped, it goes on where it was when it is called again."""
     requests = read_requests(method or _DEFAULT_METHODS, param or (), ())
     metrics = {key: METRICS[key] for key in metric or _DEFAULT_METRICS}
     metric_params = read_params(metric_param or (), metrics, METRICS, "--metric-param", MetricError)
@@ -90,7 +90,7 @@ def _evaluate(clf: Classifier, folder: Path, **settings: Any) -> list[Row]:
 
 def _report(rows: Sequence[Row], summaries: Sequence[Summary]) -> None:
     """Means and intervals on stdout, doubts on stderr."""
-    print_table(_COLUMNS, [_line(one) for one in summaries], numeric=_NUMERIC)
+    print_table(_COLUMNS, [_line(summary) for summary in summaries], numeric=_NUMERIC)
     images = len({row.image for row in rows})
     if images < _FEW:
         typer.secho(

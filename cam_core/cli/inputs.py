@@ -1,4 +1,4 @@
-"""What commands are given, opened: the photo, the network, the class."""
+"""The inputs of commands, opened: the photo, the network, the class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def open_photo(source: str) -> Image.Image:
     Raises:
         ImageError: neither of the two, or a file that cannot be used.
     """
-    samples = [entry.key for entry in SAMPLES]
+    samples = [photo.key for photo in SAMPLES]
     if not Path(source).exists():
         if source in samples:
             return sample(source).open()
@@ -35,13 +35,15 @@ def open_classifier(model: str, weights: str, weights_seed: int, device: str) ->
         return load_model(model, weights=weights, seed=weights_seed, device=device, progress=progress)
 
 
-def resolve_class(clf: Classifier, photo: Image.Image, wanted: str | None) -> int:
+def resolve_class(clf: Classifier, photo: Image.Image, asked_class: str | None) -> int:
     """The index of the class that is meant, decided once, so that all methods explain the same one.
 
     Args:
-        wanted: an index, a label, or None for the most probable class.
+        asked_class: an index, a label, or None for the most probable class.
     Raises:
         TargetError: there is no such class.
     """
-    index = wanted is not None and re.fullmatch(r"[+-]?[0-9]+", wanted.strip())
-    return clf.resolve_target(int(wanted) if wanted and index else wanted, clf.logits(clf.as_batch(photo))[0])
+    index = asked_class is not None and re.fullmatch(r"[+-]?[0-9]+", asked_class.strip())
+    return clf.resolve_target(
+        int(asked_class) if asked_class and index else asked_class, clf.logits(clf.as_batch(photo))[0]
+    )

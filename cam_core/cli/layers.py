@@ -1,4 +1,4 @@
-"""`layers`: what of a network can be explained."""
+"""`layers`: the layers of a network that can be explained."""
 
 from __future__ import annotations
 

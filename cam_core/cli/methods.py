@@ -1,4 +1,4 @@
-"""`methods`: what the registry says of each method."""
+"""`methods`: the registry's entry of each method."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cam_core.cli.tables import at_terminal, print_table
+from cam_core.cli.tables import at_terminal, markdown_table, print_table
 from cam_core.methods import METHODS, Method
 from cam_core.parameters import DeclaredParameter
 
@@ -33,46 +33,40 @@ def methods(
     markdown: Annotated[bool, typer.Option("--markdown", help="The whole table in Markdown.")] = False,
 ) -> None:
     """List the methods: formula, paper, cost, unit, exactness, claim, and where they fail."""
-    chosen = [METHODS[one] for one in key or METHODS]
+    chosen = [METHODS[name] for name in key or METHODS]
     if markdown:
         typer.echo(methods_markdown(chosen))
     elif key:
-        print_table(("method", "fact", "value"), [row for one in chosen for row in _details(one)], whole=("method",))
+        print_table(
+            ("method", "fact", "value"), [row for method in chosen for row in _details(method)], whole=("method",)
+        )
     elif at_terminal():
-        whole = [dict(zip(_COLUMNS, _facts(one), strict=True)) for one in chosen]
+        whole = [dict(zip(_COLUMNS, _facts(method), strict=True)) for method in chosen]
         print_table(_BRIEF, [[facts[column] for column in _BRIEF] for facts in whole], whole=_BRIEF[:2], note=_NOTE)
     else:
-        print_table(_COLUMNS, [_facts(one) for one in chosen])
+        print_table(_COLUMNS, [_facts(method) for method in chosen])
 
 
 def methods_markdown(chosen: list[Method] | None = None) -> str:
     """The table of methods in Markdown, all of them where none are chosen; without a newline at its end."""
-    rows = [list(_facts(one)) for one in (METHODS.values() if chosen is None else chosen)]
-    for row in rows:
-        row[0], row[3] = f"`{row[0]}`", f"`{row[3]}`"
-    lines = [list(_COLUMNS), ["---"] * len(_COLUMNS), *rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+    rows = [_facts(method) for method in (METHODS.values() if chosen is None else chosen)]
+    return markdown_table(_COLUMNS, rows, code=("key", "formula"))
 
 
-def _cell(text: str) -> str:
-    """Text in one cell: a bar would end it, also inside of code."""
-    return " ".join(text.split()).replace("|", r"\|")
+def _facts(method: Method) -> tuple[str, ...]:
+    exact = "exact" if method.exact else "approximate"
+    signed = "signed" if method.signed else "positive"
+    claim = method.claim or ("control: explains nothing" if method.control else "–")
+    facts = (method.key, method.title, method.paper, method.formula, method.cost, method.score, method.unit or "–")
+    return *facts, signed, exact, claim, method.fails
 
 
-def _facts(one: Method) -> tuple[str, ...]:
-    exact = "exact" if one.exact else "approximate"
-    signed = "signed" if one.signed else "positive"
-    claim = one.claim or ("control: explains nothing" if one.control else "–")
-    facts = (one.key, one.title, one.paper, one.formula, one.cost, one.score, one.unit or "–")
-    return *facts, signed, exact, claim, one.fails
-
-
-def _details(one: Method) -> Iterator[tuple[str, str, str]]:
-    for name, fact in zip(_COLUMNS[1:], _facts(one)[1:], strict=True):
-        yield one.key, name, fact
-    for parameter in one.parameters:
+def _details(method: Method) -> Iterator[tuple[str, str, str]]:
+    for name, fact in zip(_COLUMNS[1:], _facts(method)[1:], strict=True):
+        yield method.key, name, fact
+    for parameter in method.parameters:
         yield (
-            one.key,
+            method.key,
             f"--param {parameter.name}={_plain(parameter.default)}",
             f"{parameter.help} ({_range(parameter)})",
         )

@@ -51,7 +51,7 @@ def write_output(path: Path, content: bytes) -> None:
 
 
 def as_json(record: Any) -> bytes:
-    """JSON that is valid everywhere and fit to be read: one line an entry, but arrays of numbers in one line.
+    """JSON that is valid everywhere and fit to be read: one line per entry, but arrays of numbers in one line.
 
     What is not finite becomes null, which JSON has, and which reads back as NaN in an array of numbers.
     """
@@ -61,8 +61,8 @@ def as_json(record: Any) -> bytes:
 def _laid_out(value: Any, indent: str = "") -> str:
     inner = f"{indent} "
     if isinstance(value, dict) and value:
-        entries = [f"{inner}{json.dumps(str(key))}: {_laid_out(entry, inner)}" for key, entry in value.items()]
-        return "{\n" + ",\n".join(entries) + f"\n{indent}}}"
+        lines = [f"{inner}{json.dumps(str(key))}: {_laid_out(entry, inner)}" for key, entry in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
     if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
         return "[\n" + ",\n".join(f"{inner}{_laid_out(entry, inner)}" for entry in value) + f"\n{indent}]"
     return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""What surrounds every command: errors as one line, exit codes, and streams that take any letter."""
+"""The frame around every command: errors as one line, exit codes, and streams that take any letter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which method, with which parameters, at which layers: read from `--method`, `--param` and `--layer`."""
+"""The methods asked for, with their parameters and layers: read from `--method`, `--param` and `--layer`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Request:
 
 
 def read_requests(methods: Sequence[str], params: Iterable[str], layers: Iterable[str]) -> list[Request]:
-    """One request a method, in the order given; a method named twice counts once.
+    """One request per method, in the order given; a method named twice counts once.
 
     Args:
         params: "KEY=VALUE" for every method that has such a parameter, "METHOD:KEY=VALUE" for one, which wins.
@@ -57,21 +57,21 @@ def read_params(
     Args:
         params: "KEY=VALUE" for all that have such a parameter, "ENTRY:KEY=VALUE" for one, which wins.
         registry: what the chosen ones were chosen from.
-        option: what these were given by, for messages.
+        option: the name of the option that gave them, for messages.
         wrong: the error to raise.
     Raises:
         CamError: `wrong`, for an entry that is not among the chosen, or a parameter that none of them has.
     """
     common: dict[str, dict[str, Any]] = {key: {} for key in chosen}
     own: dict[str, dict[str, Any]] = {key: {} for key in chosen}
-    for entry in params:
-        left, equals, text = entry.partition("=")
+    for assignment in params:
+        left, equals, text = assignment.partition("=")
         if not equals:
-            raise wrong(f"{option} takes KEY=VALUE or {_OWNER[wrong]}:KEY=VALUE, not {entry!r}")
+            raise wrong(f"{option} takes KEY=VALUE or {_OWNER[wrong]}:KEY=VALUE, not {assignment!r}")
         owner, name = _address(left, chosen, registry, wrong)
-        takers = [owner] if owner else [key for key, one in chosen.items() if _declared(one, name)]
+        takers = [owner] if owner else [key for key, entry in chosen.items() if _declared(entry, name)]
         if not takers:
-            offered = sorted({p.name for one in chosen.values() for p in one.parameters})
+            offered = sorted({p.name for entry in chosen.values() for p in entry.parameters})
             raise wrong(
                 f"none of {', '.join(chosen)} has a parameter {name!r}; they have: {', '.join(offered) or 'none'}"
             )
@@ -81,23 +81,23 @@ def read_params(
 
 
 def _address(
-    entry: str,
+    address: str,
     chosen: Mapping[str, Registered[Any]],
     registry: Mapping[str, Registered[Any]],
     wrong: type[CamError] = MethodError,
 ) -> tuple[str | None, str]:
-    """ "METHOD:rest" → (method, rest); without a colon, (None, entry)."""
-    owner, colon, rest = entry.partition(":")
+    """ "METHOD:NAME" → (method, name); without a colon, (None, address)."""
+    owner, colon, name = address.partition(":")
     if not colon:
-        return None, entry
+        return None, address
     if registry[owner].key not in chosen:
         what = _OWNER[wrong].lower()
-        raise wrong(f"{entry!r} concerns {owner}, which is not among the {what}s: {', '.join(chosen)}")
-    return owner, rest
+        raise wrong(f"{address!r} concerns {owner}, which is not among the {what}s: {', '.join(chosen)}")
+    return owner, name
 
 
-def _declared(one: Registered[Any], name: str) -> DeclaredParameter | None:
-    return next((parameter for parameter in one.parameters if parameter.name == name), None)
+def _declared(entry: Registered[Any], name: str) -> DeclaredParameter | None:
+    return next((parameter for parameter in entry.parameters if parameter.name == name), None)
 
 
 def _typed(parameter: DeclaredParameter | None, text: str) -> Any:

@@ -18,6 +18,18 @@ def at_terminal() -> bool:
     return Console().is_terminal
 
 
+def markdown_table(columns: Sequence[str], rows: Rows, *, code: Collection[str] = ()) -> str:
+    """A table in Markdown, without a newline at its end; the cells of the columns `code` are set as code."""
+    marks = ["`" if column in code else "" for column in columns]
+    quoted = [[f"{mark}{cell}{mark}" for mark, cell in zip(marks, row, strict=True)] for row in rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in (columns, ["---"] * len(columns), *quoted))
+
+
+def _cell(text: str) -> str:
+    """Text in one cell: a bar would end it, also inside of code."""
+    return " ".join(text.split()).replace("|", r"\|")
+
+
 def print_table(
     columns: Sequence[str], rows: Rows, *, numeric: Collection[str] = (), whole: Collection[str] = (), note: str = ""
 ) -> None:

@@ -1,4 +1,4 @@
-"""`train`: LFI-CAM, its baseline and its rival, one run an architecture and seed; broken off, it goes on next time."""
+"""`train`: LFI-CAM, its baseline and its rival, one run per architecture and seed; broken off, it goes on next time."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def train_networks(
         typer.Option(help="resnetD with D = 6n + 2, densenetD with D = 6n + 4, imagenet-resnet18 …, or see `models`."),
     ] = TrainSettings.backbone,
     data: Annotated[
-        str, typer.Option(help=f"{BUILT_IN}, {', '.join(DOWNLOADED)}, or a folder with one folder of images a class.")
+        str, typer.Option(help=f"{BUILT_IN}, {', '.join(DOWNLOADED)}, or a folder with one folder of images per class.")
     ] = TrainSettings.data,
     seeds: Annotated[str, typer.Option(help="Of weights, order and augmentation: one or several, as 0,1,2.")] = "0",
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = TrainSettings.epochs,
     size: Annotated[int | None, typer.Option(help="Of the images, pixels; the data's own if omitted.")] = None,
     count: Annotated[int | None, typer.Option(help="Of training images; all if omitted.")] = None,
     data_seed: Annotated[int, typer.Option(help="Of the built-in set, and of what a folder holds out.")] = 0,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = TrainSettings.batch_size,
+    batch_size: Annotated[int, typer.Option(help="Images per step.")] = TrainSettings.batch_size,
     learning_rate: Annotated[float, typer.Option(help="At its highest.")] = TrainSettings.learning_rate,
     momentum: Annotated[float, typer.Option(help="Nesterov's.")] = TrainSettings.momentum,
     weight_decay: Annotated[float, typer.Option(help="L2 penalty on all weights.")] = TrainSettings.weight_decay,

@@ -33,7 +33,7 @@ _CANCELLING = 100.0
 
 @dataclass(frozen=True)
 class Contributions:
-    """What each activation contributed to the change in logit from the reference to the input.
+    """Each activation's contribution to the change in logit from the reference to the input.
 
     Attributes:
         values: (B, K, h, w), logits, signed.
@@ -42,7 +42,7 @@ class Contributions:
         gap: (B,) Σ values − delta, the failure of summation-to-delta: rounding, where every rule is complete.
         cancellation: (B,) Σ |values| / |delta|.
         double: (B,) bool, whether it took float64 to compute them.
-        warnings: each sample's sentences.
+        warnings: sentences, per sample.
     """
 
     values: Activations
@@ -140,7 +140,7 @@ def _zero_pass(net: SplitModel, acts: Activations, mode: Callable[[], RuleMode])
 
 
 def _record(net: SplitModel, reference: Activations, mode: Callable[[], RuleMode]) -> tuple[Tape, Tensor]:
-    """What the rules need of the reference's pass, and its logits."""
+    """The values of the reference's pass that the rules need, and its logits."""
     with torch.no_grad(), mode() as recorder:
         logits = net.tail(reference)
     return recorder.tape, logits
@@ -155,8 +155,8 @@ def _lost_digits(result: Contributions) -> Tensor:
 def _merge(single: Contributions, double: Contributions, poor: Tensor) -> Contributions:
     """Take the float64 result for the samples that need it alone, so that no sample depends on its neighbours."""
 
-    def choose(one: Tensor, two: Tensor) -> Tensor:
-        return torch.where(poor.view(-1, *[1] * (one.ndim - 1)), two.to(one.dtype), one)
+    def choose(coarse: Tensor, fine: Tensor) -> Tensor:
+        return torch.where(poor.view(-1, *[1] * (coarse.ndim - 1)), fine.to(coarse.dtype), coarse)
 
     return Contributions(
         choose(single.values, double.values),
@@ -169,7 +169,7 @@ def _merge(single: Contributions, double: Contributions, poor: Tensor) -> Contri
 
 
 def _warnings(result: Contributions) -> tuple[tuple[str, ...], ...]:
-    """What a reader should know of each sample's contributions."""
+    """The sentences that a reader of the contributions should know, per sample."""
     magnitudes = result.values.sum((2, 3)).abs().sum(1)
     columns = (result.double, result.cancellation, result.delta, result.scale, result.gap, magnitudes)
     rows = zip(*(column.tolist() for column in columns), strict=True)

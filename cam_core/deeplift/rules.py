@@ -109,14 +109,14 @@ class RuleMode(TorchFunctionMode):
         return _marked(out, _role(name, args)) if linear and isinstance(out, Tensor) else out
 
     def _elementwise(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-        value, rest = args[0], args[1:]
-        if _varying(rest, kwargs):
+        value, constants = args[0], args[1:]
+        if _varying(constants, kwargs):
             raise UnsupportedOperation(f"DeepLIFT has no rule for {plain_name(func)!r} of two varying tensors")
         function = _out_of_place(func)
         written_to = kwargs.pop("inplace", False) or function is not func
 
         def operation(x: Tensor) -> Tensor:
-            result: Tensor = function(x, *rest, **kwargs)
+            result: Tensor = function(x, *constants, **kwargs)
             return result
 
         out = self._ruled(value, operation)
@@ -302,4 +302,4 @@ def _varying(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
 def _requires_grad(out: Any) -> bool:
     if isinstance(out, Tensor):
         return out.requires_grad
-    return isinstance(out, list | tuple) and any(_requires_grad(entry) for entry in out)
+    return isinstance(out, list | tuple) and any(_requires_grad(item) for item in out)

@@ -1,1 +1,1 @@
-"""Folders of images judged by every metric: what is to be done, its finished parts, tables of results."""
+"""Folder evaluation: every image by every metric; the work to be done, its finished parts, tables of results."""

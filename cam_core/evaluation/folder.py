@@ -53,7 +53,7 @@ def evaluate_folder(
     precision: str = "float32",
     progress: Progress | None = None,
 ) -> Iterator[Step]:
-    """Explain each image's most probable class by each method and judge the map by each metric.
+    """Explain each image's most probable class by each method and measure the map by each metric.
 
     The table appears at `out` when all is done; until then the finished units lie beside it, in a folder of the same
     name with the ending .parts. What fails on one image leaves rows without a value that say why, and the work goes on.
@@ -64,7 +64,7 @@ def evaluate_folder(
         method_params, metric_params: own parameters by key.
         progress: called as `progress(done, total)`, also between the batches of a unit; may raise `Cancelled`.
     Yields:
-        a step for every unit, first those that an earlier call had finished.
+        a step per unit, first those that an earlier call had finished.
     Raises:
         MethodError, MetricError: unknown keys or parameters, no images, or `out` belongs to another evaluation.
     """

@@ -35,9 +35,9 @@ class Parts:
             break  # one part stands for all: each run checks before it adds its own
 
     def _check(self, path: Path) -> None:
-        found = read_settings(path)
-        if found != self._settings:
-            different = [key for key, value in self._settings.items() if found.get(key) != value]
+        written = read_settings(path)
+        if written != self._settings:
+            different = [key for key, value in self._settings.items() if written.get(key) != value]
             raise MetricError(
                 f"{path} was made with other settings ({', '.join(different)}): name another file for the results, "
                 "or remove this one"

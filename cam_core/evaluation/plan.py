@@ -1,4 +1,4 @@
-"""What an evaluation has to do, and how one unit of it is done."""
+"""The work of a folder evaluation, and how one unit of it is done."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cam_core.evaluation.results import Row
 from cam_core.explain import explain
 from cam_core.images import EXTENSIONS, load_image
 from cam_core.metrics.base import METRICS
-from cam_core.metrics.evaluating import judge, missing_needs
+from cam_core.metrics.evaluating import measure, missing_needs
 from cam_core.metrics.ground_truth import framed, own_and_other, read_ground_truth
 from cam_core.metrics.samples import Samples, gather
 from cam_core.models.classifier import Classifier
@@ -25,7 +25,7 @@ from cam_core.version import versions
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, and how one unit of it is done."""
+    """The work to be done, and how one unit of it is done."""
 
     clf: Classifier
     folder: Path
@@ -106,7 +106,7 @@ class Plan:
         if missing_needs(metric, batch):
             note = f"no ground truth for {explanation.label!r} on this photo"
             return Row(name, digest, method, key, *explained, note=note)
-        result = judge(batch, metric, dict(self.metrics[key]), options)[0]
+        result = measure(batch, metric, dict(self.metrics[key]), options)[0]
         details = tuple(result.extras[metric.details].ravel().tolist()) if metric.details else ()
         note = " ".join(dict.fromkeys((*explanation.warnings, *result.warnings)))
         return Row(name, digest, method, key, *explained, result.value, details, note)

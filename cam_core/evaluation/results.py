@@ -81,7 +81,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """How a table was made; empty where it does not say.
+    """The settings that a table was made with; empty where it does not say.
 
     Raises:
         MetricError: there is no such file, or it is no table.
@@ -136,18 +136,18 @@ def paired_difference(
     Raises:
         MetricError: no image has a value for both methods.
     """
-    one, other = (
+    of_first, of_second = (
         _per_image(metric, [row for row in rows if (row.method, row.metric) == (method, metric)])
         for method in (first, second)
     )
-    differences = [one[image] - other[image] for image in one if image in other]
+    differences = [of_first[image] - of_second[image] for image in of_first if image in of_second]
     if not differences:
         raise MetricError(f"no image has a value of {metric} for both {first} and {second}")
     return bootstrap_interval(differences, seed, level)
 
 
 def _per_image(metric: str, rows: Sequence[Row]) -> dict[str, float]:
-    """One value an image, whose mean is the metric on the set; images without a value are left out."""
+    """One value per image, whose mean is the metric on the set; images without a value are left out."""
     valid = [row for row in rows if row.value is not None]
     pool = METRICS[metric].pool
     values: Values = np.array([row.value for row in valid], dtype=np.float64)

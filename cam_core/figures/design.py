@@ -1,4 +1,4 @@
-"""What a figure shows and how it looks, as data."""
+"""The contents of a figure and its looks, as data."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Row:
     @property
     def common(self) -> Explanation | None:
         """One of the explanations, to be quoted for all, where all are of the same class."""
-        return self.explanations[0] if len({one.target for one in self.explanations}) == 1 else None
+        return self.explanations[0] if len({explanation.target for explanation in self.explanations}) == 1 else None
 
 
 @dataclass(frozen=True)
 class Design:
-    """How a figure looks.
+    """The looks of a figure.
 
     Attributes:
         width: of the whole figure, millimetres.
@@ -73,8 +73,8 @@ class Design:
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise FigureError(f"{name}={getattr(self, name)} is out of range ({low} to {high})")
-        offered, other = (DIVERGING, SEQUENTIAL) if self.signed else (SEQUENTIAL, DIVERGING)
-        if self.colour_map in other:
+        offered, unsuitable = (DIVERGING, SEQUENTIAL) if self.signed else (SEQUENTIAL, DIVERGING)
+        if self.colour_map in unsuitable:
             values, kind = ("signed", "diverging") if self.signed else ("positive", "sequential")
             raise ColourMapError(
                 f"{values} values need a {kind} colour map, and {self.colour_map} is none; "

@@ -1,4 +1,4 @@
-"""Where everything of a figure goes, in millimetres from its top left corner."""
+"""The places of everything in a figure, in millimetres from its top left corner."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Layout:
         return [*wrapped(row.common.label, height, self._design.small), probability(row.common)]
 
     def _add(self, row: Row, titled: bool) -> None:
-        panels = [self._photo(row, titled), *(self._map(row, one, titled) for one in row.explanations)]
+        panels = [self._photo(row, titled), *(self._map(row, explanation, titled) for explanation in row.explanations)]
         height = self._panel_width * row.frame.height / row.frame.width
         for start in range(0, len(panels), self._columns):
             self._add_line(panels[start : start + self._columns], height)
@@ -123,13 +123,13 @@ class Layout:
         title = "Input" if alone is None else f"{alone.label} ({probability(alone)})"
         return Panel(row.frame, None, wrapped(title, self._panel_width, self._design.font_size) if titled else [], [])
 
-    def _map(self, row: Row, one: Explanation, titled: bool) -> Panel:
-        title = wrapped(METHODS[one.method].title, self._panel_width, self._design.font_size) if titled else []
-        facts = [] if row.common else [one.label, probability(one)]
-        facts += [one.layer] if len({other.layer for other in row.explanations}) > 1 else []
-        facts += ["(empty map)"] if self._scale.empty(one) else []
+    def _map(self, row: Row, explanation: Explanation, titled: bool) -> Panel:
+        title = wrapped(METHODS[explanation.method].title, self._panel_width, self._design.font_size) if titled else []
+        facts = [] if row.common else [explanation.label, probability(explanation)]
+        facts += [explanation.layer] if len({shown.layer for shown in row.explanations}) > 1 else []
+        facts += ["(empty map)"] if self._scale.empty(explanation) else []
         caption = [line for fact in facts for line in wrapped(fact, self._panel_width, self._design.small)]
-        return Panel(row.frame, one, title, caption)
+        return Panel(row.frame, explanation, title, caption)
 
 
 def probability(explanation: Explanation) -> str:

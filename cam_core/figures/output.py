@@ -25,7 +25,7 @@ _drawing = threading.RLock()
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Whatever draws or encodes does so in here, one thread at a time."""
+    """The block in which everything is drawn and encoded, one thread at a time."""
     settings: dict[Any, Any] = {
         "font.family": list(font_families()),
         "text.parse_math": False,  # a class or layer may have a dollar sign in its name

@@ -1,4 +1,4 @@
-"""What the colours of a figure mean: the values drawn, between which limits, and in what words."""
+"""The meaning of a figure's colours: the values drawn, between which limits, and in what words."""
 
 from __future__ import annotations
 
@@ -28,8 +28,12 @@ class Scale:
         self.limits: Limits = (-1.0, 1.0) if design.signed else (0.0, 1.0)
         if design.shared:
             # Upsampling never leaves a map's own range, so the maps as they are will do.
-            raw = [one.map if design.signed else one.map.clip(min=0) for row in rows for one in row.explanations]
-            self.limits = limits(raw, signed=design.signed)
+            raw_maps = [
+                explanation.map if design.signed else explanation.map.clip(min=0)
+                for row in rows
+                for explanation in row.explanations
+            ]
+            self.limits = limits(raw_maps, signed=design.signed)
         self.label = f"{'raw' if design.shared else 'relative'} {'value' if design.signed else 'saliency'}"
         low, high = self.limits
         ticks = MaxNLocator(nbins=4).tick_values(low, high) if high > low else np.array([low])

@@ -44,6 +44,13 @@ def load_image(source: str | Path | bytes | BinaryIO) -> Image.Image:
         source: a path, the file's bytes, or an open binary file, which is read from its start and left open.
     Raises:
         ImageError: no such file, not an image, damaged or cut short, too small, too large, too narrow.
+    Examples:
+        >>> from cam_core import SAMPLES, load_image
+        >>> load_image(SAMPLES[0].path).mode
+        'RGB'
+        >>> load_image("holiday.jpg")
+        Traceback (most recent call last):
+        cam_core.types.ImageError: holiday.jpg cannot be opened: No such file or directory
     """
     if isinstance(source, str | Path):
         try:

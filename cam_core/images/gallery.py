@@ -72,9 +72,9 @@ def read_samples(folder: Path) -> tuple[Sample, ...]:
     if not credits_file.is_file():
         return ()
     rows = _table(credits_file.read_text(encoding="utf-8"))
-    found = [_sample(row, folder) for row in rows if row.get("licence") and (folder / row.get("file", "/")).is_file()]
+    samples = [_sample(row, folder) for row in rows if row.get("licence") and (folder / row.get("file", "/")).is_file()]
     order = list(_TITLES)
-    return tuple(sorted(found, key=lambda s: (s.collage, order.index(s.key) if s.key in order else len(order))))
+    return tuple(sorted(samples, key=lambda s: (s.collage, order.index(s.key) if s.key in order else len(order))))
 
 
 def _table(markdown: str) -> Iterator[dict[str, str]]:
@@ -104,8 +104,8 @@ def _sample(row: dict[str, str], folder: Path) -> Sample:
 
 def _predictions(cell: str) -> Iterator[tuple[str, float]]:
     """ "giant panda 0.97; lesser panda 0.00" → pairs; what does not read so is passed over."""
-    for entry in cell.split(";"):
-        name, _, probability = entry.strip().rpartition(" ")
+    for prediction in cell.split(";"):
+        name, _, probability = prediction.strip().rpartition(" ")
         if name and probability.replace(".", "", 1).isdigit():
             yield name, float(probability)
 
@@ -120,9 +120,9 @@ def sample(key: str) -> Sample:
     Raises:
         ImageError: no such sample, or the assets folder is missing.
     """
-    found = next((entry for entry in SAMPLES if entry.key == key), None)
-    if found is not None:
-        return found
+    photo = next((photo for photo in SAMPLES if photo.key == key), None)
+    if photo is not None:
+        return photo
     if not SAMPLES:
         raise ImageError(f"the sample photos are missing: there is no {ASSETS / 'samples' / 'CREDITS.md'}")
-    raise ImageError(f"unknown sample {key!r}; there are: {', '.join(entry.key for entry in SAMPLES)}")
+    raise ImageError(f"unknown sample {key!r}; there are: {', '.join(photo.key for photo in SAMPLES)}")

@@ -62,7 +62,7 @@ class Preprocessing:
         return left * across, top * down, (left + width) * across, (top + height) * down
 
     def frame(self, image: Image.Image) -> Image.Image:
-        """What the network sees: RGB of exactly `input_size`.
+        """The image as the network sees it: RGB of exactly `input_size`.
 
         Raises:
             ImageError: the image is too small, too large or too narrow.

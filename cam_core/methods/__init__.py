@@ -1,4 +1,4 @@
-"""One file a method; importing it here registers it. The order is the order of every picker and table."""
+"""One file per method; importing it here registers it. The order is the order of every picker and table."""
 
 from cam_core.methods import (  # noqa: I001, F401  (the order is the registry's)
     cam,

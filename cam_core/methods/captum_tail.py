@@ -1,4 +1,4 @@
-"""What LIFT-CAM's siblings need of Captum: its import, and a tail that it can own."""
+"""Captum as LIFT-CAM's siblings need it: its import, and a tail that it can own."""
 
 from __future__ import annotations
 

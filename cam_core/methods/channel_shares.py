@@ -1,4 +1,4 @@
-"""Shares by the scores of masked images, one mask a channel, for Score-CAM, SS-CAM and IS-CAM; their parameters."""
+"""Shares by the scores of masked images, one mask per channel, for Score-CAM, SS-CAM and IS-CAM; their parameters."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def channel_shares(
     scores = []
     for index, sample in enumerate(acts):
         masked = _Masked(image[index : index + 1], sample, target[index], run, score, mask_space, variants, vary)
-        found, again = _scores(net, masked)
-        scores.append(found)
+        row, again = _scores(net, masked)
+        scores.append(row)
         if 2 * sum(again) > len(again):
             counts = f"{sum(again)} of {len(again)}"
             run.warn(index, f"bfloat16 is too coarse here: {counts} masks were scored again in float32.")
@@ -89,6 +89,6 @@ class _Masked:
     def _masks(self, channels: Tensor, start: int, stop: int) -> Tensor:
         """Rows ordered channel by channel, each channel's variants together; built when their batch comes."""
         index = torch.arange(start, stop, device=self.acts.device)
-        wanted = channels[index // self.variants]
-        masks = maps.normalise(maps.upsample(self.acts[wanted], (self.image.shape[-2], self.image.shape[-1])))
-        return self.vary(masks, wanted, index % self.variants)
+        channel_per_row = channels[index // self.variants]
+        masks = maps.normalise(maps.upsample(self.acts[channel_per_row], (self.image.shape[-2], self.image.shape[-1])))
+        return self.vary(masks, channel_per_row, index % self.variants)

@@ -32,13 +32,13 @@ def lfi_cam(net: SplitModel, image: Images, acts: Activations, target: ClassInde
     Raises:
         MethodError: the network is no LFI network, or the layer is neither its features nor its attended features.
     """
-    found = net.outputs_of(image, acts, (WEIGHTS_MODULE, MAP_MODULE))
-    if found is None:
+    outputs = net.outputs_of(image, acts, (WEIGHTS_MODULE, MAP_MODULE))
+    if outputs is None:
         raise MethodError(
             "lfi-cam is the attention of an LFI network, and this is none: load the model lfi_digits, or the "
             "checkpoint of a network trained by: python -m cam_core train --arch lfi"
         )
-    weights, weighted = found
+    weights, weighted = outputs
     if acts.shape[1:] != (weights.shape[1], *weighted.shape[1:]):
         expected, given = (weights.shape[1], *weighted.shape[1:]), acts.shape[1:]
         raise MethodError(

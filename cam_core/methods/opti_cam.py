@@ -80,7 +80,7 @@ def _optimise(
 ) -> tuple[Tensor, FloatArray]:
     """The weights (K,) of one image, and the objective at each step.
 
-    A step's weights are judged before they are stepped on, so the weights returned are the last that were judged.
+    A step's weights are scored before they are stepped on, so the weights returned are the last that were scored.
     """
     picture, channels, label = image[index : index + 1], acts[index].relu(), target[index : index + 1]
     if bool((maps.is_constant(channels)).all()):

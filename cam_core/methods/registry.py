@@ -13,7 +13,7 @@ from cam_core.types import Coefficients, FloatArray, MethodError, RawMap
 
 @dataclass
 class Result:
-    """What a method may return where a bare tensor does not say enough.
+    """The fuller answer of a method, where a bare tensor does not say enough.
 
     Exactly one of `coefficients` (B, K) and `map` (B, h, w) is required; with both, the map is taken as given and the
     coefficients are reported beside it. `stderr` has the shape of what is estimated. `extras` are (B, …) arrays.

@@ -49,14 +49,14 @@ def rescored(
         return again(everything), ~exact
     order = (coarse.double().softmax(0) * size).argsort(descending=True)
     # The first channels cover the whole range of shares.
-    chosen = order[torch.linspace(0, len(order) - 1, min(SAMPLE, len(order)), device=order.device).long()]
-    while len(chosen):
-        scores[chosen], exact[chosen] = again(chosen), True
+    channels = order[torch.linspace(0, len(order) - 1, min(SAMPLE, len(order)), device=order.device).long()]
+    while len(channels):
+        scores[channels], exact[channels] = again(channels), True
         if not bool(torch.isfinite(scores).all()):
             break
         line = _fit(coarse[exact].double(), scores[exact].double())
         scores[~exact] = line.at(coarse[~exact].double()).to(scores)
-        chosen = _worst(scores.double().softmax(0), coarse.double(), exact, centred, size, line, tolerance)
+        channels = _worst(scores.double().softmax(0), coarse.double(), exact, centred, size, line, tolerance)
     return scores, exact
 
 

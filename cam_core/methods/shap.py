@@ -19,7 +19,7 @@ from cam_core.types import Activations, ClassIndex, Images
     paper="Shapley 1953; game of Jung & Oh 2021, arXiv:2102.05228; sampling of Castro et al. 2009",
     formula="φ_k = mean over orders of the channels of v(S ∪ k) − v(S), S = those before k, v(S) = y_c of S alone",
     cost="10,000 tail passes; none beyond the prediction where the tail is pooling and a linear layer",
-    fails="Slow, and still noisy with many channels: a single order of them all costs a pass a channel.",
+    fails="Slow, and still noisy with many channels: a single order of them all costs a pass per channel.",
     unit="logits",
     stochastic=True,
     expensive=True,

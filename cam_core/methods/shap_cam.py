@@ -37,7 +37,9 @@ def shap_cam(
     baseline: Annotated[
         Baseline, Parameter("what an absent position holds: each channel's mean over positions, one mean of all, or 0")
     ] = "channel_mean",
-    score: Annotated[Literal["probability", "logit"], Parameter("what a set of positions is worth")] = "probability",
+    score: Annotated[
+        Literal["probability", "logit"], Parameter("the value of a coalition of positions")
+    ] = "probability",
     map: Annotated[
         Literal["phi", "phi-activation"],
         Parameter("the values themselves, or times the mean activation of their position"),

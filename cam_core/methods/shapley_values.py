@@ -1,4 +1,4 @@
-"""What the Shapley methods share: one game a sample, the last estimate of each, and what a reader should know of it."""
+"""The common part of the Shapley methods: one game per sample, the last estimate of each, and its warning."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def shapley_values(
     """
     budgets = [max(budget, 2 + repetitions * passes_each(game, estimator)) for game in games]
     run.expect(sum(expected_passes(game, estimator, most) for game, most in zip(games, budgets, strict=True)))
-    found = []
+    per_sample = []
     for index, (game, most) in enumerate(zip(games, budgets, strict=True)):
         # Every sample draws the same numbers, so that a result does not depend on the batch around it.
         estimate = deque(estimates(game, estimator, run.generator(), most), maxlen=1)[0]
         _warn(run, index, estimate)
-        found.append(estimate)
-    return found
+        per_sample.append(estimate)
+    return per_sample
 
 
 def _warn(run: Run, index: int, estimate: Estimate) -> None:
@@ -46,9 +46,9 @@ def _warn(run: Run, index: int, estimate: Estimate) -> None:
     )
 
 
-def coefficients(found: Sequence[Estimate], like: Tensor) -> Result:
+def coefficients(per_sample: Sequence[Estimate], like: Tensor) -> Result:
     """Channels' values and their standard errors, (B, K) each."""
     return Result(
-        coefficients=torch.stack([estimate.phi for estimate in found]).to(like),
-        stderr=torch.stack([estimate.stderr for estimate in found]).to(like),
+        coefficients=torch.stack([estimate.phi for estimate in per_sample]).to(like),
+        stderr=torch.stack([estimate.stderr for estimate in per_sample]).to(like),
     )

@@ -1,6 +1,6 @@
-"""What maps and coefficients are worth: faithfulness, similarity to SHAP, and how sure a mean over images is.
+"""Metrics of maps: faithfulness, localisation, robustness, and how sure a mean over images is.
 
-One file a group of metrics; importing it here registers them. The order is the order of every picker and table.
+One file per group of metrics; importing it here registers them. The order is the order of every picker and table.
 """
 
 from cam_core.metrics import (  # noqa: I001, F401  (the order is the registry's)

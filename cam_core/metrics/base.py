@@ -16,12 +16,12 @@ from cam_core.types import MetricError
 Values: TypeAlias = npt.NDArray[np.float64]
 Direction = Literal["higher", "lower"]
 Need = Literal["region", "other_region", "explain_again", "explain_with"]
-"""What a metric asks for beside image and map: ground truth, or a way to explain another image or network."""
+"""Something that a metric asks for beside image and map: ground truth, or a way to explain another image or network."""
 
 
 @dataclass(frozen=True)
 class MetricResult:
-    """What one metric says of one map on one image.
+    """The value that one metric gives one map of one image.
 
     Attributes:
         value: in the metric's unit.
@@ -39,7 +39,7 @@ class MetricResult:
 
 @dataclass
 class Scores:
-    """What a metric may return where bare values (B,) do not say enough: extras hold one array per image."""
+    """Values (B,) with extras, where the values alone do not say enough; extras hold one array per image."""
 
     values: Tensor
     extras: Mapping[str, list[Values]] = field(default_factory=dict)

@@ -111,7 +111,7 @@ _COARSE = Removal(spacing=20)
     source="arXiv:2605.14641, as its authors contributed it to PyPI grad-cam",
     formula="3 / (1 / coherency + 1 / (1 − complexity) + 1 / R), R = 2 · ROAD combined cut to [0, 1]",
     edge_cases="0 where a denominator is 0: no coherency, a map of ones, or ROAD not above 0.",
-    cost="an explanation, and two passes and two sparse linear systems a percentile",
+    cost="an explanation, and two passes and two sparse linear systems per percentile",
     expensive=True,
     stochastic=True,
     needs=("explain_again",),

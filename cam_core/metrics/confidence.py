@@ -1,4 +1,4 @@
-"""How the class's probability changes when the image is masked by its map: average drop, increase, gain, deletion.
+"""The class's probability when the image is masked by its map: average drop, increase, gain, drop in deletion.
 
 Y = p(class | x), O = p(class | x under the map), D = p(class | x under one minus the map), all softmax probabilities.
 """
@@ -26,7 +26,7 @@ _CERTAIN = 1e-12
 
 @dataclass(frozen=True)
 class Masking:
-    """How a map becomes a mask."""
+    """The way from a map to a mask."""
 
     keep_top: Annotated[
         float,

@@ -21,7 +21,7 @@ from cam_core.types import IMPROBABLE, CamError, Cancelled, MetricError, Progres
 
 _HOW_TO_GIVE = {
     "region": "ground truth: pass region= (boxes or a mask in pixels of the network's input)",
-    "other_region": "the ground truth of another subject: pass other_region=",
+    "other_region": "the ground truth of another object: pass other_region=",
     "explain_again": "to explain changed images: pass explain_again= (image → map), or an Explanation",
     "explain_with": "to explain by changed networks: pass explain_with= (classifier → map), or an Explanation",
 }
@@ -45,17 +45,14 @@ def evaluate(
     progress: Progress | None = None,
     **params: Any,
 ) -> MetricResult:
-    """Judge one map by one metric.
-
-    >>> evaluate(clf, image, explanation, metric="deletion-auc", baseline="blur").value
-    >>> evaluate(clf, image, my_own_array, metric="average-gain", target="tabby").value
+    """Measure one map by one metric.
 
     Args:
         image: PIL image, or a normalised float tensor (3, H, W) or (1, 3, H, W).
         saliency: (H, W) in [0, 1] at the size of the network's input, or an `Explanation`.
         metric: a key of `METRICS`.
         target: class index or label; where omitted that of the explanation, or the most probable class.
-        region: the subject, for metrics of localisation; `other_region` a subject of another class.
+        region: the object, for metrics of localisation; `other_region` an object of another class.
         explain_again: image (3, H, W) → map, for metrics that explain changed images; an `Explanation` brings its own.
         explain_with: classifier → map of this image, for metrics that change the network; likewise.
         seed: of everything random; the same seed gives the same value.
@@ -66,6 +63,19 @@ def evaluate(
     Raises:
         MetricError: unknown metric or parameter, a map that is none, or something missing that the metric needs.
         CamError: a subclass that names what is wrong; see `cam_core.types`.
+    Examples:
+        >>> from cam_core import SAMPLES, evaluate, explain, load_model
+        >>> clf, photo = load_model("efficientnet_lite0"), SAMPLES[0].open()
+        >>> explanation = explain(clf, photo, method="grad-cam")
+        >>> result = evaluate(clf, photo, explanation, metric="deletion-auc", steps=8, baseline="blur")
+        >>> result.extras["curve"].shape, result.params["baseline"]
+        ((9,), 'blur')
+
+        Any array will do, whoever made it. A map that shows everything hides nothing of the class:
+
+        >>> import numpy as np
+        >>> evaluate(clf, photo, np.ones((224, 224)), metric="average-drop", target="German shepherd").value
+        0.0
     """
     return evaluate_batch(
         clf,
@@ -103,9 +113,18 @@ def evaluate_batch(
     progress: Progress | None = None,
     **params: Any,
 ) -> list[MetricResult]:
-    """Judge many maps, each as if alone: see `evaluate`. Every sequence has one entry per image."""
-    chosen = METRICS[metric]
-    checked = chosen.validate(params)
+    """Measure many maps, each as if alone: see `evaluate`. Every sequence has one entry per image.
+
+    Examples:
+        >>> from cam_core import SAMPLES, evaluate_batch, explain_batch, load_model
+        >>> clf, photos = load_model("efficientnet_lite0"), [sample.open() for sample in SAMPLES[:2]]
+        >>> explanations = explain_batch(clf, photos, method="random")
+        >>> results = evaluate_batch(clf, photos, explanations, metric="sparseness")
+        >>> [round(result.value, 1) for result in results]
+        [0.2, 0.2]
+    """
+    registered = METRICS[metric]
+    checked = registered.validate(params)
     batch = gather(
         clf,
         images,
@@ -117,7 +136,7 @@ def evaluate_batch(
         explain_with=explain_with,
         precision=precision,
     )
-    return judge(batch, chosen, checked, Options(seed, precision, compiled, progress))
+    return measure(batch, registered, checked, Options(seed, precision, compiled, progress))
 
 
 @formerly_positional("metrics", "target")
@@ -132,21 +151,21 @@ def evaluate_many(
     precision: str = "float32",
     progress: Progress | None = None,
 ) -> Iterator[MetricResult]:
-    """Judge one map by several metrics at their defaults, one after the other; arguments as of `evaluate`.
+    """Measure one map by several metrics at their defaults, one after the other; arguments as of `evaluate`.
 
     A metric that fails gives NaN with the reason as its warning, and leaves the others.
 
     Args:
         progress: counts metrics, in thousandths.
     """
-    chosen = [METRICS[key] for key in metrics]
+    registered = [METRICS[key] for key in metrics]
     options = Options(seed, precision, progress=progress)
     batch = gather(clf, [image], [saliency], targets=[target], precision=precision)
-    for place, metric in enumerate(chosen):
+    for place, metric in enumerate(registered):
         params = metric.validate({})
-        part = options.part(place, len(chosen))
+        part = options.part(place, len(registered))
         try:
-            yield judge(batch, metric, params, part)[0]
+            yield measure(batch, metric, params, part)[0]
         except Cancelled:
             raise
         except CamError as error:
@@ -155,7 +174,7 @@ def evaluate_many(
             part.progress(1, 1)
 
 
-def judge(batch: Samples, metric: Metric, params: dict[str, Any], options: Options = DEFAULTS) -> list[MetricResult]:
+def measure(batch: Samples, metric: Metric, params: dict[str, Any], options: Options = DEFAULTS) -> list[MetricResult]:
     """One metric on samples that are gathered already: for several metrics of the same maps.
 
     Raises:
@@ -181,14 +200,14 @@ def judge(batch: Samples, metric: Metric, params: dict[str, Any], options: Optio
 
 
 def missing_needs(metric: Metric, batch: Samples) -> list[str]:
-    """What `metric` asks for and at least one of the samples lacks, each with how to give it."""
+    """The needs of `metric` that at least one of the samples lacks, each with how to give it."""
     given = {
         "region": batch.regions,
         "other_region": batch.other_regions,
         "explain_again": batch.explain_again,
         "explain_with": batch.explain_with,
     }
-    return [_HOW_TO_GIVE[need] for need in metric.needs if any(entry is None for entry in given[need])]
+    return [_HOW_TO_GIVE[need] for need in metric.needs if any(value is None for value in given[need])]
 
 
 def _check_needs(metric: Metric, batch: Samples) -> None:

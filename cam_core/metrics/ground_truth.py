@@ -26,12 +26,12 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int8)
 
 @dataclass(frozen=True)
 class Region:
-    """One subject of an image as the network sees it.
+    """One object of an image as the network sees it.
 
     Attributes:
-        boxes: one for each instance, in pixels of the network's input.
-        mask: (H, W), true on the subject.
-        classes: the names under which the subject is known; empty where it was not said.
+        boxes: one per instance, in pixels of the network's input.
+        mask: (H, W), true on the object.
+        classes: the names under which the object is known; empty where it was not said.
     """
 
     boxes: tuple[Box, ...]
@@ -63,7 +63,7 @@ class Region:
 
     @classmethod
     def from_mask(cls, mask: npt.ArrayLike, classes: Sequence[str] = ()) -> Region:
-        """Of a mask (H, W), true on the subject; one box around each connected part of it.
+        """Of a mask (H, W), true on the object; one box around each connected part of it.
 
         Raises:
             MetricError: it is not a plane, or nowhere true.
@@ -89,9 +89,9 @@ def read_ground_truth(path: Path = SAMPLE_BOXES) -> dict[str, dict[str, Any]]:
     """
     try:
         photos = json.loads(Path(path).read_text(encoding="utf-8"))["photos"]
-        for entry in photos.values():
-            assert len(entry["size"]) == 2
-            assert all(isinstance(r["classes"], list) and isinstance(r["boxes"], list) for r in entry["regions"])
+        for photo in photos.values():
+            assert len(photo["size"]) == 2
+            assert all(isinstance(r["classes"], list) and isinstance(r["boxes"], list) for r in photo["regions"])
     except OSError as error:
         raise MetricError(f"cannot read the ground truth {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError):
@@ -107,21 +107,21 @@ def framed(photo: Mapping[str, Any], preprocessing: Preprocessing) -> list[Regio
     left, top, right, bottom = preprocessing.box((photo["size"][0], photo["size"][1]))
     height, width = preprocessing.input_size
     across, down = width / (right - left), height / (bottom - top)
-    found = []
+    regions = []
     for region in photo["regions"]:
         boxes = [
             ((b[0] - left) * across, (b[1] - top) * down, (b[2] - left) * across, (b[3] - top) * down)
             for b in map(_checked, region["boxes"])
         ]
         try:
-            found.append(Region.from_boxes(boxes, preprocessing.input_size, region["classes"]))
+            regions.append(Region.from_boxes(boxes, preprocessing.input_size, region["classes"]))
         except MetricError:
             continue
-    return found
+    return regions
 
 
 def own_and_other(regions: Sequence[Region], label: str) -> tuple[Region | None, Region | None]:
-    """The region of the class called `label`, and the first region of another subject; None where there is none."""
+    """The region of the class called `label`, and the first region of another object; None where there is none."""
     own = next((r for r in regions if label in r.classes), None)
     other = None if own is None else next((r for r in regions if label not in r.classes), None)
     return own, other

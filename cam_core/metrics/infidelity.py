@@ -25,7 +25,7 @@ from cam_core.run import Run
     "section 2.2",
     formula="mean over squares Q of (β Σ_Q S − (f(x) − f(x without Q)))², β = the best factor",
     edge_cases="β = 0 for a map of zeros: what remains is the mean squared change of the score.",
-    cost="one pass a sample",
+    cost="one pass per square",
     expensive=True,
     stochastic=True,
 )
@@ -42,7 +42,7 @@ def infidelity(
 ) -> Scores:
     """How badly the map's sum over a square predicts what the class loses when the square goes.
 
-    A saliency map has no unit, hence the best factor. Extras: `sums` Σ_Q S and `drops` of the score, one a square.
+    A saliency map has no unit, hence the best factor. Extras: `sums` Σ_Q S and `drops` of the score, one per square.
     """
     run.expect(len(batch) * samples)
     before = batch.score(score)

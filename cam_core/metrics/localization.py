@@ -55,15 +55,15 @@ def ebpg(net: SplitModel, batch: Samples, run: Run) -> Scores:
     title="Class discrimination",
     direction="higher",
     range=(0, 1),
-    source="energy-based pointing game between two batch of one image",
-    formula="Σ S inside the class's own subject / Σ S inside either subject",
-    edge_cases="0 where neither subject has any energy. Pixels of both batch count for both.",
+    source="energy-based pointing game between two objects of one image",
+    formula="Σ S inside the class's own object / Σ S inside either object",
+    edge_cases="0 where neither object has any energy. Pixels of both objects count for both.",
     cost="none",
     uses_network=False,
     needs=("region", "other_region"),
 )
 def class_discrimination(net: SplitModel, batch: Samples, run: Run) -> Scores:
-    """Of the energy on two batch, the share on the one whose class is explained; ½ says nothing of the class.
+    """Of the energy on two objects, the share on the one whose class is explained; ½ says nothing of the class.
 
     Extras: `own` and `other`, the shares of the map's whole energy.
     """
@@ -133,7 +133,7 @@ def max_box_acc(
     run: Run,
     thresholds: Annotated[int, Parameter("values of t tried, evenly from 0 to just below 1", low=1, high=1000)] = 100,
 ) -> Scores:
-    """Whether the map's outline finds the object's box. Extra: `hits` (thresholds × 3), one for each IoU.
+    """Whether the map's outline finds the object's box. Extra: `hits` (thresholds × 3), one per IoU.
 
     The largest part is the one of most pixels, diagonal neighbours connected; the authors' code takes the contour that
     encloses the largest area.
@@ -142,18 +142,18 @@ def max_box_acc(
         _hits(saliency, region, thresholds)
         for saliency, region in zip(batch.saliency.numpy(), _regions(batch), strict=True)
     ]
-    values = [best_over_thresholds(one.reshape(1, -1))[0] for one in hits]
+    values = [best_over_thresholds(image_hits.reshape(1, -1))[0] for image_hits in hits]
     return Scores(torch.tensor(values, dtype=torch.float64), {"hits": hits})
 
 
 def _hits(saliency: Values, region: Region, thresholds: int) -> Values:
     """(thresholds, 3): whether the box at each threshold reaches each IoU with one of the true boxes."""
-    found = np.zeros((thresholds, len(IOUS)))
+    hits = np.zeros((thresholds, len(IOUS)))
     for place in range(thresholds):
         box = largest_part(saliency, place / thresholds * float(saliency.max()))
         if box is not None:
-            found[place] = max(iou(box, true) for true in region.boxes) >= np.array(IOUS)
-    return found
+            hits[place] = max(iou(box, true) for true in region.boxes) >= np.array(IOUS)
+    return hits
 
 
 def largest_part(saliency: Values, threshold: float) -> Box | None:
@@ -165,12 +165,12 @@ def largest_part(saliency: Values, threshold: float) -> Box | None:
     return box_around(ndimage.find_objects(parts)[int(sizes.argmax())])
 
 
-def iou(one: Box, other: Box) -> float:
+def iou(first: Box, second: Box) -> float:
     """Intersection over union of two boxes."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
     common = max(width, 0.0) * max(height, 0.0)
-    return common / (_area(one) + _area(other) - common)
+    return common / (_area(first) + _area(second) - common)
 
 
 def _area(box: Box) -> float:

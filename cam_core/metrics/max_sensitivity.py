@@ -22,7 +22,7 @@ from cam_core.run import Run
     source="Yeh et al. 2019, arXiv:1901.09392, definition 2.2; relative to the map's norm, as in captum",
     formula="max over ‖δ‖∞ ≤ radius of ‖S(x + δ) − S(x)‖ / ‖S(x)‖, from random δ",
     edge_cases="Not divided where the map is zero.",
-    cost="one explanation a sample",
+    cost="one explanation per noisy copy",
     expensive=True,
     stochastic=True,
     needs=("explain_again",),
@@ -34,17 +34,17 @@ def max_sensitivity(
     samples: Annotated[int, Parameter("noisy copies of the image that are explained", low=1, high=1000)] = 10,
     radius: Annotated[float, Parameter("largest change of a value of the normalised input", low=0, high=10)] = 0.02,
 ) -> Scores:
-    """How far the map moves when the image hardly does. Extra: `changes`, one a sample."""
+    """How far the map moves when the image hardly does. Extra: `changes`, one per noisy copy."""
     run.expect(len(batch) * samples)
     changes = []
     for index, (image, saliency) in enumerate(zip(batch.images, batch.saliency, strict=True)):
         generator = run.generator()
         length = float(saliency.norm()) or 1.0
-        moved = []
+        distances = []
         for _ in range(samples):
             noise = (2 * torch.rand(image.shape, generator=generator, dtype=torch.float64) - 1) * radius
             again = batch.mapped_again(index, image + noise.to(image))
-            moved.append(float((again - saliency).norm()) / length)
+            distances.append(float((again - saliency).norm()) / length)
             run.advance()
-        changes.append(np.array(moved))
-    return Scores(torch.tensor([one.max() for one in changes], dtype=torch.float64), {"changes": changes})
+        changes.append(np.array(distances))
+    return Scores(torch.tensor([moves.max() for moves in changes], dtype=torch.float64), {"changes": changes})

@@ -102,7 +102,7 @@ def _redraw(part: nn.Module, generator: torch.Generator) -> None:
     source="Adebayo et al. 2018, arXiv:1810.03292, section 3",
     formula="mean over the steps of |Spearman(S of the trained network, S with random weights from the top down)|",
     edge_cases="A constant map counts as uncorrelated.",
-    cost="one explanation with a new network a step",
+    cost="one explanation with a new network per step",
     expensive=True,
     stochastic=True,
     needs=("explain_with",),

@@ -2,7 +2,7 @@
 
 A pixel that is merely blanked out leaves the shape of the mask behind, and the shape itself can speak for a class.
 Noisy linear imputation replaces a removed pixel by a weighted mean of its neighbours, removed ones among them: one
-sparse linear system an image.
+sparse linear system per image.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _EDGE_CASES = "Exactly as many pixels go as the percentile says, ties by place. 
 
 @dataclass(frozen=True)
 class Removal:
-    """How pixels are removed, and what the image is scored by before and after."""
+    """The way in which pixels are removed, and the score of the image before and after."""
 
     spacing: Annotated[
         int, Parameter("per cent between two percentiles: 10 stands for 10, 20, …, 90", low=1, high=50)
@@ -102,7 +102,7 @@ def percentiles(spacing: int) -> list[int]:
 
 
 def removal_masks(saliency: Tensor, spacing: int, most_relevant_first: bool) -> list[Mask]:
-    """What is removed of a map (H, W) at each percentile.
+    """The pixels that are removed at each percentile, by their place in a map (H, W).
 
     Percentile p keeps the share p of the pixels and removes the rest: the most salient ones, or the least. Exactly so
     many, ties going by place from the top left. PyPI grad-cam thresholds the map instead, and removes all of a flat
@@ -175,7 +175,7 @@ def combined(net: SplitModel, batch: Samples, run: Run, removal: Removal) -> Sco
     source="Rong et al. 2022, arXiv:2202.00449; combined as in PyPI grad-cam",
     formula="mean over percentiles of (change when the least salient go − change when the most salient go) / 2",
     edge_cases=_EDGE_CASES,
-    cost="two passes and two sparse linear systems a percentile",
+    cost="two passes and two sparse linear systems per percentile",
     expensive=True,
     stochastic=True,
 )
@@ -192,7 +192,7 @@ def road(net: SplitModel, batch: Samples, run: Run, removal: Removal) -> Scores:
     source="Rong et al. 2022, arXiv:2202.00449, section 4",
     formula="mean over percentiles of score(most salient pixels imputed) − score(x)",
     edge_cases=_EDGE_CASES,
-    cost="one pass and one sparse linear system a percentile",
+    cost="one pass and one sparse linear system per percentile",
     expensive=True,
     stochastic=True,
 )
@@ -210,7 +210,7 @@ def road_morf(net: SplitModel, batch: Samples, run: Run, removal: Removal) -> Sc
     source="Rong et al. 2022, arXiv:2202.00449, section 4",
     formula="mean over percentiles of score(least salient pixels imputed) − score(x)",
     edge_cases=_EDGE_CASES,
-    cost="one pass and one sparse linear system a percentile",
+    cost="one pass and one sparse linear system per percentile",
     expensive=True,
     stochastic=True,
 )

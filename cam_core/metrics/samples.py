@@ -1,4 +1,4 @@
-"""What metrics look at: images, the map of each, the class it explains, and whatever else a metric may need."""
+"""The input of metrics: images, the map of each, the class it explains, and whatever else a metric may need."""
 
 from __future__ import annotations
 
@@ -175,16 +175,16 @@ class Recipe:
         return self._explain(clf, self._image)
 
     def _explain(self, clf: Classifier, image: Tensor) -> FloatArray:
-        made = self._explanation
+        explanation = self._explanation
         return explain(
             clf,
             image,
-            method=made.method,
-            layer=made.layer.split(" + "),
-            target=made.target,
-            seed=made.seed,
-            precision=made.precision,
-            **made.params,
+            method=explanation.method,
+            layer=explanation.layer.split(" + "),
+            target=explanation.target,
+            seed=explanation.seed,
+            precision=explanation.precision,
+            **explanation.params,
         ).saliency
 
 
@@ -199,21 +199,21 @@ def as_saliency(saliency: Saliency, size: tuple[int, int]) -> Tensor:
         MetricError: wrong shape, not finite, or outside [0, 1].
     """
     values = saliency.saliency if isinstance(saliency, Explanation) else saliency
-    found = torch.as_tensor(values if isinstance(values, Tensor) else np.array(values, dtype=np.float64))
-    found = found.detach().to("cpu", torch.float64)
-    if tuple(found.shape) != size:
+    plane = torch.as_tensor(values if isinstance(values, Tensor) else np.array(values, dtype=np.float64))
+    plane = plane.detach().to("cpu", torch.float64)
+    if tuple(plane.shape) != size:
         raise MetricError(
-            f"the map is {' × '.join(map(str, found.shape))} but the network sees {size[0]} × {size[1]}: "
+            f"the map is {' × '.join(map(str, plane.shape))} but the network sees {size[0]} × {size[1]}: "
             "bring it to that size first, for instance with cam_core.maps.saliency"
         )
-    if not torch.isfinite(found).all():
+    if not torch.isfinite(plane).all():
         raise MetricError("the map has NaN or infinite values")
-    if float(found.min()) < 0 or float(found.max()) > 1:
+    if float(plane.min()) < 0 or float(plane.max()) > 1:
         raise MetricError(
-            f"the map ranges from {float(found.min()):.4g} to {float(found.max()):.4g}, but must lie in [0, 1]: "
+            f"the map ranges from {float(plane.min()):.4g} to {float(plane.max()):.4g}, but must lie in [0, 1]: "
             "ReLU and min-max it first, for instance with cam_core.maps.saliency"
         )
-    return found
+    return plane
 
 
 def as_region(truth: GroundTruth | None, size: tuple[int, int]) -> Region | None:

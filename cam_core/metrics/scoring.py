@@ -1,4 +1,4 @@
-"""What metrics share: scores of many pictures in float64, and the order in which pixels count."""
+"""The tools that metrics share: scores of many pictures in float64, and the order in which pixels count."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def picture_scores(
         advance: told after each batch how many pictures it had; may raise to stop.
     """
 
-    def evaluate(start: int, stop: int) -> Tensor:
+    def batch_scores(start: int, stop: int) -> Tensor:
         return class_score(_exact(net.model(pictures(start, stop))), target[start:stop], score)
 
     with torch.no_grad():
-        return in_batches(evaluate, len(target), rows, advance)
+        return in_batches(batch_scores, len(target), rows, advance)
 
 
 def _exact(logits: Logits) -> Logits:

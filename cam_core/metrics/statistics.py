@@ -1,4 +1,4 @@
-"""How sure a mean over images is: bootstrap confidence intervals, shared by all metrics and benchmarks."""
+"""The certainty of a mean over images: bootstrap confidence intervals, shared by all metrics and benchmarks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Interval:
 
 
 def bootstrap_interval(values: Sequence[float] | npt.ArrayLike, seed: int = 0, level: float = 0.95) -> Interval:
-    """Mean of `values` (one an image) and its bias-corrected, accelerated bootstrap interval.
+    """Mean of `values` (one per image) and its bias-corrected, accelerated bootstrap interval.
 
     Efron 1987, doi:10.1080/01621459.1987.10478410. Unlike mean ± 1.96 standard errors it stays inside the range of the
     values and follows their skew: similarities crowd below 1, drops above 0. To compare two methods on the same images,

@@ -56,6 +56,14 @@ class Classifier:
         ModelError: the network has no convolutional layer, or does not map images to logits.
         LayerError: a named layer does not exist.
         DeviceError: the device does not exist.
+    Examples:
+        >>> from torch import nn
+        >>> from cam_core import Classifier
+        >>> head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)]
+        >>> module = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), *head).eval()
+        >>> clf = Classifier(module, labels=["cat", "dog"], input_size=(32, 32))
+        >>> [layer.label for layer in clf.layers if layer.default]
+        ['1 · 8 × 15 × 15']
     """
 
     def __init__(
@@ -164,7 +172,7 @@ class Classifier:
         return int(target)
 
     def _labelled(self, label: str) -> int:
-        lowered = [entry.lower() for entry in self.labels]
+        lowered = [name.lower() for name in self.labels]
         if label in self.labels:
             return self.labels.index(label)
         if label.lower() in lowered:

@@ -21,11 +21,11 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
         DeviceError: no such device here; the message lists those that exist.
     """
     existing = available_devices()
-    wanted = str(name).strip().lower()
-    if wanted == "auto":
+    device = str(name).strip().lower()
+    if device == "auto":
         return torch.device(existing[0])
-    if wanted in existing:
-        return torch.device(wanted)
-    if f"{wanted}:0" in existing:
-        return torch.device(f"{wanted}:0")
+    if device in existing:
+        return torch.device(device)
+    if f"{device}:0" in existing:
+        return torch.device(f"{device}:0")
     raise DeviceError(f"there is no device {str(name)!r} on this machine; there are: auto, {', '.join(existing)}")

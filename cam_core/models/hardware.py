@@ -1,4 +1,4 @@
-"""What the device is that computes, and how much of its memory is taken: for people, not for decisions."""
+"""The device that computes, and how much of its memory is taken: for people, not for decisions."""
 
 from __future__ import annotations
 

@@ -22,12 +22,12 @@ __all__ = ["CATALOG", "CatalogEntry", "find_network", "load_model", "named_netwo
 
 
 def named_networks() -> dict[str, CatalogEntry | TrainedNetwork]:
-    """What is offered by name: the catalogue, then the trained networks that come along, as far as they are here."""
+    """All networks by name: the catalogue, then the trained networks that come along, as far as they are here."""
     return {**CATALOG, **bundled_networks()}
 
 
 def find_network(name: str) -> Architecture:
-    """What a name means: how to build the network, where its weights come from, its layers. Nothing is built yet.
+    """The architecture that a name means, not yet built: the network's construction, its weights' source, its layers.
 
     Args:
         name: as `load_model` takes it.
@@ -60,6 +60,16 @@ def load_model(
         ModelError: unknown network, or one without a feature map to explain, such as a transformer.
         WeightsError: weights that cannot be had, do not fit, are not finite, or come with code.
         DeviceError: no such device.
+    Examples:
+        >>> from cam_core import load_model
+        >>> clf = load_model("efficientnet_lite0")
+        >>> clf.input_size, clf.default_layer, len(clf.labels)
+        ((224, 224), 'bn2', 1000)
+
+        An untrained network, always the same one:
+
+        >>> load_model("shufflenet_v2_x1_0", weights="random", seed=3).name
+        'shufflenet_v2_x1_0 (random weights, seed 3)'
     """
     where = resolve_device(device)
     architecture = find_network(name)
@@ -106,7 +116,7 @@ def _unfilled(architecture: Architecture, classes: int) -> nn.Module:
 
 
 def _full_name(architecture: Architecture, weights: str | Path, seed: int) -> str:
-    """What an explanation says of the network: nobody shall take random weights for trained ones."""
+    """The network's name in explanations: nobody shall take random weights for trained ones."""
     if weights == "default":
         return architecture.name
     return f"{architecture.name} ({f'random weights, seed {seed}' if weights == 'random' else Path(weights).name})"

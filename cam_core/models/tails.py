@@ -1,4 +1,4 @@
-"""What kind of tail a cut network has: whether it is pooling and one linear layer, for which closed forms exist."""
+"""The kind of tail that a cut network has: whether it is pooling and one linear layer, for which closed forms exist."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ def nonlinear_layer(clf: Classifier) -> str:
     before it, where that is the default layer and its tail is pooling and linear. Only the cut that every prediction
     makes is looked at, so this costs nothing.
     """
-    names = [entry.name for entry in clf.layers]
-    sizes = [entry.height * entry.width for entry in clf.layers]
+    names = [layer.name for layer in clf.layers]
+    sizes = [layer.height * layer.width for layer in clf.layers]
     spatial = [size for size in sizes if size > 1]
     if not spatial:
         return clf.default_layer

@@ -1,6 +1,6 @@
 """Shapley values of channels or positions: a game in, values with standard errors out.
 
-One file an estimator. `channel_shap` and `stream_channel_shap` do all of it for the channels of one image.
+One file per estimator. `channel_shap` and `stream_channel_shap` do all of it for the channels of one image.
 """
 
 from cam_core.shapley.channels import ChannelEstimate, channel_shap, stream_channel_shap

@@ -110,18 +110,18 @@ def _stream(
 ) -> Iterator[ChannelEstimate]:
     name = layer or clf.default_layer
     seen = forward(clf, [image], [target], [name], options)
-    acts, chosen, logits = seen.acts[0], int(seen.target), seen.logits[0]
+    acts, class_index, logits = seen.acts[0], int(seen.target), seen.logits[0]
     run = Run.of(clf, options)
-    game = ChannelGame(seen.nets[0].sample(0), acts, chosen, advance=run.advance)
+    game = ChannelGame(seen.nets[0].sample(0), acts, class_index, advance=run.advance)
     run.expect(expected_passes(game, estimator, budget))
     describe = partial(
         ChannelEstimate,
         model=clf.name,
         layer=name,
-        target=chosen,
-        label=clf.labels[chosen],
-        score=float(logits[chosen]),
-        probability=float(logits.double().softmax(0)[chosen]),
+        target=class_index,
+        label=clf.labels[class_index],
+        score=float(logits[class_index]),
+        probability=float(logits.double().softmax(0)[class_index]),
         activations=acts.cpu(),
         budget=budget,
         seed=options.seed,

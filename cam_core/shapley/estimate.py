@@ -1,4 +1,4 @@
-"""What an estimator of Shapley values returns, and the running mean and variance behind its error bars."""
+"""The estimate that an estimator of Shapley values returns, and the running mean and variance behind its error bars."""
 
 from __future__ import annotations
 

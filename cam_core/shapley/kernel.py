@@ -57,7 +57,7 @@ def _solve(signs: Tensor, halves: Tensor, change: float) -> tuple[Tensor, Tensor
     """The constrained fit (n,) and its standard error (n,).
 
     Under the constraint, phi = change / n + u with Σ u = 0. In a pair the constant cancels: half the difference of the
-    two values is Σ ±½ phi, one equation for u a pair, and pairs are independent of each other.
+    two values is Σ ±½ phi, one equation for u per pair, and pairs are independent of each other.
 
     Args:
         signs: (P, n), ½ for players in the first coalition of the pair and −½ for those in the second.

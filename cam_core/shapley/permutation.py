@@ -45,7 +45,7 @@ def repetitions(game: Game, generator: torch.Generator, *, antithetic: bool = Tr
 
 
 def marginals(game: Game, orders: Tensor) -> Tensor:
-    """What each player adds when it enters: orders (R, n), player numbers from first to last → (R, n)."""
+    """The marginal of each player when it enters: orders (R, n), player numbers from first to last → (R, n)."""
     count, n = orders.shape
     place = orders.argsort(1)
     inside = place[:, None] < torch.arange(1, max(1, n))[:, None]  # (R, n − 1, n): the coalitions of 1 … n − 1 players

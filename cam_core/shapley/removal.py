@@ -1,4 +1,4 @@
-"""What the network says when channels are taken away one after the other: the check that anybody can make on phi."""
+"""The network's answers when channels are taken away one after the other: the check that anybody can make on phi."""
 
 from __future__ import annotations
 

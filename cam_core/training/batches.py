@@ -23,12 +23,12 @@ def chunks(total: int, size: int) -> Iterator[slice]:
 
 
 def batch_count(total: int, size: int) -> int:
-    """How many batches `training_batches` yields; the last one may be smaller, but not a single image.
+    """The number of batches that `training_batches` yields; the last one may be smaller, but not a single image.
 
-    Batch norm in training needs two values a channel, which one image may not have.
+    Batch norm in training needs two values per channel, which one image may not have.
     """
-    whole, rest = divmod(total, size)
-    return whole + (rest > 1)
+    whole, left_over = divmod(total, size)
+    return whole + (left_over > 1)
 
 
 def training_batches(
@@ -44,8 +44,8 @@ def training_batches(
     """
     order = torch.randperm(len(data), generator=generator).numpy()
     for index in range(batch_count(len(data), size)):
-        chosen = order[index * size : (index + 1) * size]
-        pixels, labels = torch.from_numpy(data.images[chosen]), torch.from_numpy(data.labels[chosen])
+        places = order[index * size : (index + 1) * size]
+        pixels, labels = torch.from_numpy(data.images[places]), torch.from_numpy(data.labels[places])
         if augment:
             pixels = _moved(pixels, flip, generator)
         pixels = pixels.float() / 255

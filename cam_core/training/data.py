@@ -25,7 +25,7 @@ def open_data(name: str, *, size: int | None = None, seed: int = 0, count: int |
     """The data of that name, ready in memory.
 
     Args:
-        name: "digits", one of `DOWNLOADED`, or the path of a folder with one folder of images a class.
+        name: "digits", one of `DOWNLOADED`, or the path of a folder with one folder of images per class.
         size: width and height of the images in pixels; the data's own where omitted. Those of torchvision keep theirs.
         seed: of the digits' composition, and of the share of a folder that is held out.
         count: how many training images; all where omitted, 6000 of the digits. These may be more than the 4000 digits:
@@ -41,7 +41,7 @@ def open_data(name: str, *, size: int | None = None, seed: int = 0, count: int |
     if not Path(name).expanduser().is_dir():
         raise TrainingError(
             f"there is no data {name!r}: choose {BUILT_IN}, {', '.join(DOWNLOADED)}, or a folder that holds one folder "
-            "of images for each class"
+            "of images per class"
         )
     return _shortened(open_folder(Path(name).expanduser(), size or _DIGITS_SIZE, seed), count)
 
@@ -61,8 +61,8 @@ def _shortened(data: TrainingData, count: int | None) -> TrainingData:
     """`data` with `count` of its training images, evenly from beginning to end."""
     if count is None or count >= len(data.train):
         return data
-    chosen = np.linspace(0, len(data.train) - 1, count).round().astype(np.int64)
-    train = ImageSet(data.train.images[chosen], data.train.labels[chosen])
+    places = np.linspace(0, len(data.train) - 1, count).round().astype(np.int64)
+    train = ImageSet(data.train.images[places], data.train.labels[places])
     return TrainingData(data.name, data.classes, train, data.held_out, data.flip, data.facts)
 
 

@@ -31,7 +31,7 @@ _PHOTO_SIDE: Final = 160  # shorter side of a photo, pixels, before it is croppe
 _CROP: Final = (0.4, 1.0)  # side of a crop in shorter sides of the photo
 _DIGIT: Final = (0.48, 0.75)  # side of the digit's box in sides of the image
 _TURN: Final = 0.2  # radians
-_FRAGMENTS: Final = 3  # distractors an image
+_FRAGMENTS: Final = 3  # distractors per image
 _FRAGMENT: Final = 12  # side of the piece of a digit that a distractor shows, of 28 pixels
 _CONTRAST: Final = 0.32  # least distance of a digit's colour from what lies behind it, of at most √3
 _MARGIN: Final = 3  # pixels between the digit and any fragment, of an image of 64
@@ -43,7 +43,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class DigitsSet(ImageSet):
-    """The digits of one split, composed once for each set of arguments and then kept in memory; arrays are read-only.
+    """The digits of one split, composed once per set of arguments and then kept in memory; arrays are read-only.
 
     Args:
         split: "train" (4,000 digits) or "held-out" (1,000 others, on other photos).
@@ -85,8 +85,8 @@ def split_photos(seed: int, split: Split) -> tuple[str, ...]:
     names = [path.relative_to(ASSETS).as_posix() for path in files if path not in collages]
     order = np.random.default_rng([seed, 1]).permutation(len(names))
     held_out = round(HELD_OUT * len(names))
-    chosen = order[:held_out] if split == "held-out" else order[held_out:]
-    return tuple(names[index] for index in sorted(chosen))
+    places = order[:held_out] if split == "held-out" else order[held_out:]
+    return tuple(names[index] for index in sorted(places))
 
 
 @lru_cache(maxsize=6)
@@ -95,19 +95,19 @@ def _composed(split: Split, size: int, seed: int, count: int | None) -> ImageSet
     digits, labels = _all_digits()
     order = split_digits(seed, split)
     total = len(order) if count is None else count
-    chosen = np.resize(order, total)
+    places = np.resize(order, total)
     photos = [_photo(name) for name in split_photos(seed, split)]
     images = np.empty((total, 3, size, size), dtype=np.uint8)
     masks = np.empty((total, size, size), dtype=bool)
     for part in chunks(total, CHUNK):
         generator = np.random.default_rng([seed, 2 + SPLITS.index(split), part.start])
-        others = digits[generator.choice(order, (_FRAGMENTS, part.stop - part.start))]
-        pixels, mask = _compose(digits[chosen[part]], others, photos, size, generator)
+        distractors = digits[generator.choice(order, (_FRAGMENTS, part.stop - part.start))]
+        pixels, mask = _compose(digits[places[part]], distractors, photos, size, generator)
         images[part], masks[part] = pixels, mask
-    found = labels[chosen].astype(np.int64)
-    for array in (images, masks, found):
+    image_labels = labels[places].astype(np.int64)
+    for array in (images, masks, image_labels):
         array.flags.writeable = False
-    return ImageSet(images, found, masks)
+    return ImageSet(images, image_labels, masks)
 
 
 @lru_cache(maxsize=1)
@@ -131,9 +131,9 @@ def _photo(name: str) -> Tensor:
 
 
 def _compose(
-    digits: Pixels, others: Pixels, photos: list[Tensor], size: int, generator: np.random.Generator
+    digits: Pixels, distractors: Pixels, photos: list[Tensor], size: int, generator: np.random.Generator
 ) -> tuple[Pixels, npt.NDArray[np.bool_]]:
-    """Paste `digits` (n, 28, 28) on photos, among fragments of `others` (fragments, n, 28, 28).
+    """Paste `digits` (n, 28, 28) on photos, among fragments of `distractors` (fragments, n, 28, 28).
 
     Returns:
         (n, 3, size, size) uint8, and the digits' masks (n, size, size).
@@ -143,7 +143,7 @@ def _compose(
     mask = opacity > 0.5
     margin = round(_MARGIN * size / 64)
     clear = functional.max_pool2d(mask.float(), 2 * margin + 1, stride=1, padding=margin)
-    for pieces in others:
+    for pieces in distractors:
         fragments = _placed(_fragments(pieces, generator), size, _DIGIT, 1.1, np.pi, generator) * (1 - clear)
         canvas = torch.lerp(canvas, _colours(len(digits), generator)[0], fragments)
     behind = (canvas * mask).sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True).clamp(min=1)
@@ -220,5 +220,5 @@ def _standing_out(colours: Tensor, behind: Tensor) -> Tensor:
     """
     distance = (colours - behind).square().sum(2, keepdim=True).sqrt()
     enough = torch.where(distance >= _CONTRAST, 2.0, distance)  # the first of the largest is taken
-    chosen = enough.argmax(0, keepdim=True).expand(-1, -1, 3, -1, -1)
-    return colours.gather(0, chosen)[0]
+    first = enough.argmax(0, keepdim=True).expand(-1, -1, 3, -1, -1)
+    return colours.gather(0, first)[0]

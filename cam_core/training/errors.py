@@ -1,4 +1,4 @@
-"""What training refuses on purpose."""
+"""The error that training raises on purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of photos, one folder a class, as training data."""
+"""A folder of photos, one folder per class, as training data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def open_folder(folder: Path, size: int, seed: int) -> TrainingData:
     """Photos by class, the shorter side scaled to `size`, the middle square of it kept.
 
     Args:
-        folder: one folder for each class, named as the class; deeper folders count for the class they are in. Of every
+        folder: one folder per class, named as the class; deeper folders count for the class they are in. Of every
             class a fifth of the photos is held out, at least one. Where `folder` consists of "train" and "val" (or
             "test"), each with these folders, it is split already.
         seed: of the choice of what is held out.
@@ -39,9 +39,11 @@ def open_folder(folder: Path, size: int, seed: int) -> TrainingData:
         train, held_out = _split(photos, len(classes), seed)
     else:
         classes, train = _listed(parts[0])
-        others, held_out = _listed(parts[1])
-        if others != classes:
-            raise TrainingError(f"{parts[0]} and {parts[1]} hold different classes: {_differing(classes, others)}")
+        held_out_classes, held_out = _listed(parts[1])
+        if held_out_classes != classes:
+            raise TrainingError(
+                f"{parts[0]} and {parts[1]} hold different classes: {_differing(classes, held_out_classes)}"
+            )
     _check_memory(len(train) + len(held_out), size)
     return TrainingData(
         name=folder.resolve().name,
@@ -56,9 +58,9 @@ def open_folder(folder: Path, size: int, seed: int) -> TrainingData:
 def _divided(folder: Path) -> tuple[Path, Path] | None:
     """The two parts of a folder that consists of nothing but a training and a held-out part."""
     names = {child.name for child in _folders(folder)}
-    for other in ("val", "test"):
-        if names == {"train", other}:
-            return folder / "train", folder / other
+    for held_out in ("val", "test"):
+        if names == {"train", held_out}:
+            return folder / "train", folder / held_out
     return None
 
 
@@ -68,17 +70,17 @@ def _folders(folder: Path) -> list[Path]:
 
 def _listed(folder: Path) -> tuple[tuple[str, ...], Photos]:
     """Names of the classes, and the photos of each."""
-    found = {child.name: _photos_in(child) for child in _folders(folder)}
-    classes = tuple(name for name, files in found.items() if files)
+    files_of = {child.name: _photos_in(child) for child in _folders(folder)}
+    classes = tuple(name for name, files in files_of.items() if files)
     if len(classes) < 2:
         raise TrainingError(
-            f"{folder} holds {len(classes)} folders with images, at least 2 are needed: one folder for each class, in "
+            f"{folder} holds {len(classes)} folders with images, at least 2 are needed: one folder per class, in "
             f"them images ({', '.join(EXTENSIONS)})"
         )
     for name in classes:
-        if len(found[name]) < 2:
+        if len(files_of[name]) < 2:
             raise TrainingError(f"the class {name!r} in {folder} has a single image; each needs at least 2")
-    return classes, [(file, index) for index, name in enumerate(classes) for file in found[name]]
+    return classes, [(file, index) for index, name in enumerate(classes) for file in files_of[name]]
 
 
 def _photos_in(folder: Path) -> list[Path]:
@@ -103,8 +105,8 @@ def _split(photos: Photos, classes: int, seed: int) -> tuple[Photos, Photos]:
     return train, held_out
 
 
-def _differing(one: Sequence[str], other: Sequence[str]) -> str:
-    return ", ".join(sorted(set(one) ^ set(other)))
+def _differing(first: Sequence[str], second: Sequence[str]) -> str:
+    return ", ".join(sorted(set(first) ^ set(second)))
 
 
 def _check_memory(count: int, size: int) -> None:

@@ -1,4 +1,4 @@
-"""What a network is trained and judged on: images in memory, as bytes, with their labels."""
+"""Images in memory, as bytes, with their labels: for a network to be trained and evaluated on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Labels: TypeAlias = npt.NDArray[np.int64]
 Masks: TypeAlias = npt.NDArray[np.bool_]
 
 HELD_OUT = 0.2
-"""The share of images that a network is judged on, where nothing else decides it."""
+"""The share of images that a network is evaluated on, where nothing else decides it."""
 
 _PREVIEWS = 8
 
@@ -51,11 +51,11 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A set to learn from and a distinct one to be judged on.
+    """A set to learn from and a distinct one to be evaluated on.
 
     Attributes:
         name: as `open_data` was told.
-        classes: one name a class.
+        classes: one name per class.
         flip: whether a mirrored image shows the same class.
         facts: what else decides the data, for the checkpoint's card; plain values.
     """
@@ -92,6 +92,6 @@ class TrainingData:
         repeats = np.zeros(len(labels), dtype=np.int64)  # how many of the same class come before
         for label in np.unique(labels):
             repeats[labels == label] = np.arange((labels == label).sum())
-        chosen = np.argsort(repeats, kind="stable")[:_PREVIEWS]
-        masks = None if self.held_out.masks is None else self.held_out.masks[chosen]
-        return ImageSet(self.held_out.images[chosen], labels[chosen], masks)
+        places = np.argsort(repeats, kind="stable")[:_PREVIEWS]
+        masks = None if self.held_out.masks is None else self.held_out.masks[places]
+        return ImageSet(self.held_out.images[places], labels[places], masks)

@@ -97,7 +97,7 @@ class _Run:
 
     @property
     def epoch(self) -> int:
-        """How many epochs are done."""
+        """The number of epochs done."""
         return len(self.state.history)
 
     @property
@@ -106,14 +106,14 @@ class _Run:
         return bool(self.settings.patience and best and self.epoch - best.epoch >= self.settings.patience)
 
     def one_epoch(self) -> EpochReport:
-        """Train, judge, save."""
+        """Train, evaluate, save."""
         started = time.perf_counter()
         number = self.epoch + 1
         with _reproducible(self.settings.seed, number, self.device) as generator:
             loss, train_accuracy, rate = self._learn(generator)
         if not np.isfinite(loss):
             raise TrainingError(self._diverged(number))
-        accuracy = self._judge(self.data.held_out)
+        accuracy = self._accuracy(self.data.held_out)
         previous = self.state.best
         report = EpochReport(
             epoch=number,
@@ -139,10 +139,10 @@ class _Run:
         path = self.settings.out / STATE
         self.settings.out.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            found = load_state(path)
-            check_same(found, self.state, self.settings.out)
-            restore(found, self.network, self.optimiser, path)
-            self.state.history = found.history
+            saved = load_state(path)
+            check_same(saved, self.state, self.settings.out)
+            restore(saved, self.network, self.optimiser, path)
+            self.state.history = saved.history
 
     def _learn(self, generator: torch.Generator) -> tuple[float, float, float]:
         """One pass over the training images: mean loss, share of right answers, last learning rate."""
@@ -182,7 +182,7 @@ class _Run:
         return torch.stack([loss.detach() * len(labels), right, torch.full_like(right, len(labels))])
 
     @torch.no_grad()
-    def _judge(self, data: ImageSet) -> float:
+    def _accuracy(self, data: ImageSet) -> float:
         """Share of right answers."""
         self.network.eval()
         right = torch.zeros((), dtype=torch.int64, device=self.device)
@@ -261,7 +261,7 @@ def _reproducible(seed: int, epoch: int, device: torch.device) -> Iterator[torch
 
 
 def _digest(data: TrainingData) -> str:
-    """Of every pixel and label that is learnt from or judged on."""
+    """Of every pixel and label that is learnt from or evaluated on."""
     digest = hashlib.sha256()
     for part in (data.train, data.held_out):
         digest.update(np.ascontiguousarray(part.images).data)

@@ -1,4 +1,4 @@
-"""What a trained network says of images, and where it looks: for whoever sets several networks side by side."""
+"""The answers of a trained network, and where it looks: for whoever sets several networks side by side."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Look:
 
 
 def looks(clf: Classifier, images: Sequence[Image.Image]) -> list[Look]:
-    """One look an image, each as if it were alone."""
+    """One look per image, each as if it were alone."""
     return [_look(clf, image) for image in images]
 
 

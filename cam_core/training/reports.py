@@ -1,4 +1,4 @@
-"""What training says of itself: a report after each epoch, a result at the end, a log to be read by anything."""
+"""Reports of training: one after each epoch, a result at the end, a log to be read by anything."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class EpochReport:
     attention: FloatArray | None = None
 
     def row(self) -> dict[str, Any]:
-        """What the log keeps of it."""
+        """The part of it that the log keeps."""
         return {name: getattr(self, name) for name in LOGGED}
 
 
@@ -52,7 +52,7 @@ class TrainResult:
         network: that of the best epoch, in evaluation mode on the CPU.
         card: of its checkpoint.
         path: of its checkpoint.
-        history: one report an epoch, without maps.
+        history: one report per epoch, without maps.
         complete: whether all epochs were run; not so where the run was asked to end, or patience did.
     """
 
@@ -74,7 +74,7 @@ class TrainResult:
 
 
 def as_csv(history: Sequence[EpochReport]) -> str:
-    """The log: a header and one line an epoch."""
+    """The log: a header and one line per epoch."""
     text = io.StringIO()
     writer = csv.DictWriter(text, LOGGED, lineterminator="\n")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""How a network is trained: one record that decides every number of a run."""
+"""The settings of training: one record that decides every number of a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TrainSettings:
         out: folder of this run alone; a run that was broken off there goes on.
         arch: "lfi", "baseline" or "abn".
         backbone: see `cam_core.models.trainable.backbones.build_backbone`.
-        data: "digits", "cifar10", "cifar100", "stl10", or a folder with one folder of images a class.
+        data: "digits", "cifar10", "cifar100", "stl10", or a folder with one folder of images per class.
         size: width and height of the images in pixels; the data's own where omitted.
         count: how many training images; see `open_data`.
         data_seed: of the built-in set's composition and of the held-out share of a folder.

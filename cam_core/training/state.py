@@ -1,4 +1,4 @@
-"""What a run needs to go on where it was broken off, in one file that cannot run code."""
+"""The state that a run needs to go on where it was broken off, in one file that cannot run code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RunState:
     Attributes:
         settings: those that decide the weights; what a run is resumed with must agree.
         data: digest of the data.
-        history: one report for each epoch that is done, without maps.
+        history: one report per epoch that is done, without maps.
         tensors: weights, buffers and momentum by name; empty before anything was saved.
     """
 
@@ -78,19 +78,19 @@ def load_state(path: Path) -> RunState:
         ) from error
 
 
-def check_same(found: RunState, wanted: RunState, folder: Path) -> None:
-    """Whether a run that was found is the one that is wanted.
+def check_same(saved: RunState, current: RunState, folder: Path) -> None:
+    """Whether the run that was saved is the one that is asked for.
 
     Raises:
         TrainingError: other settings, or other data.
     """
-    names = sorted(found.settings.keys() | wanted.settings.keys())
+    names = sorted(saved.settings.keys() | current.settings.keys())
     differing = [
-        f"{name}={found.settings.get(name)!r} there, {wanted.settings.get(name)!r} here"
+        f"{name}={saved.settings.get(name)!r} there, {current.settings.get(name)!r} here"
         for name in names
-        if found.settings.get(name) != wanted.settings.get(name)
+        if saved.settings.get(name) != current.settings.get(name)
     ]
-    if found.data != wanted.data:
+    if saved.data != current.data:
         differing.append("the data itself has changed")
     if differing:
         raise TrainingError(

@@ -36,7 +36,7 @@ def test_the_most_probable_class_has_a_region_and_a_collage_two(sample: Sample) 
     assert (other is not None) == sample.collage
     if other is not None:
         assert not (own.mask & other.mask).any()
-    # The area covers more than a dot, and one subject leaves some background.
+    # The area covers more than a dot, and one object leaves some background.
     assert 0.05 < own.mask.mean() <= 1
 
 

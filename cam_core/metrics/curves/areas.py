@@ -22,7 +22,7 @@ def _areas(net: SplitModel, batch: Samples, run: Run, settings: Settings) -> Sco
     ]
     run.expect(sum(len(way.counts) - 1 for way in ways))
     untouched = batch.score(settings.score)
-    curves = [_whole(net, *each, run) for each in zip(ways, batch.target, untouched, strict=True)]
+    curves = [_whole(net, *arguments, run) for arguments in zip(ways, batch.target, untouched, strict=True)]
     fractions = ways[0].fractions
     areas = torch.stack([torch.trapezoid(curve, fractions) for curve in curves])
     return Scores(areas, {"fractions": [fractions.numpy()] * len(ways), "curve": [c.numpy() for c in curves]})
@@ -32,7 +32,7 @@ def _whole(net: SplitModel, way: Perturbation, target: Tensor, untouched: Tensor
     """(n + 1,) float64: all points of one curve, the untouched image's score being known."""
     deletes = way.settings.kind == "deletion"
     counts = way.counts[1:] if deletes else way.counts[:-1]
-    rest = picture_scores(
+    computed = picture_scores(
         net,
         lambda start, stop: way.pictures(counts[start:stop]),
         target.expand(len(counts)),
@@ -40,7 +40,7 @@ def _whole(net: SplitModel, way: Perturbation, target: Tensor, untouched: Tensor
         score=way.settings.score,
         advance=run.advance,
     )
-    return torch.cat([untouched[None], rest] if deletes else [rest, untouched[None]])
+    return torch.cat([untouched[None], computed] if deletes else [computed, untouched[None]])
 
 
 @metric(

@@ -1,6 +1,6 @@
-"""What a curve looks at: the image with a share of its pixels changed, for each map, and how the network scores it.
+"""The pictures behind a curve: the image with a share of its pixels changed, per map, and how the network scores it.
 
-film = Film(clf, image, {"Grad-CAM": one, "LIFT-CAM": other}, kinds=("deletion", "insertion"))
+film = Film(clf, image, {"Grad-CAM": first, "LIFT-CAM": second}, kinds=("deletion", "insertion"))
 film.at(0.3)["Grad-CAM", "deletion"].photo
 """
 
@@ -65,8 +65,8 @@ class Film:
         **params: Any,
     ) -> None:
         self._clf = clf
-        asked = explained_class(saliencies) if target is None else target
-        seen = untouched(clf, [image], [asked], precision)
+        asked_class = explained_class(saliencies) if target is None else target
+        seen = untouched(clf, [image], [asked_class], precision)
         self._net, self._target = seen.net, int(seen.target)
         run = Run.of(clf, Options(seed, precision))
         self._ways: dict[tuple[str, Kind], Perturbation] = {}

@@ -27,7 +27,7 @@ _BLUR_RADIUS = 5
 
 @dataclass(frozen=True)
 class Settings:
-    """How a curve is drawn; all but its kind are parameters."""
+    """The settings of a curve; all but its kind are parameters."""
 
     kind: Kind
     steps: Annotated[
@@ -44,7 +44,7 @@ class Settings:
     score: Score = "probability"
 
     def counts(self, pixels: int) -> Tensor:
-        """How many pixels are changed at each point: 0, s, 2 s, …, all; s = ⌈pixels / steps⌉."""
+        """The number of pixels changed at each point: 0, s, 2 s, …, all; s = ⌈pixels / steps⌉."""
         step = -(-pixels // self.steps)
         return torch.tensor([*range(0, pixels, step), pixels])
 
@@ -102,7 +102,7 @@ class Perturbation:
 
 
 def baseline_image(image: Tensor, settings: Settings, run: Run) -> Tensor:
-    """What replaces the pixels of `image` (3, H, W), of the same shape.
+    """The picture that replaces the pixels of `image` (3, H, W), of the same shape.
 
     - zero: 0 in the mask space, that is the mean colour of the training images (normalized) or black (pixel);
     - mean: the mean colour of this image;

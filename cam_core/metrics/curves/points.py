@@ -1,7 +1,7 @@
 """Deletion and insertion: the class's score while pixels go or come in the order of a map. Points as they are computed.
 
 curves = {}
-for point in curve_points(clf, image, {"Grad-CAM": one, "LIFT-CAM": other}, kinds=("deletion", "insertion")):
+for point in curve_points(clf, image, {"Grad-CAM": first, "LIFT-CAM": second}, kinds=("deletion", "insertion")):
     add_point(curves, point)            # stop at any time: what was computed stays
 curves["Grad-CAM", "deletion"].auc
 """
@@ -141,14 +141,18 @@ def curve_points(
     """
     if order not in ORDERS:
         raise MetricError(f"unknown order {order!r}; there are: {', '.join(ORDERS)}")
-    chosen = [curve_settings(kind, **params) for kind in kinds]
+    all_settings = [curve_settings(kind, **params) for kind in kinds]
     options = Options(seed, precision, compiled, progress)
-    asked = explained_class(saliencies) if target is None else target
-    seen = untouched(clf, [image], [asked], precision)
+    asked_class = explained_class(saliencies) if target is None else target
+    seen = untouched(clf, [image], [asked_class], precision)
     run = Run.of(clf, options)
-    lines = [_Line(n, way) for one in chosen for n, way in perturbations(seen.images[0], saliencies, one, run).items()]
+    lines = [
+        _Line(name, way)
+        for settings in all_settings
+        for name, way in perturbations(seen.images[0], saliencies, settings, run).items()
+    ]
     if lines:
-        score = float(class_score(seen.logits, seen.target, chosen[0].score))
+        score = float(class_score(seen.logits, seen.target, all_settings[0].score))
         yield from (line.point(line.untouched, score) for line in lines)
         todo = _missing(_jobs(lines, order), known or {})
         yield from _grow(clf.split(None, precision, compiled=compiled), todo, int(seen.target), run)
@@ -171,10 +175,10 @@ def curve_settings(kind: Kind, **params: Any) -> Settings:
 
 
 AXIS_OF_KIND: Final[Mapping[Kind, str]] = MappingProxyType({"deletion": "pixels removed", "insertion": "pixels shown"})
-"""What a curve goes along."""
+"""The quantity that a curve runs along."""
 
 AXIS_OF_SCORE: Final[Mapping[str, str]] = MappingProxyType({"probability": "p(class)", "logit": "logit"})
-"""What it follows there."""
+"""The quantity that it follows there."""
 
 
 def curves_csv(curves: Iterable[Curve]) -> str:
@@ -188,12 +192,12 @@ def curves_csv(curves: Iterable[Curve]) -> str:
 
 
 def perturbations(
-    image: Tensor, saliencies: Mapping[str, Saliency], chosen: Settings, run: Run
+    image: Tensor, saliencies: Mapping[str, Saliency], settings: Settings, run: Run
 ) -> dict[str, Perturbation]:
     """The way of each map through one image (3, H, W), all to or from the same baseline."""
     size = (image.shape[-2], image.shape[-1])
-    baseline = baseline_image(image, chosen, run)
-    return {name: Perturbation(image, as_saliency(s, size), baseline, chosen) for name, s in saliencies.items()}
+    baseline = baseline_image(image, settings, run)
+    return {name: Perturbation(image, as_saliency(s, size), baseline, settings) for name, s in saliencies.items()}
 
 
 @dataclass(frozen=True)
@@ -254,7 +258,7 @@ def _grow(net: SplitModel, jobs: Sequence[_Job], target: int, run: Run) -> Itera
 
 
 def _bounds(ends: int, total: int, rows: int) -> list[int]:
-    """Where batches of `total` jobs begin and end: the ends, then twice as many each time, up to `rows`.
+    """The places at which batches of `total` jobs begin and end: the ends, then twice as many each time, up to `rows`.
 
     Whoever waits for the device between two batches waits least at the beginning, when there is least to be seen.
     """
@@ -269,13 +273,13 @@ def _inside(last: int, order: str) -> list[int]:
     """1 … last − 1 in the order in which they are computed; coarse to fine takes the middle of every gap in turn."""
     if order == "sequential":
         return list(range(1, last))
-    gaps, found = [(0, last)], []
+    gaps, middles = [(0, last)], []
     for low, high in gaps:
         middle = (low + high) // 2
         if middle > low:
-            found.append(middle)
+            middles.append(middle)
             gaps += [(low, middle), (middle, high)]
-    return found
+    return middles
 
 
 def _score(net: SplitModel, batch: Sequence[_Job], target: int, run: Run) -> list[float]:

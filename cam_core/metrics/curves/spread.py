@@ -21,11 +21,11 @@ CONTROL: Final = "random"
 """The method that every curve is compared with: a map that knows nothing."""
 
 CONTROL_MAPS: Final = 5
-"""How many of its maps, where nothing else is asked for."""
+"""The number of its maps, where nothing else is asked for."""
 
 
 def control_name(seed: int) -> str:
-    """What the random map of a seed is called, also in tables that people take away."""
+    """The name of the random map of a seed, also in tables that people take away."""
     return f"{CONTROL} (seed {seed})"
 
 
@@ -44,7 +44,7 @@ def random_control(
     count: int = CONTROL_MAPS,
     precision: str = "float32",
 ) -> dict[str, Explanation]:
-    """The control's maps by name, one a seed.
+    """The control's maps by name, one per seed.
 
     Args:
         layer: that of the maps they stand beside, since noise is the finer the larger its layer's map is; None for the
@@ -54,10 +54,10 @@ def random_control(
         LayerError: no such layer.
     """
     return {
-        control_name(one): explain(
-            clf, image, method=CONTROL, layer=layer, target=target, seed=one, precision=precision
+        control_name(control_seed): explain(
+            clf, image, method=CONTROL, layer=layer, target=target, seed=control_seed, precision=precision
         )
-        for one in control_seeds(seed, count)
+        for control_seed in control_seeds(seed, count)
     }
 
 
@@ -66,7 +66,7 @@ class Band:
     """Curves of one kind, point by point, where all of them are known.
 
     Attributes:
-        count: how many curves.
+        count: number of curves.
         fractions: (n,), ascending.
         low, mean, high: (n,) lowest, mean and highest value.
     """
@@ -88,7 +88,7 @@ class Spread:
     count: int
 
     def verdict(self, area: float, kind: Kind) -> str:
-        """How an area stands to these: "better" than all of them, "worse" than all, or "within" their range.
+        """The place of an area among these: "better" than all of them, "worse" than all, or "within" their range.
 
         A map is better where its class's score falls fast (deletion) or rises fast (insertion).
         """

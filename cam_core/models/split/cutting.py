@@ -40,11 +40,11 @@ def cut(traced: Traced, node: fx.Node, tensors: set[fx.Node], layer: str) -> tup
 
 
 def _descendants(nodes: Iterable[fx.Node], roots: set[fx.Node]) -> set[fx.Node]:
-    found = set(roots)
+    descendants = set(roots)
     for node in nodes:  # in topological order
-        if any(source in found for source in node.all_input_nodes):
-            found.add(node)
-    return found
+        if any(source in descendants for source in node.all_input_nodes):
+            descendants.add(node)
+    return descendants
 
 
 def _needed(output: fx.Node, crosses: Callable[[fx.Node], bool]) -> tuple[set[fx.Node], set[fx.Node]]:

@@ -31,7 +31,7 @@ Context = tuple[Tensor, ...]
 
 
 class Halves(Protocol):
-    """What can be run in two steps. Immutable and shared by all users of one (model, layer, precision).
+    """A network that can be run in two steps. Immutable and shared by all users of one (model, layer, precision).
 
     `head_graph` and `tail_graph` say what the halves are made of; None where the network was not traced.
     """

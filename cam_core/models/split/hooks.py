@@ -65,15 +65,16 @@ def hooked_copy(module: nn.Module, without: frozenset[int] = frozenset()) -> nn.
         parameter.requires_grad_(False)
         parameter.grad = None
     parts = dict(duplicate.named_modules())
-    found = [entry for entry in _forward_hooks(module) if entry[0] in parts]  # a graph drops parts that it never calls
-    for name, _, _, hook in reversed(found):  # pruning may act on what a norm, put on before it, starts from
+    # A graph drops parts that it never calls.
+    attached = [entry for entry in _forward_hooks(module) if entry[0] in parts]
+    for name, _, _, hook in reversed(attached):  # pruning may act on what a norm, put on before it, starts from
         if isinstance(hook, _REPARAMETRISING):
             with torch.no_grad():
                 hook.remove(parts[name])
-    left = [entry for entry in found if not isinstance(entry[3], _REPARAMETRISING) and entry[2] not in without]
+    left = [entry for entry in attached if not isinstance(entry[3], _REPARAMETRISING) and entry[2] not in without]
     for (name, kind, number, _), hook in zip(left, _isolated([entry[3] for entry in left], twins), strict=True):
         _attach(parts[name], module.get_submodule(name), kind, number, hook)
-    for name, _, number, _ in found:
+    for name, _, number, _ in attached:
         if number in without:
             _hold_tensors(parts[name])
     return duplicate
@@ -104,7 +105,7 @@ def _forward_hooks(module: nn.Module) -> Iterator[tuple[str, str, int, Any]]:
 
 
 def _seeds(module: nn.Module) -> dict[int, Any]:
-    """What `deepcopy` shall take for copied: no hooks; and it refuses tensors that were computed, such as weights."""
+    """The memo for `deepcopy`: no hooks, and clones of computed tensors, such as weights, which it would refuse."""
     twins: dict[int, Any] = {}
     for part in module.modules():
         for name, value in list(vars(part).items()):
@@ -171,14 +172,14 @@ class _Witness:
         return result
 
 
-def _same_values(one: Any, other: Any) -> bool:
+def _same_values(first: Any, second: Any) -> bool:
     """To the bit, NaN being equal to NaN."""
-    pairs = list(zip(tree_leaves(one), tree_leaves(other), strict=True))
+    pairs = list(zip(tree_leaves(first), tree_leaves(second), strict=True))
     return all(_same_tensor(a, b) for a, b in pairs if isinstance(a, Tensor))
 
 
-def _same_tensor(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and bool(((one == other) | ((one != one) & (other != other))).all())
+def _same_tensor(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())
 
 
 def _isolated(hooks: list[Any], twins: dict[int, Any]) -> list[Any]:

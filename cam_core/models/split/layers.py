@@ -80,10 +80,10 @@ def select_layers(module: nn.Module, input_size: tuple[int, int], stages: Sequen
     whole = stages and stages[-1] != last and stages[-1].rpartition(".")[0] == last
     if whole and list(module.get_submodule(last).named_children())[-1][0] == stages[-1].rpartition(".")[2]:
         last = stages[-1]  # the same output under the name that its authors use
-    wanted = {*(stages or _outermost_per_resolution(maps)), last}
+    names = {*(stages or _outermost_per_resolution(maps)), last}
     order = list(seen.shapes)
     until_last = order[: order.index(last) + 1]  # a pooling behind it is no stage
-    return [_layer_shape(name, seen.shapes[name]) for name in until_last if name in wanted and seen.is_map(name)]
+    return [_layer_shape(name, seen.shapes[name]) for name in until_last if name in names and seen.is_map(name)]
 
 
 def _outermost_per_resolution(maps: Sequence[LayerShape]) -> list[str]:
@@ -98,7 +98,7 @@ def _outermost_per_resolution(maps: Sequence[LayerShape]) -> list[str]:
 
 @dataclass
 class _Seen:
-    """What one forward pass showed.
+    """The shapes and names that one forward pass showed.
 
     Attributes:
         shapes: of every module that returned one tensor, in the order in which they finished.

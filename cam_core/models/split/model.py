@@ -25,7 +25,7 @@ from cam_core.types import Activations, Images, Logits, Passes
 class SplitModel:
     """One user's view of a pair of halves: remembers the context of its own image and counts its own passes.
 
-    Cheap to make; the halves behind it are shared. Not to be shared between threads: `fork` one each.
+    Cheap to make; the halves behind it are shared. Not to be shared between threads: `fork` one per thread.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class SplitModel:
         return self.halves.whole(self._laid_out(images)).to(self.dtype)
 
     def outputs_of(self, images: Images, acts: Activations, names: Sequence[str]) -> tuple[Tensor, ...] | None:
-        """What inner modules yield, one tensor a name, for `images` with `acts` and this view's context.
+        """The outputs of inner modules, one tensor per name, for `images` with `acts` and this view's context.
 
         Costs a pass of the half that holds them all; None where neither does, or the network was not traced.
         """
@@ -103,7 +103,7 @@ class SplitModel:
             if graph is not None and set(names) <= called_modules(graph):
                 self._counter[half] += len(images)
                 inputs = (acts.to(self._inner), *self.context) if half else (self._laid_out(images),)
-                return tuple(found.to(self.dtype) for found in module_outputs(graph, inputs, names))
+                return tuple(output.to(self.dtype) for output in module_outputs(graph, inputs, names))
         return None
 
     def _run_head(self, images: Images) -> tuple[Activations, Context]:

@@ -4,7 +4,7 @@ PyTorch's own convolution lays its weights out anew at every call, and each addi
 writes the whole tensor once more. `fused` gives a half of a network whose convolutions do neither. The half that it
 came from stays as it is, for whoever reads the graph: DeepLIFT's rules, Captum, `torch.compile`.
 
-Where gradients are wanted, or a `TorchFunctionMode` looks on, the fused parts run apart, one torch function each.
+Where gradients are wanted, or a `TorchFunctionMode` looks on, the fused parts run apart, one torch function per part.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ def _fuse(half: fx.GraphModule, conv: fx.Node, name: str) -> None:
     activation = _only_reader(addition or conv)
     module = None if activation is None else _activation(half, activation)
     parts = [node for node in (conv, addition, activation if module else None) if node is not None]
-    others = [] if addition is None else [node for node in addition.args if node is not conv]
+    addends = [] if addition is None else [node for node in addition.args if node is not conv]
     source = half.get_submodule(str(conv.target))
     assert isinstance(source, nn.Conv2d)
     half.add_submodule(name, FusedConv2d(source, module))
     with half.graph.inserting_after(parts[-1]):
-        together = half.graph.call_module(name, (*conv.args, *others))
+        together = half.graph.call_module(name, (*conv.args, *addends))
     parts[-1].replace_all_uses_with(together)
     for node in reversed(parts):
         half.graph.erase_node(node)
@@ -114,23 +114,23 @@ class FusedConv2d(nn.Module):
         self.weights = PackedWeights(conv)
         self._operation = _ACTIVATIONS[type(activation)](activation) if activation else ("none", [])
 
-    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        if has_torch_function_unary(x) or _needs_gradient(x, other):
-            return self._apart(x, other)
-        if other is None:
+    def forward(self, x: Tensor, addend: Tensor | None = None) -> Tensor:
+        if has_torch_function_unary(x) or _needs_gradient(x, addend):
+            return self._apart(x, addend)
+        if addend is None:
             return self.weights.run(x, self._operation)
-        if not self._adds(x, other):
-            return self._apart(x, other)
-        return self.weights.run_and_add(x, other, self._operation[0])
+        if not self._adds(x, addend):
+            return self._apart(x, addend)
+        return self.weights.run_and_add(x, addend, self._operation[0])
 
-    def _adds(self, x: Tensor, other: Tensor) -> bool:
+    def _adds(self, x: Tensor, addend: Tensor) -> bool:
         """oneDNN adds tensors of one shape and dtype to ungrouped convolutions, and folds in a ReLU alone after it."""
-        alike = isinstance(other, Tensor) and other.dtype == x.dtype and other.shape == self.weights.output_shape(x)
+        alike = isinstance(addend, Tensor) and addend.dtype == x.dtype and addend.shape == self.weights.output_shape(x)
         return alike and self.weights.groups == 1 and self._operation[0] in ("none", "relu")
 
-    def _apart(self, x: Tensor, other: Tensor | None) -> Tensor:
+    def _apart(self, x: Tensor, addend: Tensor | None) -> Tensor:
         out = conv2d(x, self.weights)
-        out = out if other is None else out + other
+        out = out if addend is None else out + addend
         return out if self.activation is None else self.activation(out)
 
 
@@ -184,12 +184,12 @@ class PackedWeights:
         )
         return out
 
-    def run_and_add(self, x: Tensor, other: Tensor, operation: str) -> Tensor:
-        """The same, with `other` (B, K, h, w) added before the operation."""
+    def run_and_add(self, x: Tensor, addend: Tensor, operation: str) -> Tensor:
+        """The same, with `addend` (B, K, h, w) added before the operation."""
         layout = self._layout(x)
         then = None if operation == "none" else operation
         out: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
-            _channels_last(x), _channels_last(other), layout, self.bias, *self._geometry, self.groups,
+            _channels_last(x), _channels_last(addend), layout, self.bias, *self._geometry, self.groups,
             "add", 1.0, then, [], "",
         )  # fmt: skip
         return out
@@ -197,10 +197,10 @@ class PackedWeights:
     def transposed(self, gradient: Tensor, shape: torch.Size) -> Tensor:
         """The gradient at the input, of this shape, for a gradient at the output."""
         if self.stride != [1, 1] or self.groups != 1 or any(p < 0 for p in self._transposed_padding):
-            found: Tensor = conv2d_input(  # type: ignore[no-untyped-call]
+            result: Tensor = conv2d_input(  # type: ignore[no-untyped-call]
                 shape, self.weight, gradient, self.stride, self.padding, self.dilation, self.groups
             )
-            return found
+            return result
         # At stride 1 it is a convolution too, with the weights turned round and their channels exchanged.
         with self._lock:
             if self._backward is None:
@@ -302,7 +302,7 @@ def _supported(dtype: torch.dtype) -> bool:
 
 @torch.no_grad()
 def _trial(dtype: torch.dtype) -> str:
-    """What is wrong with fused convolutions, or nothing."""
+    """The fault of fused convolutions, empty where there is none."""
     # By way of "meta": nobody's random numbers are used up.
     conv = nn.Conv2d(4, 4, 3, padding=1, device="meta").to_empty(device="cpu").to(dtype)
     for parameter in conv.parameters():

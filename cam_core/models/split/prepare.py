@@ -56,12 +56,12 @@ def fold_batch_norms(half: fx.GraphModule) -> None:
         conv, norm = pair
         source = node.args[0]
         _fold(conv, norm)
-        rest = _what_follows(norm)
-        if rest is None:
+        activation = _what_follows(norm)
+        if activation is None:
             node.replace_all_uses_with(source)
             half.graph.erase_node(node)
         else:
-            half.set_submodule(str(node.target), rest)
+            half.set_submodule(str(node.target), activation)
     half.graph.lint()
     half.recompile()
 
@@ -97,7 +97,7 @@ def _fold(conv: nn.Conv2d, norm: nn.modules.batchnorm._BatchNorm) -> None:
 
 
 def _what_follows(norm: nn.Module) -> nn.Module | None:
-    """What a batch norm with a built-in activation (timm's `BatchNormAct2d`) still does once it is folded."""
+    """The activation built into a batch norm (timm's `BatchNormAct2d`): all that is left of it once it is folded."""
     activation = getattr(norm, "act", None)
     if not isinstance(activation, nn.Module) or isinstance(activation, nn.Identity):
         return None

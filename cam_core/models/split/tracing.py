@@ -189,10 +189,10 @@ def called_modules(graph: fx.GraphModule) -> set[str]:
 
 
 def module_outputs(graph: fx.GraphModule, inputs: Sequence[Tensor], names: Sequence[str]) -> list[Tensor]:
-    """What the modules `names` yield when `graph` is run on `inputs`: of a module called twice the last output."""
+    """The outputs of the modules `names` when `graph` is run on `inputs`: of a module called twice the last one."""
     runner = _ModuleOutputs(graph)
     runner.run(*inputs)
-    return [runner.found[name] for name in names]
+    return [runner.outputs[name] for name in names]
 
 
 class _ModuleOutputs(fx.Interpreter):
@@ -200,9 +200,9 @@ class _ModuleOutputs(fx.Interpreter):
 
     def __init__(self, graph: fx.GraphModule) -> None:
         super().__init__(graph)
-        self.found: dict[str, Tensor] = {}
+        self.outputs: dict[str, Tensor] = {}
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         output = super().call_module(target, args, kwargs)
-        self.found[str(target)] = output
+        self.outputs[str(target)] = output
         return output

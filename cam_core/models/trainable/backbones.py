@@ -92,15 +92,15 @@ def _own(name: str, stem_stride: int) -> Backbone | None:
 
 
 def _cifar_resnet_depth(name: str) -> int | None:
-    found = re.fullmatch(r"resnet([1-9]\d{0,3})", name)
-    depth = int(found.group(1)) if found else 0
+    match = re.fullmatch(r"resnet([1-9]\d{0,3})", name)
+    depth = int(match.group(1)) if match else 0
     fits = depth >= 8 and depth % 6 == 2 and depth <= _DEEPEST
     return depth if fits and depth not in _IMAGENET_DEPTHS else None
 
 
 def _densenet_depth(name: str) -> int | None:
-    found = re.fullmatch(r"densenet([1-9]\d{0,3})", name)
-    depth = int(found.group(1)) if found else 0
+    match = re.fullmatch(r"densenet([1-9]\d{0,3})", name)
+    depth = int(match.group(1)) if match else 0
     return depth if depth >= 10 and depth % 6 == 4 and depth <= _DEEPEST else None
 
 
@@ -126,8 +126,8 @@ def _stage(block: type[BasicBlock | Bottleneck], width: int, planes: int, blocks
     shortcut = None
     if stride != 1 or width != out:
         shortcut = nn.Sequential(nn.Conv2d(width, out, 1, stride=stride, bias=False), nn.BatchNorm2d(out))
-    rest = [block(out, planes) for _ in range(blocks - 1)]
-    return nn.Sequential(block(width, planes, stride, shortcut), *rest)
+    later = [block(out, planes) for _ in range(blocks - 1)]
+    return nn.Sequential(block(width, planes, stride, shortcut), *later)
 
 
 def _cifar_densenet(depth: int, stem_stride: int) -> Backbone:
@@ -171,7 +171,7 @@ def _catalogued(architecture: Architecture, pretrained: bool) -> Backbone:
 
 
 def _until(module: nn.Module, layer: str) -> nn.Module:
-    """What `module` computes up to the output of `layer`, with the same parameters.
+    """The part of `module` up to the output of `layer`, with the same parameters.
 
     Raises:
         ModelError: `torch.fx` cannot trace it, so it cannot be cut.

@@ -32,7 +32,7 @@ class Recipe:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What is left to say beside architecture, backbone and number of classes; plain values."""
+        """The settings beside architecture, backbone and number of classes; plain values."""
         values = asdict(self)
         return {name: values[name] for name in ("fin_relu", "frozen", "stem_stride")}
 

@@ -39,8 +39,8 @@ def save_checkpoint(path: Path, network: Baseline, card: Mapping[str, Any]) -> N
 
     Args:
         path: ends in ".safetensors"; its folder is made where it does not exist.
-        card: what the network itself does not know: "labels" (one name a class), "preprocessing" (a `Preprocessing`, or
-            its fields), "data", "seed", "accuracy" (a share, or None); and whatever else is worth stating, as plain
+        card: what the network itself does not know: "labels" (one name per class), "preprocessing" (a `Preprocessing`,
+            or its fields), "data", "seed", "accuracy" (a share, or None); and whatever else is worth stating, as plain
             values. How the network is built, versions and the checksum of the weights are added.
     Raises:
         ModelError: another ending, or something missing from the card.

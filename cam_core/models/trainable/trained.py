@@ -75,7 +75,7 @@ class TrainedNetwork:
         return preprocessing_of(self.card).input_size
 
     def architecture(self) -> Architecture:
-        """What `load_model` needs.
+        """The architecture that `load_model` builds.
 
         Raises:
             ModelError: the card describes no network.

@@ -1,4 +1,4 @@
-"""What is needed to make a classifier of a named network."""
+"""The architecture of a named network: all that is needed to make a classifier of it."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def cached_download(url: str, progress: Progress | None = None) -> Path:
 
 
 def reason_of(error: BaseException) -> str:
-    """What went wrong, in one line."""
+    """The cause of an error, in one line."""
     cause = getattr(error, "reason", error)  # urllib wraps the error of the connection
     return (str(cause).strip() or type(error).__name__).splitlines()[0]
 

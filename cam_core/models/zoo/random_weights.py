@@ -116,7 +116,7 @@ def _draw_affine(part: nn.Module, generator: torch.Generator) -> None:
     """Norms start with scale 1 and shift 0, some of them with scale 0: both hide mistakes.
 
     The shift is positive on average: a ReLU that cuts off half of everything makes rounding errors (and any other small
-    difference) grow by 21 % a layer, and a network of a hundred layers loses half of its digits.
+    difference) grow by 21 % per layer, and a network of a hundred layers loses half of its digits.
     """
     if isinstance(part, _NORMS) and isinstance(part.weight, Tensor):
         part.weight.uniform_(0.5, 1.5, generator=generator)

@@ -36,7 +36,7 @@ def timm_architecture(name: str) -> Architecture:
     settings = config.to_dict() if config is not None else {}
     outline = _outline(name)
     preprocessing = _preprocessing(name, settings)
-    stages = [entry["module"] for entry in getattr(outline, "feature_info", ())]
+    stages = [stage["module"] for stage in getattr(outline, "feature_info", ())]
     shapes = select_layers(outline, preprocessing.input_size, stages)
     return Architecture(
         name=f"{PREFIX}{name}",
@@ -78,7 +78,7 @@ def _preprocessing(name: str, settings: dict[str, Any]) -> Preprocessing:
 
 
 def _official(name: str, settings: dict[str, Any]) -> StateDict:
-    """What timm itself loads for `name`."""
+    """The weights that timm itself loads for `name`."""
     repository = settings.get("hf_hub_id")
     if not repository and not settings.get("url"):
         raise WeightsError(f"timm has no official weights for {name}; give a file's path, or weights='random'")
@@ -94,8 +94,8 @@ def _official(name: str, settings: dict[str, Any]) -> StateDict:
 
 
 def _is_cached(repository: str) -> bool:
-    found = (try_to_load_from_cache(repository, file) for file in _FILES)
-    return any(isinstance(path, str) and Path(path).is_file() for path in found)
+    paths = (try_to_load_from_cache(repository, file) for file in _FILES)
+    return any(isinstance(path, str) and Path(path).is_file() for path in paths)
 
 
 def _missing(name: str, settings: dict[str, Any], reason: BaseException) -> WeightsError:

@@ -57,11 +57,11 @@ def _read_pickle(file: Path) -> Any:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL (\S+)", str(error))
-        if wanted is None:
+        refused = re.search(r"GLOBAL (\S+)", str(error))
+        if refused is None:
             raise WeightsError(f"{file.name} is damaged, or no weights file ({_first_line(error)})") from error
         raise WeightsError(
-            f"{file.name} holds more than tensors: it asks to run {wanted.group(1)}, which was refused. "
+            f"{file.name} holds more than tensors: it asks to run {refused.group(1)}, which was refused. "
             "Save the weights alone: torch.save(model.state_dict(), path), or as .safetensors"
         ) from error
     # What a damaged file makes the readers raise differs by where the damage is.
@@ -116,14 +116,14 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor], what: str, auxi
         WeightsError: names or shapes differ, or a value is NaN or infinite; the first few are named.
     """
     expected = module.state_dict()
-    found = _renamed(state, expected)
-    found = {key: value for key, value in found.items() if key in expected or not key.startswith(auxiliary)}
+    weights = _renamed(state, expected)
+    weights = {key: value for key, value in weights.items() if key in expected or not key.startswith(auxiliary)}
     for key, value in expected.items():
         if key.endswith("num_batches_tracked"):  # absent from old files; only training reads it
-            found.setdefault(key, value)
-    _check_fit(found, expected, what)
-    _check_finite(found, what)
-    complete = OrderedDict(found)
+            weights.setdefault(key, value)
+    _check_fit(weights, expected, what)
+    _check_finite(weights, what)
+    complete = OrderedDict(weights)
     # The format versions of the network's own parts: some refuse a state dict without them, as safetensors files are.
     complete._metadata = getattr(expected, "_metadata", None)  # type: ignore[attr-defined]
     module.load_state_dict(complete)
@@ -134,14 +134,14 @@ def _renamed(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Sta
     return {names[key] if names[key] in expected else key: value for key, value in state.items()}
 
 
-def _check_fit(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
+def _check_fit(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
     shapes = [
-        f"{key} is {_shape(found[key])} there and {_shape(expected[key])} in the network"
+        f"{key} is {_shape(weights[key])} there and {_shape(expected[key])} in the network"
         for key in expected
-        if key in found and found[key].shape != expected[key].shape
+        if key in weights and weights[key].shape != expected[key].shape
     ]
-    missing = [key for key in expected if key not in found]
-    unknown = [key for key in found if key not in expected]
+    missing = [key for key in expected if key not in weights]
+    unknown = [key for key in weights if key not in expected]
     problems = [
         _several(entries, text)
         for entries, text in ((shapes, "of another shape"), (missing, "missing"), (unknown, "unknown to the network"))
@@ -151,8 +151,8 @@ def _check_fit(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], what
         raise WeightsError(f"the weights in {what} do not fit this network: {'; '.join(problems)}")
 
 
-def _check_finite(found: Mapping[str, Tensor], what: str) -> None:
-    broken = [key for key, value in found.items() if value.is_floating_point() and not value.isfinite().all()]
+def _check_finite(weights: Mapping[str, Tensor], what: str) -> None:
+    broken = [key for key, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
         raise WeightsError(f"the weights in {what} are not finite: {_several(broken, 'with NaN or infinite values')}")
 

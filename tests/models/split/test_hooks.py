@@ -37,7 +37,7 @@ def classifier(module: nn.Module) -> Classifier:
 
 def same_map(one: nn.Module, other: nn.Module, method: str) -> bool:
     first, second = (explain(classifier(module), IMAGES[0], method=method, target=1) for module in (one, other))
-    return np.array_equal(first.map, second.map) and first.evaluations == second.evaluations
+    return np.array_equal(first.map, second.map) and first.passes == second.passes
 
 
 @torch.no_grad()
@@ -77,7 +77,7 @@ def test_a_real_network_with_a_live_peer_is_traced() -> None:
     beside = explain(crowded, image, method="ablation-cam", layer="layer4.1", target=3)
     peer.activations_and_grads.release()
     assert crowded.split("layer4.1").halves.traced
-    assert np.array_equal(beside.map, alone.map) and beside.evaluations == alone.evaluations
+    assert np.array_equal(beside.map, alone.map) and beside.passes == alone.passes
 
 
 CALLS: list[int] = []
