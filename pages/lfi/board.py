@@ -172,11 +172,9 @@ def network(key: str) -> Classifier:
 
 
 def _unfinished(job: Job) -> None:
-    if job.fruitless:
-        again = ("Try again", partial(compute.forget, job))
-        messages.failure("There are no maps.", job.error or "They were cancelled.", again, key="board")
-    else:
-        messages.progress(job, "Looking")
+    why = job.error or "They were cancelled."
+    draw = partial(messages.pending, job, "Looking", "There are no maps.", messages.again(job), key="board", why=why)
+    messages.watch([job], draw, key=job.key)
 
 
 def _html(found: Board, networks: dict[str, TrainedNetwork], opacity: float) -> str:

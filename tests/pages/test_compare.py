@@ -214,7 +214,7 @@ def test_a_long_job_runs_in_the_background_and_can_be_cancelled(open_app: Open, 
     next(button for button in at.button if button.label == "Cancel").click().run()
     settle(at)
     assert "Cancelled" in html(at) and heatmaps(at) == ["Grad-CAM"]
-    at.button(key="again-endless").click().run()
+    at.button(key="again-tile-endless").click().run()
     assert len(at.get("progress")) == 1
 
 
