@@ -14,7 +14,7 @@ from pages.channels.estimate import Settings, Trail
 from pages.runtime import compute
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
-from pages.shared import messages, pickers, scene, style, tables
+from pages.shared import messages, pickers, scene, style
 from pages.shared.scene import Scene
 
 FIRST_METHODS = ("lift-cam", "grad-cam")
@@ -24,7 +24,6 @@ WITHOUT = [method.title for method in METHODS.values() if not method.unit]
 
 def page() -> None:
     seen = scene.current()
-    style.style_rules(board.RULES + tables.RULES)
     st.title("Channels")
     channels = seen.layer_info.channels
     st.html(

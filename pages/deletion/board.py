@@ -25,17 +25,6 @@ from pages.shared import messages, pictures, style, tables
 from pages.shared.scene import Scene
 from pages.shared.tables import Cell
 
-RULES: Final = f"""{tables.RULES}
-.st-key-charts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); gap: 1rem 1.6rem; }}
-.st-key-charts [data-testid="stVerticalBlock"] {{ gap: .2rem; }}
-[class*="st-key-frames-"] {{
-  display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 190px)); gap: 1rem; align-items: start;
-}}
-[class*="st-key-frame-"] {{ gap: .2rem; }}
-[class*="st-key-frame-"] img {{ border-radius: 6px; }}
-.st-key-player {{ align-items: flex-end; padding-bottom: .9rem; }}
-"""
-
 CHANGED = "changed"
 """Where the slider lives in the session state, and in the link: per cent of the pixels."""
 

@@ -24,7 +24,6 @@ CONTROL_PATIENCE = 0.25  # seconds that the first curves wait for random maps: o
 
 def page() -> None:
     seen = scene.current()
-    style.style_rules(board.RULES)
     st.title("Deletion")
     st.html(
         style.subtitle(

@@ -31,17 +31,6 @@ _SIDE: Final = 192  # pixels of a picture
 _HELD_OUT: Final = 1000
 _MINE: Final = "Mine"
 
-RULES: Final = """
-.cam-board { display: grid; gap: .9rem .7rem; max-width: 1080px; align-items: start; }
-.cam-board > div { font-weight: 600; font-size: .85rem; line-height: 1.3; align-self: end; overflow-wrap: anywhere; }
-.cam-board > div small { display: block; font-weight: 400; font-size: .78rem; opacity: .68; }
-.cam-board figure { margin: 0; }
-.cam-board img { width: 100%; border-radius: 6px; display: block; }
-.cam-board figcaption { font-size: .8rem; line-height: 1.35; margin-top: .25rem; font-variant-numeric: tabular-nums; }
-.cam-board figcaption small { display: block; opacity: .68; font-size: .78rem; }
-.st-key-board-scale { max-width: 420px; }
-"""
-
 
 @dataclass(frozen=True)
 class Subject:

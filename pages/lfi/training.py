@@ -31,11 +31,6 @@ BACKBONES: Final = {
 _CURRENT: Final = "_training"
 _GROUP: Final = "training"
 
-RULES: Final = """
-.cam-previews { display: grid; grid-template-columns: repeat(auto-fill, minmax(92px, 1fr)); gap: .5rem; }
-.cam-previews img { width: 100%; border-radius: 5px; display: block; }
-"""
-
 
 @dataclass(frozen=True)
 class Run:

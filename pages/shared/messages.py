@@ -14,7 +14,7 @@ import streamlit as st
 from pages.runtime import compute
 from pages.runtime.jobs import Job
 from pages.shared import links
-from pages.shared.style import duration, notice_line
+from pages.shared.style import duration, notice_line, plain
 
 Action = tuple[str, Callable[[], None]]
 """A button's label and what it does before the page is drawn again."""
@@ -26,7 +26,7 @@ POLL = 0.5
 def failure(what: str, why: str, *actions: Action, key: str) -> None:
     """An error in the page: what happened, why, and buttons that lead on."""
     with st.container(key=f"failure-{key}"):
-        st.error(f"**{what}**  \n{_plain(_sentence(why))}", icon=":material/error:")
+        st.error(f"**{what}**  \n{plain(_sentence(why))}", icon=":material/error:")
         if actions:
             with st.container(horizontal=True):
                 for number, action in enumerate(actions):
@@ -44,7 +44,7 @@ def link_notices() -> None:
     """What the link asked for in vain, until it is dismissed. Draw it last: pickers find out while they are drawn."""
     if found := links.notices():
         with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="link-notices"):
-            st.info("  \n".join(map(_plain, found)), icon=":material/link_off:")
+            st.info("  \n".join(map(plain, found)), icon=":material/link_off:")
             st.button("Dismiss", on_click=links.dismiss, key="dismiss-notices", type="tertiary")
 
 
@@ -140,10 +140,3 @@ def _pace(job: Job) -> str:
 def _sentence(text: str) -> str:
     """The core's messages begin small and end without a stop, as exceptions do."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ")")) else ".")
-
-
-def _plain(text: str) -> str:
-    r"""Text from elsewhere, which may hold names such as `layer*` or `[0]`, as it is: nothing of it is Markdown."""
-    for mark in "\\`*_[]<>$~":
-        text = text.replace(mark, f"\\{mark}")
-    return text

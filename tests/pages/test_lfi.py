@@ -154,9 +154,10 @@ def test_the_table_is_that_of_the_benchmark(open_page: Page, folder: Path, monke
         '{"columns": ["", "accuracy"], "rows": [["LFI-CAM", "91.0% [90.1%, 91.9%]"]], "notes": ["Five <networks>."]}'
     )
     table._read.clear()
-    text = html(open_page())
-    assert "<td>91.0% <small>[90.1%, 91.9%]</small></td>" in text
-    assert "Five &lt;networks&gt;." in text
+    at = open_page()
+    (measured,) = at.table
+    assert measured.value.to_dict() == {"accuracy": {"LFI-CAM": r"91.0% :gray[:small[\[90.1%, 91.9%\]]]"}}
+    assert "Five &lt;networks&gt;." in html(at)
 
 
 # ---- training
