@@ -58,7 +58,7 @@ def show(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) -> 
 
 def _markdown(cell: Cell) -> str:
     text = f"**{style.plain(cell.text)}**" if cell.best else style.plain(cell.text)
-    return f"{text} :gray[:small[{style.plain(cell.aside)}]]" if cell.aside else text
+    return f"{text} :small[{style.plain(cell.aside)}]" if cell.aside else text
 
 
 def table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) -> str:

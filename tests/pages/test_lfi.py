@@ -156,7 +156,7 @@ def test_the_table_is_that_of_the_benchmark(open_page: Page, folder: Path, monke
     table._read.clear()
     at = open_page()
     (measured,) = at.table
-    assert measured.value.to_dict() == {"accuracy": {"LFI-CAM": r"91.0% :gray[:small[\[90.1%, 91.9%\]]]"}}
+    assert measured.value.to_dict() == {"accuracy": {"LFI-CAM": r"91.0% :small[\[90.1%, 91.9%\]]"}}
     assert "Five &lt;networks&gt;." in html(at)
 
 
