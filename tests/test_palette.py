@@ -132,7 +132,9 @@ def test_translucent() -> None:
 
 
 def test_no_colour_is_written_anywhere_else() -> None:
-    paths = [path for folder in ("cam_core", "pages") for path in (ROOT / folder).rglob("*.py")] + [ROOT / "app.py"]
+    files = [path for folder in ("cam_core", "pages") for path in (ROOT / folder).rglob("*")] + [ROOT / "app.py"]
+    paths = [path for path in files if path.suffix in (".py", ".css")]
+    assert ROOT / "pages/shared/app.css" in paths
     written = re.compile(r"""["'\s:(]#[0-9a-fA-F]{6}\b|["'\s:(]#[0-9a-fA-F]{3}[;"'\s]|rgba?\(\s*\d""")
     found = {str(path.relative_to(ROOT)) for path in paths if written.search(path.read_text(encoding="utf-8"))}
     assert found == {"cam_core/palette.py"}

@@ -27,23 +27,6 @@ from pages.shared import links, pictures, style, tables
 from pages.shared.scene import Scene
 from pages.shared.tables import Cell
 
-RULES = """
-.st-key-channel-zones { display: grid; grid-template-columns: minmax(0, 1fr) minmax(230px, 300px); gap: 1.6rem; }
-.st-key-channel-below { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); gap: 1.6rem; }
-@container (max-width: 860px) { .st-key-channel-below { grid-template-columns: minmax(0, 1fr); } }
-@container (max-width: 660px) {
-  .st-key-channel-zones { grid-template-columns: minmax(0, 1fr); }
-  .st-key-channel-bars .textpoint, .st-key-channel-steps .bartext { display: none; }
-}
-.st-key-channel-map { gap: .45rem; }
-.st-key-channel-map img { border-radius: 6px; max-width: 340px; }
-.cam-facts { display: flex; flex-wrap: wrap; gap: .5rem 1.7rem; }
-.cam-facts { margin: .1rem 0 .2rem !important; padding: 0 !important; }
-.cam-facts dt { font-size: .74rem; opacity: .68; margin: 0; }
-.cam-facts dd { margin: 0 !important; font-variant-numeric: tabular-nums; }
-.cam-ranks { display: grid; grid-template-columns: auto 1fr; gap: 0 .8rem; font-variant-numeric: tabular-nums; }
-"""
-
 _RAW, _TIMES_MEAN = "α", "α · mean A"
 _OPACITY = 0.6
 _MOST_BARS = 60
@@ -242,7 +225,7 @@ def _similarity(estimate: ChannelEstimate, beside: Mapping[str, Values], view: V
     best = max(one.cosine for one in similarities.values())
     rows = [
         (
-            escape(title_of(method)),
+            title_of(method),
             [
                 Cell(style.decimals(one.cosine, 3), best=len(beside) > 1 and one.cosine == best),
                 Cell(style.decimals(one.spearman, 3)),
@@ -253,8 +236,8 @@ def _similarity(estimate: ChannelEstimate, beside: Mapping[str, Values], view: V
         for method, one in sorted(similarities.items(), key=lambda entry: -entry[1].cosine)
     ]
     ceiling = f"{estimate.expected_cosine:.3f}" if isfinite(estimate.noise) else "unknown"
-    rows.append(("<i>noise ceiling</i>", [Cell(ceiling), Cell("–"), Cell("–"), Cell("–")]))
-    st.html(tables.table(["", "cosine", "Spearman", "Kendall τ", f"same top {TOP}"], rows))
+    rows.append(("*noise ceiling*", [Cell(ceiling), Cell("–"), Cell("–"), Cell("–")]))
+    tables.show(["cosine", "Spearman", "Kendall τ", f"same top {TOP}"], rows)
     reading = _TIMES_MEAN if view.times_mean else f"{_RAW}, as they are"
     st.html(
         style.quiet(

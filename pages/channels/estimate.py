@@ -119,9 +119,27 @@ def _estimate(question: Question, image: Image.Image, chosen: Settings, job: Job
     return Trail(found, time.perf_counter() - started)
 
 
+def unfinished(job: Job) -> None:
+    """An estimate that is being computed, with what there is of it, or has ended before its time."""
+    stays = " What was estimated by then stays." if job.items else ""
+    draw = partial(
+        messages.pending,
+        job,
+        "Estimating",
+        "No estimate.",
+        messages.again(job),
+        key="channels",
+        leave=messages.cancel(job),
+        why=f"{job.error}{stays}",
+        cancelled=(f"Cancelled.{stays}", messages.again(job, "Run again")),
+    )
+    messages.watch([job], draw, key=job.key)
+    if job.active:
+        growing(job)
+
+
 def growing(job: Job) -> None:
     """What there is of an estimate while it is computed: the bars and the convergence, drawn again as they change."""
-    messages.progress(job, "Estimating", leave=("Cancel", job.cancel))
 
     @st.fragment(run_every=2 * messages.POLL)
     def grow() -> None:
@@ -141,18 +159,6 @@ def growing(job: Job) -> None:
             draw_convergence(trail, key="growing-convergence")
 
     grow()
-
-
-def stopped(job: Job, partial_estimate: bool) -> None:
-    """A job that has ended before its time: failed or cancelled; what was computed by then stays."""
-    again = partial(compute.forget, job)
-    stays = " What was estimated by then stays." if partial_estimate else ""
-    if job.state == "failed":
-        messages.failure("No estimate.", f"{job.error}{stays}", ("Try again", again), key="channels")
-        return
-    with st.container(horizontal=True, vertical_alignment="center", key="cancelled-estimate"):
-        st.html(style.notice_line(f"Cancelled.{stays}"))
-        messages.button(("Run again", again), key="again-channels")
 
 
 def status(seen: Scene, trail: Trail) -> None:

@@ -33,11 +33,10 @@ def removal(seen: Scene, estimate: ChannelEstimate) -> None:
     found: Removal | Job = compute.outcomes("removal", [task])[0]
     if isinstance(found, Removal):
         _look(seen, estimate, found)
-    elif not found.fruitless:
-        messages.progress(found, "Removing channels")
-    else:
-        why = found.error or "It was cancelled."
-        messages.failure("No channel was removed.", why, ("Try again", partial(compute.forget, found)), key="removal")
+        return
+    lost = "No channel was removed."
+    draw = partial(messages.pending, found, "Removing channels", lost, messages.again(found), key="removal")
+    messages.watch([found], draw, key=found.key)
 
 
 def _order(estimate: ChannelEstimate) -> list[int]:

@@ -14,7 +14,7 @@ from cam_core.models.hardware import hardware
 from pages.runtime import compute
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
-from pages.shared import messages, pickers, pictures, preload, scene, style, tiles
+from pages.shared import messages, pickers, pictures, preload, scene, style, tables, tiles
 from pages.shared.scene import Scene
 
 Outcome = Explanation | Job
@@ -22,7 +22,6 @@ Outcome = Explanation | Job
 
 def page() -> None:
     seen = scene.current()
-    style.style_rules(preload.RULES)
     st.title("Compare")
     st.html(style.subtitle("What in this photo speaks for ", seen.prediction.label, "? Do the methods agree?"))
     notices = st.container()
@@ -41,7 +40,7 @@ def what_the_network_sees(seen: Scene) -> None:
         pictures.show(seen.framed_photo(), alt=f"{seen.photo.title}, with the frame that the network sees")
         st.html(style.quiet(f"{seen.photo.credit or seen.photo.title} The network sees the bright frame."))
     with st.container():
-        st.html(style.top_classes(_with_target(seen), seen.question.target))
+        st.html(tables.top_classes(_with_target(seen), seen.question.target))
         st.html(style.quiet(_computing_on(seen)))
 
 
@@ -91,7 +90,7 @@ def agreement(explanations: Sequence[Explanation]) -> None:
         return
     st.header("Agreement")
     names = [tiles.title(one) for one in explanations]
-    st.html(style.matrix(names, rank_agreement([one.map for one in explanations]).tolist()))
+    st.html(tables.matrix(names, rank_agreement([one.map for one in explanations]).tolist()))
     st.html(
         style.quiet(
             "Spearman’s rank correlation of the raw maps, position by position: 1 is the same order, 0 is no relation, "

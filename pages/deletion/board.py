@@ -20,22 +20,10 @@ from cam_core.metrics.curves.points import Curve, Curves, curves_csv
 from cam_core.metrics.curves.spread import CONTROL, Band, Spread, band, left_at_baseline, spread
 from pages.deletion import curves
 from pages.deletion.curves import Settings, Source, Views
-from pages.runtime import compute
 from pages.runtime.jobs import Job
 from pages.shared import messages, pictures, style, tables
 from pages.shared.scene import Scene
 from pages.shared.tables import Cell
-
-RULES: Final = f"""{tables.RULES}
-.st-key-charts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); gap: 1rem 1.6rem; }}
-.st-key-charts [data-testid="stVerticalBlock"] {{ gap: .2rem; }}
-[class*="st-key-frames-"] {{
-  display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 190px)); gap: 1rem; align-items: start;
-}}
-[class*="st-key-frame-"] {{ gap: .2rem; }}
-[class*="st-key-frame-"] img {{ border-radius: 6px; }}
-.st-key-player {{ align-items: flex-end; padding-bottom: .9rem; }}
-"""
 
 CHANGED = "changed"
 """Where the slider lives in the session state, and in the link: per cent of the pixels."""
@@ -97,17 +85,18 @@ def _at_rest(job: Job | None) -> bool:
 
 def progress(job: Job) -> None:
     """How far the curves are; what they have is kept when they are cancelled."""
-    if job.active:
-        with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="curve-progress"):
-            st.progress(job.fraction, text=messages.under_way(job, "Computing the curves"))
-            messages.button(("Cancel", job.cancel), key="cancel-curves")
-    elif job.state == "failed":
-        again = ("Try again", partial(compute.forget, job))
-        messages.failure("The curves cannot be completed.", job.error or "", again, key="curves")
-    elif job.state == "cancelled":
-        with st.container(horizontal=True, vertical_alignment="center", key="curve-progress"):
-            st.html(style.quiet(f"Cancelled at {100 * job.fraction:.0f} %. What was computed stays."))
-            messages.button(("Go on", partial(compute.forget, job)), key="go-on-curves")
+    messages.pending(
+        job,
+        "Computing the curves",
+        "The curves cannot be completed.",
+        messages.again(job),
+        key="curves",
+        leave=messages.cancel(job),
+        cancelled=(
+            f"Cancelled at {100 * job.fraction:.0f} %. What was computed stays.",
+            messages.again(job, "Go on"),
+        ),
+    )
 
 
 def player() -> float:

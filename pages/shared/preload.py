@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import streamlit as st
 
 from cam_core.charts import curves_chart
-
-RULES: Final = ".st-key-preload { display: none; }"
 
 
 def charts() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 
 import streamlit as st
 from PIL import Image
@@ -91,14 +92,18 @@ def unfinished(
         _heading(method)
         with st.container(key=f"idle-{method}"):
             pictures.show(frame, alt=f"{METHODS[method].title}: no map yet")
-        state = job.state  # read once: the worker goes on while the page is drawn
-        if state == "failed":
-            messages.failure("No map.", job.error or "", ("Try again", retry), ("Remove", remove), key=f"tile-{method}")
-        elif state == "cancelled":
-            st.html(style.quiet(f"Cancelled{_at(job)}."))
-            messages.button(("Run again", retry), key=f"again-{method}")
-        else:  # also when it was done a moment ago: then the page is drawn again at once
-            messages.progress(job, "Computing", leave=("Cancel", job.cancel))
+        draw = partial(
+            messages.pending,
+            job,
+            "Computing",
+            "No map.",
+            ("Try again", retry),
+            ("Remove", remove),
+            key=f"tile-{method}",
+            leave=messages.cancel(job),
+            cancelled=(f"Cancelled{_at(job)}.", ("Run again", retry)),
+        )
+        messages.watch([job], draw, key=job.key)
 
 
 def _heading(method: str) -> None:

@@ -269,18 +269,18 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Curves]]:
 def test_curves_grow_a_cancel_keeps_them_and_they_go_on(open_page: Open, slowly: list[Curves], jobs: Jobs) -> None:
     at = open_page(wait=False, curves="Deletion", steps="56")
     until = time.monotonic() + PATIENCE
-    while not any(button.key == "cancel-curves" for button in at.button):
+    while not any(button.key == "leave-curves" for button in at.button):
         assert time.monotonic() < until
         at.run()
     assert any("Computing the curves" in bar.proto.text for bar in at.get("progress"))
     assert charts(at) == 1
-    at.button(key="cancel-curves").click().run()
+    at.button(key="leave-curves").click().run()
     settle(at)
     assert "What was computed stays" in html(at)
     kept = rows(at, "Area under the curve")["Grad-CAM"]
     assert kept[0].startswith("≈") or kept == ["…"]
     assert charts(at) == 1
-    at.button(key="go-on-curves").click().run()
+    at.button(key="again-curves").click().run()
     settle(at)
     assert re.match(r"\d\.\d{3} ", rows(at, "Area under the curve")["Grad-CAM"][0])
     assert len(slowly) == 2
@@ -311,7 +311,7 @@ def test_charts_that_grow_begin_with_a_point_and_do_not_wait_for_pictures(
     monkeypatch.setattr(Film, "at", noted_film)
     monkeypatch.setattr(curves, "_FIRST_POINTS", PATIENCE)
     at = open_page(wait=False, curves="Deletion", steps="56")
-    assert any(button.key == "cancel-curves" for button in at.button), "still growing"
+    assert any(button.key == "leave-curves" for button in at.button), "still growing"
     assert order == ["chart", "frames"]
     assert lines(at)["grad-cam"], "not an empty chart"
     assert "grad-cam here" not in lines(at)
