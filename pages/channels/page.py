@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 
 from cam_core import METHODS, Explanation
-from cam_core.analysis.channels import coefficients_of
+from cam_core.analysis.channels import channel_report, coefficients_of
 from pages.channels import board, downloads, estimate, removal
 from pages.channels.estimate import Settings, Trail
 from pages.runtime import compute
@@ -57,12 +57,13 @@ def show(seen: Scene, chosen: Settings, requests: Sequence[Request]) -> None:
         trail = outcome.items[-1] if outcome.items else None
     if trail is None:
         return
-    estimate.status(seen, trail)
+    beside = coefficients_of([outcome for outcome in outcomes if isinstance(outcome, Explanation)])
+    report = channel_report(trail.last, beside, trail.estimates)
+    estimate.status(seen, report, trail.seconds)
     unfinished(requests, outcomes)
-    beside = coefficients_of([one for one in outcomes if isinstance(one, Explanation)])
-    board.board(seen, trail, beside)
-    removal.removal(seen, trail.last)
-    downloads.downloads(trail.last, beside)
+    board.board(seen, report)
+    removal.removal(seen, trail.last, report)
+    downloads.downloads(report)
 
 
 def unfinished(requests: Sequence[Request], outcomes: Sequence[Explanation | Job]) -> None:

@@ -8,7 +8,6 @@ from functools import partial
 import streamlit as st
 
 from cam_core.metrics.curves.perturbation import KINDS
-from cam_core.types import IMPROBABLE
 from pages.deletion import board, curves, score_board
 from pages.deletion.curves import Settings, Source
 from pages.runtime import compute
@@ -40,8 +39,6 @@ def page() -> None:
     if not requests or not settings.kinds:
         messages.empty("Choose one or more methods, and deletion or insertion, to see curves.")
     else:
-        with st.container():
-            improbable(seen)
         show(seen, requests, settings)
     with notices:
         messages.link_notices()
@@ -97,17 +94,6 @@ def how() -> Settings:
         "" if baseline == OWN else baseline.lower(),
         score.lower(),
     )
-
-
-def improbable(seen: Scene) -> None:
-    """Where there is next to nothing to lose."""
-    if seen.prediction.probability < IMPROBABLE:
-        st.warning(
-            f"The network gives {seen.prediction.label} a probability of "
-            f"{style.percent(seen.prediction.probability)}. Below {100 * IMPROBABLE:.0f} % there is next to nothing "
-            "to lose: deletion curves and drops say little. Choose a more probable class, or follow the logit.",
-            icon=":material/warning:",
-        )
 
 
 def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 from streamlit.testing.v1 import AppTest
 
 from cam_core.analysis.channels import largest
+from cam_core.analysis.removal import RemovalReport
 from cam_core.palette import REFERENCE
-from cam_core.shapley import ChannelEstimate, Removal, channel_shap, stream_channel_shap
+from cam_core.shapley import ChannelEstimate, channel_shap, stream_channel_shap
 from pages.channels import estimate, removal
 from pages.runtime.jobs import Jobs
 from tests.pages.app_runs import PATIENCE, Open, html, load_tiny, settle
@@ -222,7 +223,6 @@ def test_table_and_figures_can_be_saved(open_channels: OpenChannels) -> None:
 
 def test_a_click_on_a_bar_chooses_its_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     """The chart's event, as Streamlit hands it over."""
-    from types import SimpleNamespace
 
     from pages.channels import board
 
@@ -250,10 +250,8 @@ def test_the_pages_layer_follows_where_none_was_chosen(open_app: Open) -> None:
 
 
 def test_numbers_get_a_true_minus_and_names_keep_their_hyphens() -> None:
-    scene = SimpleNamespace(
-        classifier=SimpleNamespace(labels=["soft-coated wheaten terrier"]), question=SimpleNamespace(target=0)
-    )
-    found = Removal((3,), torch.tensor([1.0, -2.0]), torch.tensor([0.9, 0.2]), torch.tensor([0, 0]))
-    text = removal._sentence(scene, found, [1.0, -0.001], 1)
+    logit, predicted, probability = np.array([1.0, -2.0]), np.array([1.0, -0.001]), np.array([0.9, 0.2])
+    labels = ("soft-coated wheaten terrier",) * 2
+    text = removal._sentence(RemovalReport(logit, predicted, probability, labels, (True, True)), 1)
     assert "logit <b>−2.00</b>, predicted <b>0.00</b>" in text
     assert "still says <b>soft-coated wheaten terrier</b>" in text
