@@ -136,13 +136,19 @@ def similarity(one: npt.ArrayLike, other: npt.ArrayLike, top: int = TOP) -> Simi
     a, b = (np.asarray(values, dtype=np.float64) for values in (one, other))
     if not a.any() or not b.any():
         return Similarity(0.0, 0.0, 0.0, 0.0)
-    length = float(np.linalg.norm(a) * np.linalg.norm(b))
     return Similarity(
-        cosine=float(np.clip(a @ b / length, -1, 1)),
+        cosine=cosine(a, b),
         spearman=_defined(spearman(a, b)),
         kendall=_defined(float(kendalltau(a, b).statistic)),
         overlap=_overlap(a, b, top),
     )
+
+
+def cosine(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
+    """Of two vectors (K,), in [−1, 1]; 0 where one of them is 0."""
+    a, b = (np.asarray(values, dtype=np.float64) for values in (one, other))
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.clip(a @ b / length, -1, 1)) if length else 0.0
 
 
 def summarise(values: Sequence[Similarity], seed: int = 0) -> Mapping[str, Interval]:

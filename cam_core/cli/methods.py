@@ -9,7 +9,7 @@ import typer
 
 from cam_core.cli.tables import at_terminal, markdown_table, print_table
 from cam_core.methods import METHODS, Method
-from cam_core.parameters import DeclaredParameter
+from cam_core.registry.parameters import DeclaredParameter
 
 _COLUMNS = (
     "key",

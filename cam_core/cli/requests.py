@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cam_core.methods import METHODS, Method
-from cam_core.parameters import DeclaredParameter
-from cam_core.registry import Registered
+from cam_core.registry.parameters import DeclaredParameter
+from cam_core.registry.registered import Registered
 from cam_core.types import CamError, MethodError, MetricError
 
 _OWNER: dict[type[CamError], str] = {MethodError: "METHOD", MetricError: "METRIC"}

@@ -14,7 +14,7 @@ from cam_core import maps
 from cam_core.masked import distinct_channels
 from cam_core.methods.rescoring import rescored
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import Parameter
+from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 

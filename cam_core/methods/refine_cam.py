@@ -10,7 +10,7 @@ import torch
 from cam_core import maps
 from cam_core.methods.registry import METHODS, method
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import Parameter
+from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Images, RawMap
 

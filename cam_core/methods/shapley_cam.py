@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from cam_core.masked import class_score
 from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import Parameter
+from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 

@@ -14,7 +14,7 @@ from cam_core.metrics.road import Removal, combined
 from cam_core.metrics.samples import Samples
 from cam_core.metrics.similarity import pearson
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import MaskSpace, Parameter
+from cam_core.registry.parameters import MaskSpace, Parameter
 from cam_core.run import Run
 
 _POPPI = "Poppi et al. 2021, arXiv:2104.10252"

@@ -21,7 +21,7 @@ from cam_core.metrics.similarity import spearman, ssim
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
 from cam_core.models.split.tracing import private_copy
-from cam_core.parameters import Parameter
+from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import FloatArray
 

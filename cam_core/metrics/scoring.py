@@ -11,7 +11,7 @@ from torch import Tensor
 from cam_core.masked import class_score, image_rows
 from cam_core.models.batching import in_batches
 from cam_core.models.split.model import SplitModel
-from cam_core.parameters import Parameter
+from cam_core.registry.parameters import Parameter
 from cam_core.types import Images, Logits
 
 Pictures: TypeAlias = Callable[[int, int], Images]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from cam_core import METHODS, Explanation
 from cam_core.metrics.curves.frames import Film, Frames
@@ -23,6 +23,9 @@ from pages.runtime import compute
 from pages.runtime.compute import Question, Request, Task, digest
 from pages.runtime.jobs import Job
 from pages.shared.scene import Scene
+
+ARROWS: Final = {"higher": "↑", "lower": "↓"}
+"""Which way is better."""
 
 _CONTROL = Request(CONTROL)
 

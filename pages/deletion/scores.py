@@ -11,10 +11,11 @@ from functools import partial
 from math import isnan
 from typing import Any
 
-from cam_core import METHODS, METRICS
+from cam_core import METRICS
+from cam_core.analysis.best import best_of
 from cam_core.metrics import Metric, MetricResult, evaluate_many
 from cam_core.metrics.curves.perturbation import KINDS
-from pages.deletion.curves import Source, title
+from pages.deletion.curves import ARROWS, Source, title
 from pages.runtime import compute
 from pages.runtime.compute import Task, digest
 from pages.runtime.jobs import Job
@@ -97,28 +98,14 @@ def score_table(judged: Sequence[Judged], metrics: Sequence[str]) -> str:
 
 
 def _head(metric: Metric) -> str:
-    arrow = {"higher": "↑", "lower": "↓"}[metric.direction]
     unit = f", {metric.unit}" if metric.unit else ""
     says = f"{metric.formula}\n{metric.source}\n{metric.direction} is better; cost: {metric.cost}\n{metric.edge_cases}"
-    return tables.hinted(f"{metric.title}{unit} {arrow}", says)
+    return tables.hinted(f"{metric.title}{unit} {ARROWS[metric.direction]}", says)
 
 
 def _cells(key: str, judged: Sequence[Judged]) -> list[Cell]:
     best = best_of({one.source.name: one.results[key].value for one in judged if key in one.results}, METRICS[key])
     return [_cell(one.results.get(key), one.source.name in best) for one in judged]
-
-
-def best_of(values: Mapping[str, float], metric: Metric) -> set[str]:
-    """The names of the best, controls apart; empty where there is nothing to choose from."""
-    known = {name: value for name, value in values.items() if not isnan(value) and not _is_control(name)}
-    if len(set(known.values())) < 2:
-        return set()
-    winning = (max if metric.direction == "higher" else min)(known.values())
-    return {name for name, value in known.items() if value == winning}
-
-
-def _is_control(name: str) -> bool:
-    return name not in METHODS or METHODS[name].control
 
 
 def _cell(result: MetricResult | None, best: bool) -> Cell:

@@ -31,17 +31,6 @@ _SIDE: Final = 192  # pixels of a picture
 _HELD_OUT: Final = 1000
 _MINE: Final = "Mine"
 
-RULES: Final = """
-.cam-board { display: grid; gap: .9rem .7rem; max-width: 1080px; align-items: start; }
-.cam-board > div { font-weight: 600; font-size: .85rem; line-height: 1.3; align-self: end; overflow-wrap: anywhere; }
-.cam-board > div small { display: block; font-weight: 400; font-size: .78rem; opacity: .68; }
-.cam-board figure { margin: 0; }
-.cam-board img { width: 100%; border-radius: 6px; display: block; }
-.cam-board figcaption { font-size: .8rem; line-height: 1.35; margin-top: .25rem; font-variant-numeric: tabular-nums; }
-.cam-board figcaption small { display: block; opacity: .68; font-size: .78rem; }
-.st-key-board-scale { max-width: 420px; }
-"""
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -172,11 +161,9 @@ def network(key: str) -> Classifier:
 
 
 def _unfinished(job: Job) -> None:
-    if job.fruitless:
-        again = ("Try again", partial(compute.forget, job))
-        messages.failure("There are no maps.", job.error or "They were cancelled.", again, key="board")
-    else:
-        messages.progress(job, "Looking")
+    why = job.error or "They were cancelled."
+    draw = partial(messages.pending, job, "Looking", "There are no maps.", messages.again(job), key="board", why=why)
+    messages.watch([job], draw, key=job.key)
 
 
 def _html(found: Board, networks: dict[str, TrainedNetwork], opacity: float) -> str:

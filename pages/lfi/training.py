@@ -31,11 +31,6 @@ BACKBONES: Final = {
 _CURRENT: Final = "_training"
 _GROUP: Final = "training"
 
-RULES: Final = """
-.cam-previews { display: grid; grid-template-columns: repeat(auto-fill, minmax(92px, 1fr)); gap: .5rem; }
-.cam-previews img { width: 100%; border-radius: 5px; display: block; }
-"""
-
 
 @dataclass(frozen=True)
 class Run:
@@ -172,19 +167,29 @@ def _work(settings: TrainSettings, before: tuple[Any, ...], networks: Path, job:
 
 
 def _growing(run: Run) -> None:
-    @st.fragment(run_every=messages.POLL)
-    def grow() -> None:
-        if not run.job.active:
-            st.rerun()
-        with st.container(key="poll-training"):
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.progress(run.job.fraction, text=messages.under_way(run.job, f"Training {run.job.title}"))
-                messages.button(("Cancel", run.job.cancel), key="cancel-training")
-            _curves(run, key="growing-curves")
-            if run.reports:
-                _maps(run, run.reports[-1])
+    def draw() -> None:
+        _state(run)
+        _curves(run, key="growing-curves")
+        if run.reports:
+            _maps(run, run.reports[-1])
 
-    grow()
+    messages.watch([run.job], draw, key="training")
+
+
+def _state(run: Run) -> None:
+    """How far it is, and how to go on where it has ended before its time."""
+    again = ("Go on", partial(_again, run))
+    stays = " What was learnt before stays." if run.reports else ""
+    messages.pending(
+        run.job,
+        f"Training {run.job.title}",
+        "The training stopped.",
+        again,
+        key="training",
+        leave=messages.cancel(run.job),
+        why=f"{run.job.error}{stays}",
+        cancelled=(_cancelled(run), again),
+    )
 
 
 def _curves(run: Run, key: str, mark: int | None = None) -> None:
@@ -232,19 +237,12 @@ def _previews(previews: ImageSet, report: EpochReport) -> str:
 
 def _ended(run: Run) -> None:
     if run.kept is None and not run.job.wait(messages.POLL):
-        messages.progress(run.job, "Stopping")  # at its next batch
-        return
+        st.rerun()  # it stops at its next batch
     if run.kept is not None and run.kept not in st.session_state.setdefault("_shown_networks", []):
         st.session_state["_shown_networks"].append(run.kept)
         st.rerun()  # the sidebar was drawn before the network was there
-    again = ("Train again" if run.job.state == "done" else "Go on", partial(_again, run))
-    if run.job.state == "failed":
-        stays = " What was learnt before stays." if run.reports else ""
-        messages.failure("The training stopped.", f"{run.job.error}{stays}", again, key="training")
-    elif run.job.state == "cancelled":
-        with st.container(horizontal=True, vertical_alignment="center", key="cancelled-training"):
-            st.html(style.notice_line(_cancelled(run)))
-            messages.button(again, key="again-training")
+    if run.job.fruitless:
+        _state(run)
     if run.reports:
         _result(run)
 

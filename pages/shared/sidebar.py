@@ -156,16 +156,15 @@ def _waiting(spec: ModelSpec, job: Job) -> Callable[[], None]:
     title = models.title(spec.name)
 
     def draw() -> None:
-        if not job.fruitless:
-            leave = None if spec.name == BUNDLED else ("Use the bundled model instead", _use_bundled)
-            messages.progress(job, f"Loading {title}", leave=leave)
-            return
-        ways_out: list[messages.Action] = [("Try again", partial(compute.forget, job))]
+        leave = None if spec.name == BUNDLED else ("Use the bundled model instead", _use_bundled)
+        ways_out = [messages.again(job)]
         if spec.weights == "default" and spec.name != BUNDLED:
             ways_out.insert(0, ("Use random weights", _use_random_weights))
         if spec != ModelSpec(BUNDLED):
             ways_out.insert(0, ("Back to the bundled model", _use_bundled))
-        why = job.error or "It was cancelled."
-        messages.failure(f"{title} cannot be used.", why, *ways_out, key="scene")
+        what, lost = f"Loading {title}", f"{title} cannot be used."
+        messages.watch(
+            [job], partial(messages.pending, job, what, lost, *ways_out, key="scene", leave=leave), key=job.key
+        )
 
     return draw

@@ -8,9 +8,7 @@ curves["Grad-CAM", "deletion"].auc
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
@@ -38,7 +36,7 @@ from cam_core.metrics.scoring import picture_scores
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
 from cam_core.options import Options
-from cam_core.parameters import validate
+from cam_core.registry.parameters import validate
 from cam_core.run import Run
 from cam_core.types import Explanation, MetricError, Progress
 
@@ -179,16 +177,6 @@ AXIS_OF_KIND: Final[Mapping[Kind, str]] = MappingProxyType({"deletion": "pixels 
 
 AXIS_OF_SCORE: Final[Mapping[str, str]] = MappingProxyType({"probability": "p(class)", "logit": "logit"})
 """The quantity that it follows there."""
-
-
-def curves_csv(curves: Iterable[Curve]) -> str:
-    """The known points of many curves as text, with the columns method, kind, fraction, value."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("method", "kind", "fraction", "value"))
-    for curve in curves:
-        writer.writerows((curve.name, curve.kind, x, y) for x, y in zip(curve.fractions, curve.values, strict=True))
-    return text.getvalue()
 
 
 def perturbations(

@@ -1,0 +1,1 @@
+"""How methods and metrics are declared: parameters in signatures, entries as data, and who lists them."""
