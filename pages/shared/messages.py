@@ -128,7 +128,11 @@ def cancel(job: Job) -> Action:
 
 
 def _pace(job: Job) -> str:
-    """ " · 34 % · 12 s left", as much of it as is known."""
+    """ " · 34 % · 12 s left", or what it waits behind; as much of it as is known."""
+    share = f" · {100 * job.fraction:.0f} %" if job.done else ""
+    if queue := job.queue():
+        before = f", {duration(queue.seconds)}" if queue.seconds >= 1 else ""
+        return f"{share} · waiting behind {queue.title}{before}"
     if job.state == "waiting":
         return " · waiting for its turn"
     if not job.total:

@@ -14,6 +14,7 @@ def looks(state: str, cancelled: bool) -> AppTest:
 
         from cam_core.types import CamError
         from pages.runtime.jobs import Job
+        from pages.runtime.turns import Queue
         from pages.shared import messages
 
         def work(job: Job) -> str:
@@ -28,6 +29,8 @@ def looks(state: str, cancelled: bool) -> AppTest:
         job = Job("key", work)
         if state == "running":
             job._state, job.done, job.total = "running", 1, 4
+        elif state == "queued":
+            job._state, job.done, job.total, job.queue = "running", 1, 4, lambda: Queue("SS-CAM", 75.0)
         elif state == "cancelled":
             job.cancel()
         elif state != "waiting":
@@ -43,12 +46,17 @@ def looks(state: str, cancelled: bool) -> AppTest:
 
 @pytest.mark.parametrize("cancelled", [False, True])
 @pytest.mark.parametrize(
-    ("state", "text"), [("waiting", "Drawing · waiting for its turn"), ("running", "Drawing · 25 %")]
+    ("state", "text"),
+    [
+        ("waiting", "Drawing · waiting for its turn"),
+        ("running", "Drawing · 25 %"),
+        ("queued", "Drawing · 25 % · waiting behind SS-CAM, 1 min 15 s"),
+    ],
 )
 def test_under_way_there_is_a_bar_and_a_way_out(state: str, text: str, cancelled: bool) -> None:
     at = looks(state, cancelled)
     (bar,) = at.get("progress")
-    assert bar.proto.text.startswith(text) and bar.proto.value == (25 if state == "running" else 0)
+    assert bar.proto.text.startswith(text) and bar.proto.value == (0 if state == "waiting" else 25)
     assert [button.label for button in at.button] == ["Cancel"] and not at.error
 
 
