@@ -151,7 +151,7 @@ class ChannelReport:
     def scaled(self, channels: Sequence[int], reading: Reading) -> dict[str, Values]:
         """SHAP's and the methods' values of some channels on one scale, by name; empty where there is no method."""
         said = self.methods[reading]
-        return {one.name: one.unit[list(channels)] for one in (self.shap, *said)} if said else {}
+        return {values.name: values.unit[list(channels)] for values in (self.shap, *said)} if said else {}
 
 
 def channel_report(
@@ -213,7 +213,7 @@ def _said(methods: Mapping[str, tuple[Values, Similarity]]) -> tuple[MethodValue
 
 def coefficients_of(explanations: Iterable[Explanation]) -> dict[str, Values]:
     """Method → α (K,) in its own unit, of those that have one coefficient per channel."""
-    return {one.method: one.coefficients.astype(np.float64) for one in explanations if one.coefficients is not None}
+    return {made.method: made.coefficients.astype(np.float64) for made in explanations if made.coefficients is not None}
 
 
 def largest(values: npt.ArrayLike, count: int) -> list[int]:
@@ -275,17 +275,17 @@ def waterfall(report: ChannelReport, count: int) -> list[Step]:
 
 def convergence(trail: Sequence[Estimate]) -> list[Checkpoint]:
     """How a streamed estimate came about; the last checkpoint's cosine is 1 by definition (0 if phi is 0)."""
-    return [Checkpoint(one.passes, cosine(one.phi, trail[-1].phi), one.noise) for one in trail]
+    return [Checkpoint(estimate.passes, cosine(estimate.phi, trail[-1].phi), estimate.noise) for estimate in trail]
 
 
 def channel_table(report: ChannelReport) -> Table:
     """One row per channel, the largest |phi| first; then the coefficients of methods, in their own units."""
     said = report.methods["coefficients"]
-    columns = [report.phi, report.stderr, report.mean_activation, *(one.values for one in said)]
+    columns = [report.phi, report.stderr, report.mean_activation, *(values.values for values in said)]
     rows: list[list[object]] = [
         [rank, channel, *(float(column[channel]) for column in columns)] for rank, channel in enumerate(report.order, 1)
     ]
-    return ["rank", "channel", "phi", "stderr", "mean activation", *(title_of(one.name) for one in said)], rows
+    return ["rank", "channel", "phi", "stderr", "mean activation", *(title_of(values.name) for values in said)], rows
 
 
 def channel_csv(report: ChannelReport) -> bytes:

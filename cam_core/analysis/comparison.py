@@ -94,8 +94,8 @@ def drawn_maps(
         shared: one range for all maps of a kind (with sign or without) instead of each its own.
     """
     signs = [signed and METHODS[explanation.method].signed for explanation in explanations]
-    values = [display_values(one.map, size, signed=sign) for one, sign in zip(explanations, signs, strict=True)]
-    kinds = {sign: [drawn for drawn, other in zip(values, signs, strict=True) if other == sign] for sign in signs}
+    values = [display_values(made.map, size, signed=sign) for made, sign in zip(explanations, signs, strict=True)]
+    kinds = {kind: [drawn for drawn, sign in zip(values, signs, strict=True) if sign == kind] for kind in signs}
     return [
         DrawnMap(drawn, sign, limits(kinds[sign] if shared else [drawn], signed=sign))
         for drawn, sign in zip(values, signs, strict=True)

@@ -111,7 +111,7 @@ def curve_report(
     earlier = {panel.kind: panel for panel in before.panels} if before is not None else {}
     titles = {name: METHODS[explanation.method].title for name, explanation in explanations.items()}
     panels = []
-    for kind in (kind for kind in KINDS if any(kind == other for _, other in curves)):
+    for kind in sorted({kind for _, kind in curves}, key=KINDS.index):
         maps, random = ([curves[name, kind] for name in names] for names in (titles, control))
         known = earlier.get(kind)
         panels.append(known if known and _is_of(known, maps, random) else _panel(kind, maps, random, titles, score))

@@ -65,8 +65,8 @@ def curve(
     requests = read_requests(method or _DEFAULT_METHODS, param or (), layer or ())
     kinds = _kinds(kind or ["deletion"])
     settings: dict[str, Any] = {"steps": steps, "score": score} | ({"baseline": baseline} if baseline else {})
-    for one in kinds:
-        curve_settings(one, **settings)  # what is wrong is said before the work begins
+    for each in kinds:
+        curve_settings(each, **settings)  # what is wrong is said before the work begins
     design, formats = Design(width=width), {path: figure_format(path) for path in out or ()}
     written = [*(out or ()), *([csv] if csv else ())]
     check_outputs(written)
@@ -74,7 +74,7 @@ def curve(
     clf = open_classifier(model, weights, weights_seed, device)
     target = resolve_class(clf, photo, class_)
     computing = Options(seed, precision)
-    explanations = {one.method: one for one in explain_all(clf, photo, requests, target, computing)}
+    explanations = {made.method: made for made in explain_all(clf, photo, requests, target, computing)}
     place = _control_layer(requests)
     control = random_control(clf, photo, place, target, seed=seed, count=random, precision=precision)
     curves = _curves(clf, photo, explanations | control, kinds, target, settings, computing)
@@ -120,7 +120,7 @@ def _kinds(names: Sequence[str]) -> list[Kind]:
 
 def _control_layer(requests: Sequence[Request]) -> list[str] | None:
     """Where the first method that explains one layer looks; the network's default beside methods over several."""
-    return next((one.layers for one in requests if not one.method.multi_layer), None)
+    return next((request.layers for request in requests if not request.method.multi_layer), None)
 
 
 def _report(report: CurveReport) -> None:

@@ -94,10 +94,10 @@ def explain_all(
     clf: Classifier, photo: Image.Image, requests: Sequence[Request], target: int, computing: Options
 ) -> list[Explanation]:
     """In the order of the requests; computed cheap ones first, so that what is wrong with one shows soon."""
-    found: dict[str, Explanation] = {}
-    for request in sorted(requests, key=lambda one: one.method.expensive):
+    explanations: dict[str, Explanation] = {}
+    for request in sorted(requests, key=lambda request: request.method.expensive):
         with watching(request.method.title) as progress:
-            found[request.method.key] = explain_image(
+            explanations[request.method.key] = explain_image(
                 clf,
                 photo,
                 method=request.method.key,
@@ -106,7 +106,7 @@ def explain_all(
                 **vars(replace(computing, compiled=computing.compiled and request.method.expensive, progress=progress)),
                 **request.params,
             )
-    return [found[request.method.key] for request in requests]
+    return [explanations[request.method.key] for request in requests]
 
 
 def _frame(clf: Classifier, photo: Image.Image) -> Image.Image:
@@ -140,8 +140,8 @@ def _report(report: ComparisonReport, written: Sequence[Path]) -> None:
     for title, explanation in zip(report.titles, report.maps, strict=True):
         for warning in explanation.warnings:
             typer.secho(f"{title}: {warning}", fg="yellow", err=True)
-    for first, second, correlation in report.pairs:
-        typer.echo(f"{first} and {second}: rank correlation {_number(correlation)}", err=True)
+    for title, beside, correlation in report.pairs:
+        typer.echo(f"{title} and {beside}: rank correlation {_number(correlation)}", err=True)
     for path in written:
         typer.echo(f"wrote {path}", err=True)
 

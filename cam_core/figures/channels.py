@@ -46,8 +46,8 @@ def channel_figure(report: ChannelReport, count: int = 20, design: Design | None
         height = panels * _PANEL + 4 * design.font_size * POINT
         figure = Figure(figsize=(design.width / INCH, height / INCH), dpi=design.dpi, layout="constrained")
         axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
-        for one in axes:
-            _plain(one, design)
+        for panel in axes:
+            _plain(panel, design)
         _shapley(axes[0], report, shown, design)
         if scaled:
             _methods(axes[1], scaled, design)

@@ -18,7 +18,7 @@ from cam_core.palette import REFERENCE
 from cam_core.shapley import ChannelEstimate, channel_shap, stream_channel_shap
 from pages.channels import estimate, removal
 from pages.runtime.jobs import Jobs
-from tests.pages.app_runs import PATIENCE, Open, html, load_tiny, settle
+from tests.pages.app_runs import PATIENCE, Open, html, load_tiny, settle, similarity
 
 OpenChannels = Callable[..., AppTest]
 
@@ -48,12 +48,6 @@ def channel_box(at: AppTest) -> Any:
 
 def maps(at: AppTest) -> list[str]:
     return [image.proto.imgs[0].alt for image in at.get("image")]
-
-
-def similarity(at: AppTest) -> dict[str, list[str]]:
-    """The cells of the table of similarities by the row's name, as Markdown."""
-    (table,) = at.table
-    return {name: list(row) for name, row in zip(table.value.index, table.value.to_numpy(), strict=True)}
 
 
 def reference(layer: str = "features.2", budget: int = 64) -> ChannelEstimate:

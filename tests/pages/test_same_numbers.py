@@ -22,7 +22,7 @@ from cam_core.cli import inputs
 from pages.deletion import board
 from pages.shared import style
 from tests.cli.calls import run
-from tests.pages.app_runs import Open, html, load_tiny
+from tests.pages.app_runs import Open, html, load_tiny, similarity
 
 Reports = list[Any]
 PHOTO = SAMPLES[0].key
@@ -88,9 +88,16 @@ def plain(markup: str) -> str:
     return re.sub(r"<.*?>", "", markup, flags=re.DOTALL).strip()
 
 
-def opened(open_app: Open, page: str, **link: Any) -> str:
-    at: AppTest = open_app(page=f"pages/{page}/page.py", **link)
+def visit(open_app: Open, page: str, **link: Any) -> AppTest:
+    return open_app(page=f"pages/{page}/page.py", **link)
+
+
+def read(at: AppTest) -> str:
     return html(at).replace("−", "-")
+
+
+def opened(open_app: Open, page: str, **link: Any) -> str:
+    return read(visit(open_app, page, **link))
 
 
 def test_curves(open_app: Open, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,15 +126,16 @@ def test_curves(open_app: Open, command: Callable[..., Any], monkeypatch: pytest
 def test_channels(open_app: Open, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     shown, printed = (spied(monkeypatch, place, "channel_report") for place in (channels, channels_command))
     for reading, words in (("α", "cosine to SHAP"), ("α · mean A", "times mean activation")):
-        text = opened(open_app, "channels", reading=reading)
+        at = visit(open_app, "channels", reading=reading)
+        text = read(at)
         result = command("channels", PHOTO, "-M", "lift-cam", "-M", "grad-cam", "--top", 8)
         report = shown[-1]
         ours, theirs = (vars(one) | {"convergence": one.convergence[-1]} for one in (report, printed[-1]))
         assert_same(ours, theirs)
         cosines = dict(re.findall(rf"^(.+?): .*?{words} (-?[\d.]+)", result.stderr, flags=re.MULTILINE))
-        cells = table_rows(text, "")
+        cells = similarity(at)
         for title in ("LIFT-CAM", "Grad-CAM"):
-            assert cells[title][0] == cosines[title]
+            assert cells[title][0].strip("*").replace("−", "-") == cosines[title]
     facts = re.search(r"logit (\S+), without any channel (\S+), sum of phi (\S+), gap (\S+)", result.stderr)
     assert facts is not None
     shown_facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(-?[\d.]+)", text))
