@@ -1,8 +1,10 @@
 """The report of a layer's channels: SHAP values, and what methods say of the same channels beside them.
 
-report = channel_report(estimate, coefficients_of(explanations))
-report.order[0], report.phi, report.stderr, report.shap.ranks
-report.methods["contributions"][0].similarity.cosine
+    report = channel_report(estimate, coefficients_of(explanations))
+    report.order[0], report.phi, report.stderr, report.shap.ranks
+    report.methods["contributions"][0].similarity.cosine
+
+Plain data: the page, the command line and the figure only format it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """The report of several maps of one image side by side: how far they agree, how they are drawn, and the top classes.
 
-report = comparison_report(explanations, clf.predict(image, top=None), target)
-report.agreement[0][1], report.top[0].probability
+    report = comparison_report(explanations, clf.predict(image, top=None), target)
+    report.agreement[0][1], report.top[0].probability
+
+Plain data: the page and the command line only format it.
 """
 
 from __future__ import annotations
