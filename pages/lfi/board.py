@@ -12,7 +12,7 @@ import streamlit as st
 from PIL import Image
 
 from cam_core import Classifier, load_model
-from cam_core.models.trainable.trained import ARCHITECTURE_TITLES, TrainedNetwork, bundled_networks
+from cam_core.models.trainable.trained import ARCHITECTURE_TITLES, TrainedNetwork, digit_networks
 from cam_core.overlay import SEQUENTIAL, display_values, highlight, limits, overlay
 from cam_core.training import DigitsSet
 from cam_core.training.digits import CHUNK
@@ -52,7 +52,7 @@ class Board:
 
 def board() -> None:
     """The controls and the board, or what stands in its place."""
-    networks = bundled_networks()
+    networks = digit_networks()
     if not networks:
         messages.empty(
             "The bundled networks are not here. Train one below, or get them by: "

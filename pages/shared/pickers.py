@@ -12,9 +12,9 @@ from typing import Any
 import streamlit as st
 
 from cam_core import METHODS
+from cam_core.declarations.parameters import DeclaredParameter
 from cam_core.methods.registry import Method
 from cam_core.overlay import DIVERGING, SEQUENTIAL
-from cam_core.registry.parameters import DeclaredParameter
 from pages.runtime.compute import Request
 from pages.shared import links
 

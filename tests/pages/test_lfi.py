@@ -36,7 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         path = tmp_path / "bundled" / f"{arch}_digits.safetensors"
         save_checkpoint(path, build_network(arch, "resnet8", 10, stem_stride=4), FACTS | {"accuracy": 0.5})
     monkeypatch.setattr(
-        trained, "BUNDLED", {path.stem: path for path in sorted((tmp_path / "bundled").glob("*.safetensors"))}
+        trained, "DIGIT_NETWORKS", {path.stem: path for path in sorted((tmp_path / "bundled").glob("*.safetensors"))}
     )
     monkeypatch.setattr(models, "visitor_folder", lambda: tmp_path)
     board.network.clear()
@@ -137,10 +137,8 @@ def test_a_file_that_is_no_image_is_answered(open_page: Page) -> None:
     assert any("This file cannot be used" in error.value for error in at.error)
 
 
-def test_without_bundled_networks_the_page_says_how_to_get_them(
-    open_page: Page, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trained, "BUNDLED", {})
+def test_without_digit_networks_the_page_says_how_to_get_them(open_page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trained, "DIGIT_NETWORKS", {})
     at = open_page()
     assert any("python -m cam_core train" in info.value for info in at.info)
     assert at.button(key="train")

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from cam_core.declarations.parameters import validate
 from cam_core.deprecated import formerly_positional
 from cam_core.forward import Target
 from cam_core.masked import class_score, image_rows
@@ -36,7 +37,6 @@ from cam_core.metrics.scoring import picture_scores
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
 from cam_core.options import Options
-from cam_core.registry.parameters import validate
 from cam_core.run import Run
 from cam_core.types import Explanation, MetricError, Progress
 
