@@ -52,11 +52,11 @@ def board(seen: Scene, report: ChannelReport) -> None:
             view = _view(report.channels - report.dead)
             bars = st.container()
         with st.container(key="channel-map"):
-            chosen = _channel(report)
-            _map(seen, report, chosen)
-            _facts(report, view, chosen)
+            channel = _channel(report)
+            _map(seen, report, channel)
+            _facts(report, view, channel)
         with bars:
-            _bars(report, view, chosen)
+            _bars(report, view, channel)
     with st.container(key="channel-steps"):
         _waterfall(report, view.count)
     with st.container(key="channel-below"):
@@ -102,18 +102,18 @@ def _view(live: int) -> View:
     return View(int(count), order == "By |φ|", _READINGS[reading])
 
 
-def _bars(report: ChannelReport, view: View, chosen: int) -> None:
-    shown = view.shown(report)
-    scaled = report.scaled(shown, view.reading)
+def _bars(report: ChannelReport, view: View, channel: int) -> None:
+    channels = view.shown(report)
+    scaled = report.scaled(channels, view.reading)
     st.plotly_chart(
-        channel_chart(shown, report.phi[shown], report.stderr[shown], scaled, chosen),
+        channel_chart(channels, report.phi[channels], report.stderr[channels], scaled, channel),
         key="bars",
-        on_select=partial(_choose, links.widget_key("channel", _scope(report)), shown),
+        on_select=partial(_choose, links.widget_key("channel", _scope(report)), channels),
         selection_mode="points",
         config={"displayModeBar": False},
-        alt=f"SHAP values of {len(shown)} channels for {report.label}; choose one to see its map",
+        alt=f"SHAP values of {len(channels)} channels for {report.label}; choose one to see its map",
     )
-    below = (
+    units = (
         " Below, every method’s coefficients are scaled to an L2 norm of 1 over all channels, since their units differ."
         if scaled
         else ""
@@ -121,21 +121,21 @@ def _bars(report: ChannelReport, view: View, chosen: int) -> None:
     st.html(
         style.quiet(
             "Above zero and plain: speaks for the class. Below zero and hatched: against it. Whiskers are ± one "
-            f"standard error. Click a bar to see where the channel is active.{below}"
+            f"standard error. Click a bar to see where the channel is active.{units}"
         )
     )
 
 
 def _scope(report: ChannelReport) -> str:
-    """What the numbers of channels depend on."""
+    """The model and the layer: the numbers of channels depend on them."""
     return f"{report.model}|{report.layer}"
 
 
-def _choose(key: str, shown: Sequence[int]) -> None:
-    """A bar was clicked: every trace of the chart has one point a channel, in the order in which they are shown."""
+def _choose(key: str, channels: Sequence[int]) -> None:
+    """A bar was clicked: every trace of the chart has one point per channel, in the order in which they are shown."""
     points = st.session_state["bars"].selection.points
     if points:
-        st.session_state[key] = str(shown[points[0]["point_index"]])
+        st.session_state[key] = str(channels[points[0]["point_index"]])
 
 
 def _channel(report: ChannelReport) -> int:
@@ -170,15 +170,15 @@ def _map(seen: Scene, report: ChannelReport, channel: int) -> None:
 
 def _facts(report: ChannelReport, view: View, channel: int) -> None:
     phi, stderr = float(report.phi[channel]), float(report.stderr[channel])
-    known = " (exact)" if report.exact else f" ± {stderr:.2g}" if isfinite(stderr) else ", error unknown"
+    error = " (exact)" if report.exact else f" ± {stderr:.2g}" if isfinite(stderr) else ", error unknown"
     side = "speaks for" if phi > 0 else "speaks against" if phi < 0 else "says nothing about"
     rows = "".join(
-        f"<span>{escape(title_of(said.name))}</span><span>{said.ranks[channel]}</span>"
-        for said in (report.shap, *report.methods[view.reading])
+        f"<span>{escape(title_of(values.name))}</span><span>{values.ranks[channel]}</span>"
+        for values in (report.shap, *report.methods[view.reading])
     )
     dead = "" if report.live[channel] else " It is dead: 0 everywhere in this photo."
     st.html(
-        f'<div class="cam-tile"><div><b>φ = {_signed(phi)}{known}</b> logits: '
+        f'<div class="cam-tile"><div><b>φ = {_signed(phi)}{error}</b> logits: '
         f"{side} {escape(report.label)}.{dead}</div>"
         f'<div class="cam-quiet">Mean activation {report.mean_activation[channel]:.3g}. '
         f"Rank by magnitude among {report.channels} channels:</div>"
@@ -210,15 +210,15 @@ def _similarity(report: ChannelReport, view: View) -> None:
         return
     rows = [
         (
-            title_of(said.name),
+            title_of(values.name),
             [
-                Cell(style.decimals(said.similarity.cosine, 3), best=said.best),
-                Cell(style.decimals(said.similarity.spearman, 3)),
-                Cell(style.decimals(said.similarity.kendall, 3)),
-                Cell(f"{said.similarity.overlap:.0%}"),
+                Cell(style.decimals(values.similarity.cosine, 3), best=values.best),
+                Cell(style.decimals(values.similarity.spearman, 3)),
+                Cell(style.decimals(values.similarity.kendall, 3)),
+                Cell(f"{values.similarity.overlap:.0%}"),
             ],
         )
-        for said in closest
+        for values in closest
     ]
     ceiling = "unknown" if report.ceiling is None else f"{report.ceiling:.3f}"
     rows.append(("*noise ceiling*", [Cell(ceiling), Cell("–"), Cell("–"), Cell("–")]))

@@ -74,17 +74,17 @@ def settings() -> Settings:
         persist_state="session",
         width=170,
         help="How often the part of the network behind the layer is run. At least one repetition is made, whatever it "
-        "costs: of permutations that is two passes a channel.",
+        "costs: of permutations that is two passes per channel.",
     )
     return Settings(estimator, int(budget))
 
 
-def begin(question: Question, image: Image.Image, chosen: Settings) -> Trail | Job:
+def begin(question: Question, image: Image.Image, settings: Settings) -> Trail | Job:
     """The estimate, or the job that computes it, which publishes a `Trail` whenever the estimate has become better."""
-    key = compute.digest("channels", question, chosen)
-    task = Task(key, partial(_estimate, question, image, chosen), "SHAP values", slow=True)
-    found: Trail | Job = compute.outcomes("channels", [task])[0]
-    return found
+    key = compute.digest("channels", question, settings)
+    task = Task(key, partial(_estimate, question, image, settings), "SHAP values", slow=True)
+    outcome: Trail | Job = compute.outcomes("channels", [task])[0]
+    return outcome
 
 
 def settled(outcome: Trail | Job) -> Trail | Job:
@@ -96,7 +96,7 @@ def settled(outcome: Trail | Job) -> Trail | Job:
     return outcome
 
 
-def _estimate(question: Question, image: Image.Image, chosen: Settings, job: Job) -> Trail:
+def _estimate(question: Question, image: Image.Image, settings: Settings, job: Job) -> Trail:
     clf = compute.classifier(question.model)
     with compute.computing(str(clf.device), job) as progress:
         clf.split(question.layer, question.precision)  # the cut is made once, and is not the estimator's cost
@@ -106,17 +106,17 @@ def _estimate(question: Question, image: Image.Image, chosen: Settings, job: Job
             image,
             layer=question.layer,
             target=question.target,
-            estimator=chosen.estimator,
-            budget=chosen.budget,
+            estimator=settings.estimator,
+            budget=settings.budget,
             seed=question.seed,
             precision=question.precision,
             progress=progress,
         )
-        found: tuple[ChannelEstimate, ...] = ()
+        estimates: tuple[ChannelEstimate, ...] = ()
         for estimate in stream:
-            found = (*found, estimate)
-            job.publish(Trail(found, time.perf_counter() - started))
-    return Trail(found, time.perf_counter() - started)
+            estimates = (*estimates, estimate)
+            job.publish(Trail(estimates, time.perf_counter() - started))
+    return Trail(estimates, time.perf_counter() - started)
 
 
 def unfinished(job: Job) -> None:
@@ -139,7 +139,7 @@ def unfinished(job: Job) -> None:
 
 
 def growing(job: Job) -> None:
-    """What there is of an estimate while it is computed: the bars and the convergence, drawn again as they change."""
+    """Bars and convergence of an estimate while it is computed, drawn again as they change."""
 
     @st.fragment(run_every=2 * messages.POLL)
     def grow() -> None:
@@ -148,11 +148,11 @@ def growing(job: Job) -> None:
             return
         trail: Trail = job.items[-1]
         report = channel_report(trail.last, trail=trail.estimates)
-        shown = list(report.order[:_GROWING])
+        channels = list(report.order[:_GROWING])
         with st.container(key="poll-growing"):
             st.html(style.quiet(f"After {report.passes} of {job.total} passes:"))
             st.plotly_chart(
-                channel_chart(shown, report.phi[shown], report.stderr[shown], {}),
+                channel_chart(channels, report.phi[channels], report.stderr[channels], {}),
                 key="growing-bars",
                 config={"displayModeBar": False},
             )

@@ -31,24 +31,24 @@ def page() -> None:
     )
     notices = st.container()
     with st.container(horizontal=True, vertical_alignment="top", key="channel-controls"):
-        chosen = estimate.settings()
+        settings = estimate.settings()
         methods = pickers.methods(
             FIRST_METHODS,
             key="beside",
             label="Methods beside SHAP",
             offered=WITH_COEFFICIENTS,
-            help=f"Without one coefficient a channel, so not here: {', '.join(WITHOUT)}.",
+            help=f"Without one coefficient per channel, so not here: {', '.join(WITHOUT)}.",
         )
     requests = pickers.parameters(methods)
-    show(seen, chosen, requests)
+    show(seen, settings, requests)
     with notices:
         messages.link_notices()
 
 
-def show(seen: Scene, chosen: Settings, requests: Sequence[Request]) -> None:
-    begun = estimate.begin(seen.question, seen.photo.image, chosen)
+def show(seen: Scene, settings: Settings, requests: Sequence[Request]) -> None:
+    estimating = estimate.begin(seen.question, seen.photo.image, settings)
     outcomes = compute.explanations(seen.question, seen.photo.image, requests)
-    outcome = estimate.settled(begun)
+    outcome = estimate.settled(estimating)
     trail = outcome if isinstance(outcome, Trail) else None
     if isinstance(outcome, Job):
         estimate.unfinished(outcome)
@@ -57,8 +57,8 @@ def show(seen: Scene, chosen: Settings, requests: Sequence[Request]) -> None:
         trail = outcome.items[-1] if outcome.items else None
     if trail is None:
         return
-    beside = coefficients_of([outcome for outcome in outcomes if isinstance(outcome, Explanation)])
-    report = channel_report(trail.last, beside, trail.estimates)
+    coefficients = coefficients_of([outcome for outcome in outcomes if isinstance(outcome, Explanation)])
+    report = channel_report(trail.last, coefficients, trail.estimates)
     estimate.status(seen, report, trail.seconds)
     unfinished(requests, outcomes)
     board.board(seen, report)

@@ -31,17 +31,17 @@ def removal(seen: Scene, estimate: ChannelEstimate, report: ChannelReport) -> No
         return
     key = compute.digest("removal", seen.question, tuple(order))
     task = Task(key, partial(_remove, seen, order), "Removal")
-    found: Removal | Job = compute.outcomes("removal", [task])[0]
-    if isinstance(found, Removal):
-        _look(removal_report(found, estimate, seen.classifier.labels))
+    outcome: Removal | Job = compute.outcomes("removal", [task])[0]
+    if isinstance(outcome, Removal):
+        _look(removal_report(outcome, estimate, seen.classifier.labels))
         return
     lost = "No channel was removed."
-    draw = partial(messages.pending, found, "Removing channels", lost, messages.again(found), key="removal")
-    messages.watch([found], draw, key=found.key)
+    draw = partial(messages.pending, outcome, "Removing channels", lost, messages.again(outcome), key="removal")
+    messages.watch([outcome], draw, key=outcome.key)
 
 
 def _side() -> Side:
-    chosen = st.segmented_control(
+    label = st.segmented_control(
         "Which channels go",
         list(_SIDES),
         default=next(iter(_SIDES)),
@@ -51,7 +51,7 @@ def _side() -> Side:
         persist_state="session",
         help="Those with the largest |φ|, or only those that speak for, or against, the class; largest first.",
     )
-    return _SIDES[chosen]
+    return _SIDES[label]
 
 
 def _remove(seen: Scene, order: list[int], job: Job) -> Removal:

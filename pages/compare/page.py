@@ -50,16 +50,16 @@ def _report(seen: Scene, explanations: Sequence[Explanation]) -> ComparisonRepor
 
 def _computing_on(seen: Scene) -> str:
     device = seen.classifier.device
-    found = hardware(device)
-    asked = seen.question.model.device
-    fallback = " (no GPU was found)" if device.type == "cpu" and asked != "cpu" else ""
-    memory = f" · {found.memory}" if found.memory else ""
-    return f"Computing on {found.name}{fallback}{memory} · {seen.question.precision}"
+    machine = hardware(device)
+    asked_device = seen.question.model.device
+    fallback = " (no GPU was found)" if device.type == "cpu" and asked_device != "cpu" else ""
+    memory = f" · {machine.memory}" if machine.memory else ""
+    return f"Computing on {machine.name}{fallback}{memory} · {seen.question.precision}"
 
 
 def what_the_methods_say(seen: Scene) -> None:
-    chosen = pickers.methods(pickers.FIRST_METHODS)
-    requests = pickers.parameters(chosen)
+    methods = pickers.methods(pickers.FIRST_METHODS)
+    requests = pickers.parameters(methods)
     if not requests:
         messages.empty("Choose one or more methods to see where they look.")
         return

@@ -61,18 +61,18 @@ def board(seen: Scene, sources: Sequence[Source], control: Sequence[Source], set
                 fraction = player()
             # Pictures go first, for the slider's sake. Only where growing curves hold the device, charts do not wait
             # for what they look at, and have their dots the next time.
-            shown = views.known(fraction) if job is not None and job.active else views.at(fraction)
-            if shown:
+            frames = views.known(fraction) if job is not None and job.active else views.at(fraction)
+            if frames:
                 with looks:
-                    state.pictures(shown, fraction)
+                    state.pictures(frames, fraction)
                 time.sleep(_HEAD_START)
             with charts:
                 for panel in report.panels:
-                    state.chart(panel, shown, fraction)
+                    state.chart(panel, frames, fraction)
             with table:
                 st.html(state.areas())
                 state.downloads()
-            if not shown:
+            if not frames:
                 with looks:
                     state.pictures(views.at(fraction), fraction)
 
@@ -154,30 +154,30 @@ class _Board:
     def __init__(self, report: CurveReport) -> None:
         self._report = report
 
-    def chart(self, panel: CurvePanel, shown: Frames, fraction: float) -> None:
+    def chart(self, panel: CurvePanel, frames: Frames, fraction: float) -> None:
         """One kind's curves, with the mark at the fraction, and a dot where what is shown was scored."""
         with st.container():
             direction = style.quiet(f"The {panel.better}, the better.")
             st.html(f"{style.name_line(panel.kind.capitalize())}{direction}")
             keys = [(line.name, panel.kind) for line in panel.lines]
-            mark = Mark(fraction, {key[0]: shown[key].value for key in keys if key in shown})
+            mark = Mark(fraction, {key[0]: frames[key].value for key in keys if key in frames})
             figure = curves_chart(panel, score=self._report.score, mark=mark)
             st.plotly_chart(figure, key=f"chart-{panel.kind}", config={"displayModeBar": False})
             for warning in panel.warnings:
                 st.html(style.notice_line(warning))
 
-    def pictures(self, shown: Frames, fraction: float) -> None:
-        """What the curves look at, kind by kind; of the control, its first map."""
+    def pictures(self, frames: Frames, fraction: float) -> None:
+        """The photos that the curves look at, kind by kind; of the control, those of its first map."""
         for panel in self._report.panels:
-            self._pictures(panel, shown, fraction)
+            self._pictures(panel, frames, fraction)
 
-    def _pictures(self, panel: CurvePanel, shown: Frames, fraction: float) -> None:
+    def _pictures(self, panel: CurvePanel, frames: Frames, fraction: float) -> None:
         """The photos side by side, with their scores."""
         kind = panel.kind
         st.html(style.name_line(f"{kind.capitalize()}: {100 * fraction:.0f} % of the pixels {_DONE[kind]}"))
         with st.container(key=f"frames-{kind}"):
             for index, line in enumerate([*panel.lines, *panel.control[:1]]):
-                frame = shown[line.name, kind]
+                frame = frames[line.name, kind]
                 with st.container(key=f"frame-{kind}-{index}"):
                     changed = f"the photo with {100 * fraction:.0f} % of its pixels {_DONE[kind]}"
                     pictures.show(frame.photo, alt=f"{line.title}: {changed}")

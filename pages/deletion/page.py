@@ -33,9 +33,9 @@ def page() -> None:
     )
     notices = st.container()
     with st.container(key="curve-controls"):
-        chosen = pickers.methods(pickers.FIRST_METHODS)
+        methods = pickers.methods(pickers.FIRST_METHODS)
         settings = how()
-    requests = pickers.parameters(chosen)
+    requests = pickers.parameters(methods)
     if not requests or not settings.kinds:
         messages.empty("Choose one or more methods, and deletion or insertion, to see curves.")
     else:
@@ -98,17 +98,17 @@ def how() -> Settings:
 
 def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:
     """Curves and tables of the maps that are there, and what is to be said of the others."""
-    asked = [(seen.question, request) for request in requests]
-    random = curves.control_questions(seen.question)
-    outcomes = compute.all_explanations(seen.photo.image, asked)
-    random_outcomes = compute.all_explanations(seen.photo.image, random, "control", CONTROL_PATIENCE)
-    sources = curves.chosen(asked, outcomes)
-    control = curves.control(random, random_outcomes)
+    questions = [(seen.question, request) for request in requests]
+    control_questions = curves.control_questions(seen.question)
+    outcomes = compute.all_explanations(seen.photo.image, questions)
+    control_outcomes = compute.all_explanations(seen.photo.image, control_questions, "control", CONTROL_PATIENCE)
+    sources = curves.method_sources(questions, outcomes)
+    control = curves.control_sources(control_questions, control_outcomes)
     with st.container():  # also where it is empty, for nothing below to move when a map is there
         missing = {
             request: outcome for request, outcome in zip(requests, outcomes, strict=True) if isinstance(outcome, Job)
         }
-        missing_maps(missing, [one for one in random_outcomes if isinstance(one, Job) and not one.fruitless])
+        missing_maps(missing, [job for job in control_outcomes if isinstance(job, Job) and not job.fruitless])
     if sources:
         board.board(seen, sources, control, settings)
         st.header("Metrics of these maps")
@@ -136,14 +136,14 @@ def missing_map(request: Request, job: Job) -> None:
 
 def fake(seen: Scene) -> Source | None:
     """Fake-CAM, if the reader wants to know which metrics it fools."""
-    wanted = st.toggle(
+    with_fake = st.toggle(
         "Set Fake-CAM beside them",
         key="fake-cam",
         bind="query-params",
         help="A map of ones with one zero in its corner: it explains nothing. A metric on which it wins can be won "
         "without explaining anything.",
     )
-    if not wanted:
+    if not with_fake:
         return None
     return score_board.fake_source(seen)
 

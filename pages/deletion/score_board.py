@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.deletion import scores
 from pages.deletion.curves import Source
-from pages.deletion.scores import QUICK, SLOW, Judged, score_table, stopped, working
+from pages.deletion.scores import QUICK, SLOW, Scored, score_table, stopped, working
 from pages.runtime import compute
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
@@ -31,11 +31,11 @@ def fake_source(seen: Scene) -> Source:
 
 def board(seen: Scene, sources: Sequence[Source], fake: Source | None) -> None:
     """The table, which draws itself again while it fills."""
-    rows = {source.name: source for source in [*sources, *([fake] if fake else [])]}
-    judged = list(rows.values())
-    quick = scores.scores(seen, judged, "scores", QUICK)
-    slow = wanted()
-    late = scores.scores(seen, judged, "slow-scores", SLOW) if slow else []
+    by_name = {source.name: source for source in [*sources, *([fake] if fake else [])]}
+    rows = list(by_name.values())
+    quick = scores.scores(seen, rows, "scores", QUICK)
+    slow = slow_metrics_asked()
+    late = scores.scores(seen, rows, "slow-scores", SLOW) if slow else []
 
     def draw() -> None:
         with st.container():
@@ -48,36 +48,36 @@ def board(seen: Scene, sources: Sequence[Source], fake: Source | None) -> None:
     messages.watch(working([*quick, *late]), draw, key="scores", ended=all)
 
 
-def wanted() -> bool:
+def slow_metrics_asked() -> bool:
     """Whether the slow metrics are asked for."""
     return st.toggle(
         "Slow metrics too",
         key="slow-metrics",
-        help="Many passes of the network, further explanations, or linear systems for each: seconds to minutes a "
+        help="Many passes of the network, further explanations, or linear systems for each: seconds to minutes per "
         "method. They fill in one by one and can be cancelled.",
     )
 
 
-def _fresh(judged: Sequence[Judged]) -> list[Judged]:
-    return [scores.fresh(one) for one in judged]
+def _fresh(scored: Sequence[Scored]) -> list[Scored]:
+    return [scores.fresh(entry) for entry in scored]
 
 
-def unfinished(late: Sequence[Judged]) -> None:
+def unfinished(late: Sequence[Scored]) -> None:
     """How far the slow metrics are, over all methods, and the way out; what there is stays when they are stopped."""
     jobs = working(late) or stopped(late)
     if not jobs:
         return
-    shown = next((job for job in jobs if job.state in ("running", "failed")), jobs[0])
+    shown_job = next((job for job in jobs if job.state in ("running", "failed")), jobs[0])
     messages.pending(
-        shown,
-        shown.title,
+        shown_job,
+        shown_job.title,
         "Some metrics are missing.",
         ("Try again", partial(_each, jobs, compute.forget)),
         key="scores",
         leave=("Cancel", partial(_each, jobs, Job.cancel)),
         why=" ".join(scores.reasons(late)),
         cancelled=("Cancelled. What was computed stays.", ("Compute the rest", partial(_each, jobs, compute.forget))),
-        share=(len(late) - len(jobs) + shown.fraction) / len(late),
+        share=(len(late) - len(jobs) + shown_job.fraction) / len(late),
     )
 
 

@@ -34,7 +34,7 @@ _GROUP: Final = "training"
 
 @dataclass(frozen=True)
 class Run:
-    """What was begun: its job, and the settings that began it."""
+    """A training that was begun: its job, and the settings that began it."""
 
     job: Job
     settings: TrainSettings
@@ -88,8 +88,8 @@ def _form(busy: bool) -> None:
         epochs = _number("Epochs", "epochs", 8, 1, 200, 1, "Passes over the training images.")
         images = _number("Training images", "train-images", 1000, 20, 50_000, 500, "How many of them are used.")
         seed = _number("Seed", "train-seed", 0, 0, 2**31 - 1, 1, "Of weights, order and augmentation.")
-        wanted = st.button("Train", type="primary", disabled=busy, key="train", icon=":material/model_training:")
-    if wanted:
+        clicked = st.button("Train", type="primary", disabled=busy, key="train", icon=":material/model_training:")
+    if clicked:
         _begin(arch, backbone, data, epochs, images, seed)
 
 
@@ -116,7 +116,9 @@ def _number(label: str, key: str, value: int, low: int, high: int, step: int, he
 
 def _begin(arch: str, backbone: str, data: str, epochs: int, images: int, seed: int) -> None:
     if not data:
-        messages.failure("Nothing to train on.", "Name a folder that holds one folder of images a class.", key="train")
+        messages.failure(
+            "Nothing to train on.", "Name a folder that holds one folder of images per class.", key="train"
+        )
         return
     identity = compute.digest(arch, backbone, data, epochs, images, seed)[:12]
     try:
@@ -198,9 +200,9 @@ def _curves(run: Run, key: str, mark: int | None = None) -> None:
         st.html(style.quiet("The first point comes after the first epoch."))
     st.plotly_chart(
         learning_chart(
-            [one.loss for one in reports],
-            [one.train_accuracy for one in reports],
-            [one.accuracy for one in reports],
+            [report.loss for report in reports],
+            [report.train_accuracy for report in reports],
+            [report.accuracy for report in reports],
             epochs=run.settings.epochs,
             mark=mark,
         ),
@@ -213,10 +215,10 @@ def _maps(run: Run, report: EpochReport) -> None:
     """The fixed images, with their attention after that epoch."""
     if run.previews is None:
         return
-    what = f"Attention after epoch {report.epoch}, on held-out images:"
+    caption = f"Attention after epoch {report.epoch}, on held-out images:"
     if report.attention is None:
-        what = "The baseline has no attention of its own: explain it on the other pages."
-    st.html(style.quiet(what))
+        caption = "The baseline has no attention of its own: explain it on the other pages."
+    st.html(style.quiet(caption))
     st.html(_previews(run.previews, report))
 
 

@@ -1,8 +1,8 @@
-"""What the pages share. A page reads widgets, calls the core and draws; everything two pages need is here, once.
+"""The parts that pages share. A page reads widgets, calls the core and draws; everything two pages need is here, once.
 
     seen = scene.current()                                    # photo, model, layer, class: as the sidebar has them
-    chosen = pickers.methods(["grad-cam", "lift-cam"])        # widgets from the registries, bound to the link
-    requests = pickers.parameters(chosen)
+    methods = pickers.methods(["grad-cam", "lift-cam"])       # widgets from the registries, bound to the link
+    requests = pickers.parameters(methods)
     outcomes = compute.explanations(seen.question, seen.photo.image, requests)   # results, or the jobs behind them
     look = pickers.look()
     with tiles.grid("mine"): ...                              # heatmaps; tiles for what is running, failed, cancelled
@@ -17,7 +17,7 @@ scene    | `current()`: the scene, the first thing a page asks for; its photo, f
 sidebar  | draws the sidebar and makes the scene (called by `app.py` alone)
 photo    | gallery, upload, camera
 models   | the networks that can be chosen: catalogue, bundled ones, the visitor's own
-compute  | one store of results and one fair lock a device for all visitors, jobs of one's own; cache keys
+compute  | one store of results and one fair lock per device for all visitors, jobs of one's own; cache keys
 jobs     | background work: start, watch, cancel. No Streamlit inside
 pickers  | methods, their parameters, and how heatmaps are to look
 tiles    | heatmaps with colour bar, facts and notices; what stands in their place while there is none
@@ -25,5 +25,5 @@ links    | choices that stand in the page's address, so that a link reopens the 
 messages | what happened, why, and the next click: errors, progress, empty states
 style    | the style sheet, and the small pieces of HTML that Streamlit has no element for
 
-What one page alone needs carries its name: `channel_…` is of the Channels page.
+Parts that one page alone needs stand in that page's package.
 """

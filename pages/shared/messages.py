@@ -1,4 +1,4 @@
-"""What happened, why, and the next click; how a job stands. Nothing here ever shows a traceback.
+"""Messages: what happened, why, and the next click; how a job stands. Nothing here ever shows a traceback.
 
 messages.pending(job, "Computing", "No map.", messages.again(job), key="map")               # one look at a job
 messages.watch([job], partial(messages.pending, job, …), key="map")                        # and one after the other
@@ -41,10 +41,13 @@ def button(action: Action, *, key: str) -> None:
 
 
 def link_notices() -> None:
-    """What the link asked for in vain, until it is dismissed. Draw it last: pickers find out while they are drawn."""
-    if found := links.notices():
+    """Notices of what the link asked for in vain, until they are dismissed.
+
+    Draw them last: pickers find out while they are drawn.
+    """
+    if notices := links.notices():
         with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="link-notices"):
-            st.info("  \n".join(map(plain, found)), icon=":material/link_off:")
+            st.info("  \n".join(map(plain, notices)), icon=":material/link_off:")
             st.button("Dismiss", on_click=links.dismiss, key="dismiss-notices", type="tertiary")
 
 
@@ -100,7 +103,7 @@ def watch(
     key: str,
     ended: Callable[[Iterable[bool]], bool] = any,
 ) -> None:
-    """Draw, twice a second as long as jobs are under way, and the whole page when one of them has ended.
+    """Draw, twice per second as long as jobs are under way, and the whole page when one of them has ended.
 
     Args:
         ended: `all` where the page is drawn again only when every job has ended.

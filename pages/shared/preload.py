@@ -1,4 +1,4 @@
-"""What other pages will need, fetched by the browser while a visitor looks at this one."""
+"""Scripts that other pages will need, fetched by the browser while a visitor looks at this one."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _COLOURS: Final = f"<style>:root {{ --cam-accent: {FOR}; --cam-against: {AGAINST
 
 
 def apply_style() -> None:
-    """Put the style sheet on the page, and the palette's colours that it uses; once a run."""
+    """Put the style sheet on the page, and the palette's colours that it uses; once per run."""
     st.html(_COLOURS)
     st.html(_SHEET)
 

@@ -87,13 +87,13 @@ def _cell(cell: Cell) -> str:
     return f'<td title="{escape(cell.help)}">{text}{aside}</td>' if cell.help else f"<td>{text}{aside}</td>"
 
 
-def top_classes(predictions: Sequence[Prediction], chosen: int) -> str:
+def top_classes(predictions: Sequence[Prediction], target: int) -> str:
     """Class names with their probabilities as thin bars; the explained class stands out."""
     rows = [
-        f'<span class="name{" chosen" if one.index == chosen else ""}" title="{escape(one.label)}">{escape(one.label)}'
-        f'</span><span class="share">{style.percent(one.probability)}</span>'
-        f'<div class="bar"><i style="width: {100 * one.probability:.2f}%"></i></div>'
-        for one in predictions
+        f'<span class="name{" chosen" if prediction.index == target else ""}" title="{escape(prediction.label)}">'
+        f'{escape(prediction.label)}</span><span class="share">{style.percent(prediction.probability)}</span>'
+        f'<div class="bar"><i style="width: {100 * prediction.probability:.2f}%"></i></div>'
+        for prediction in predictions
     ]
     return f'<div class="cam-top">{"".join(rows)}</div>'
 

@@ -137,14 +137,14 @@ def test_what_is_written_under_a_picture_is_what_the_network_says_of_it(
 def test_the_control_is_that_of_the_core(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each map by itself, for each is kept by itself; together what `random_control` gives at the same layer."""
     drawn: list[tuple[Question, dict[str, Explanation]]] = []
-    original = curves.control
+    original = curves.control_sources
 
     def control(*arguments: Any) -> list[curves.Source]:
         found = original(*arguments)
         drawn.append((arguments[0][0][0], {source.name: source.explanation for source in found}))
         return found
 
-    monkeypatch.setattr(curves, "control", control)
+    monkeypatch.setattr(curves, "control_sources", control)
     open_page(layer="features.1")
     question, found = drawn[-1]
     assert question.layer == "features.1"
