@@ -91,17 +91,22 @@ def publish(
 ) -> None:
     """Print a table and write it as Markdown, paragraphs of notes below it, the whole record as JSON beside it."""
     cells = [[_text(cell) for cell in row] for row in rows]
-    table = Table(title=title)
-    for column in columns:
-        table.add_column(column)
-    for row in cells:
-        table.add_row(*row)
-    Console(width=160).print(table)
+    show(title, columns, rows)
     RESULTS.mkdir(exist_ok=True)
     lines = ["| " + " | ".join(row) + " |" for row in [list(columns), ["---"] * len(columns), *cells]]
     paragraphs = [line for note in notes for line in ("", note)]
     (RESULTS / f"{name}.md").write_text("\n".join([f"# {title}", "", *lines, *paragraphs, ""]))
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table."""
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*map(_text, row))
+    Console(width=160).print(table)
 
 
 def _text(cell: Any) -> str:

@@ -10,8 +10,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,25 +26,40 @@ def find_browser() -> str | None:
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
+@dataclass(frozen=True)
+class Server:
+    """Where the app answers, and the process that serves it."""
+
+    address: str
+    pid: int
+
+
 @contextmanager
 def serving(log: Path) -> Iterator[str]:
-    """Yields the address of a fresh server of the app; it is stopped at the end of the block.
+    """The address of a fresh server of the app that computes with one thread: where several compute at a time."""
+    # Two threads of one network wait for one another; where others compute too, each wait takes a slice of time.
+    with server_process(log, {"OMP_NUM_THREADS": "1"} | os.environ) as server:
+        yield server.address
+
+
+@contextmanager
+def server_process(log: Path, environment: Mapping[str, str] = os.environ) -> Iterator[Server]:
+    """Yields a fresh server of the app; it is stopped at the end of the block.
 
     Args:
         log: file that takes what the server prints.
+        environment: the server's variables; this process's own, so as many threads as it would take itself.
     Raises:
         RuntimeError: the server ends, or does not answer within a minute; the message has the end of its log.
     """
     port = _free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "pages", "--server.port", str(port)]
-    # Two threads of one network wait for one another; where others compute too, each wait takes a slice of time.
-    environment = {"OMP_NUM_THREADS": "1"} | os.environ
     with log.open("wb") as output:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         _await(server, f"{address}/_stcore/health", log)
-        yield address
+        yield Server(address, server.pid)
     finally:
         server.terminate()
         try:

@@ -1,0 +1,511 @@
+"""The served app beside its core: seconds from a click to the pixel that answers it, beside the same call of the core.
+
+    python -m benchmarks.app                          # two CPU threads, a quarter of an hour
+    python -m benchmarks.app --only Opti --repeat 5   # only printed, as with --quick, which is for trying it out
+
+A server of the app, as users start it, and visitors in Chromium. App and core take turns in one run, never both at a
+time, on the same photo with the same seed; each time another seed, so that nothing comes from the store of results.
+The app's seconds count in the browser from the key, the click or navigation until what answers it has been painted.
+Beside: once more, while the Score-CAM of another visitor runs, which began just before.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from importlib.metadata import version
+from itertools import count, cycle
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import typer
+from playwright.sync_api import Browser, sync_playwright
+
+from benchmarks import app_page as at
+from benchmarks.app_core import FIRST_METHODS, NETWORK, Core, Job
+from benchmarks.app_cost import Cpu, cpu, drawings, rest, without_news
+from benchmarks.app_page import Link, Traffic, Visitor, visiting
+from benchmarks.common import LONG, machine, median, publish, show
+from cam_core import METHODS, SAMPLES, load_model
+from cam_core.images import sample
+from scripts.serving import NO_BROWSER, Server, find_browser, server_process
+
+PHOTOS: Final = tuple(entry.key for entry in SAMPLES[:3])
+NEW_PHOTOS: Final = tuple(entry.key for entry in SAMPLES[3:])
+TITLES: Final = [METHODS[method].title for method in FIRST_METHODS]
+ONE: Final = {"methods": TITLES[0]}
+BOTH: Final = {"methods": TITLES}
+QUICK_METHOD: Final = "hires-cam"
+BAR: Final = 4  # which one is clicked
+FEW_PASSES: Final = 16
+FEW_STEPS: Final = 14
+IDLE: Final = 10.0  # seconds of looking at polls
+SEEDS_APART: Final = 10  # the control of a seed has the seeds after it too
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is computed. An empty layer is the network's default."""
+
+    layer: str = ""
+    opti_steps: int = 100
+    samples: int = 2
+    passes: int = 256
+    coarse: int = 28
+    fine: int = 224
+
+
+QUICK: Final = Sizes(layer="blocks.2", opti_steps=10, samples=1, passes=64, coarse=28, fine=56)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one visitor asks: a photo and another one, with a seed of their own."""
+
+    photo: str
+    other: str
+    seed: int
+
+    def link(self, more: Link) -> dict[str, Any]:
+        return {"sample": self.photo, "seed": str(self.seed), **more}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The most that it may take: as a multiple of the core, in seconds, and in seconds beside another's Score-CAM."""
+
+    ratio: float | None = None
+    seconds: float | None = None
+    beside: float | None = None
+
+
+Act = Callable[[Visitor, Case], None]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One thing that a visitor does.
+
+    Attributes:
+        path, link: the page, and what its address says besides photo and seed.
+        act: does it, once the page stands; where there is nothing to do, opening the page is what is timed.
+        core: the same in the core.
+        wanted: by what is timed: "" is all of it.
+        new_photo: the photo shall be one that nobody has looked at.
+        cold: on a server that nobody has used.
+    """
+
+    name: str
+    act: Act
+    core: Callable[[Core], Job]
+    path: str = "/"
+    link: Link = field(default_factory=dict)
+    wanted: Mapping[str, Wanted] = field(default_factory=dict)
+    layer: str = ""
+    opens: bool = False
+    new_photo: bool = False
+    cold: bool = False
+
+
+def scenarios(sizes: Sizes) -> list[Scenario]:
+    """All of them; the long ones last."""
+    at_layer: Link = {"layer": sizes.layer} if sizes.layer else {}
+    heavy = partial(added, sizes=sizes, link=at_layer)
+    instant, soon = Wanted(seconds=0.3, beside=0.6), {"": Wanted(seconds=1.5)}
+    return [
+        Scenario("first sight, cold", look, Core.cold_sight, link=BOTH, opens=True, cold=True),
+        Scenario("first sight, warm", look, Core.first_sight, link=BOTH, wanted=soon, opens=True, new_photo=True),
+        Scenario("another photo", choose_photo, Core.first_sight, link=BOTH, new_photo=True),
+        replace(added(QUICK_METHOD, {"": instant}), name="another method"),
+        Scenario("slider, Compare", slide_opacity, partial(Core.overlays, opacity=0.55), "/", BOTH, {"": instant}),
+        Scenario(
+            "slider, Deletion",
+            slide_fraction,
+            partial(Core.frames, steps=FEW_STEPS, fraction=0.21),
+            "/deletion",
+            {**BOTH, "steps": str(FEW_STEPS)},
+            {"": instant},
+        ),
+        Scenario(
+            "bar click",
+            click_bar,
+            partial(Core.channel_map, budget=FEW_PASSES, place=BAR),
+            "/channels",
+            {"budget": str(FEW_PASSES)},
+            {"": instant},
+        ),
+        Scenario(
+            f"Owen {sizes.passes}",
+            partial(spend, passes=sizes.passes),
+            partial(Core.shapley, budget=sizes.passes),
+            "/channels",
+            {"budget": str(FEW_PASSES)},
+        ),
+        heavy("opti-cam", {"": Wanted(ratio=1.3)}, {"steps": sizes.opti_steps}),
+        heavy("score-cam", {"": Wanted(ratio=1.2)}),
+        grown(sizes.coarse),
+        heavy("ss-cam", {"": Wanted(ratio=1.2)}, {"samples": sizes.samples}),
+        grown(sizes.fine),
+    ]
+
+
+def added(
+    method: str,
+    wanted: Mapping[str, Wanted],
+    params: Mapping[str, Any] | None = None,
+    *,
+    sizes: Sizes = Sizes(),
+    link: Link | None = None,
+) -> Scenario:
+    """A method is chosen beside one that is there."""
+    params = params or {}
+    return Scenario(
+        METHODS[method].title,
+        partial(choose_method, method=method),
+        partial(Core.one_method, method=method, **params),
+        link={**ONE, **(link or {}), **{f"{method}.{name}": str(value) for name, value in params.items()}},
+        wanted=wanted,
+        layer=sizes.layer if link else "",
+    )
+
+
+def grown(steps: int) -> Scenario:
+    """Curves are drawn anew at another number of steps."""
+    return Scenario(
+        f"curves, {steps} steps",
+        partial(choose_steps, steps=steps),
+        partial(Core.curves, steps=steps),
+        "/deletion",
+        {**BOTH, "steps": str(FEW_STEPS)},
+        {"": Wanted(ratio=1.6), "first point": Wanted(seconds=0.5)},
+    )
+
+
+def look(visitor: Visitor, case: Case) -> None:
+    visitor.open({"": at.pictures(at.HEATMAP, len(FIRST_METHODS))})
+
+
+def choose_photo(visitor: Visitor, case: Case) -> None:
+    photo = at.pictures(at.PHOTO.format(title=sample(case.other).title), 1)
+    maps = at.other_pictures(at.HEATMAP, len(FIRST_METHODS))
+    visitor.click(at.GALLERY.format(key=case.other), {"": at.both(photo, maps)})
+
+
+def choose_method(visitor: Visitor, case: Case, method: str) -> None:
+    title = METHODS[method].title
+    visitor.choose(at.METHODS_BOX, title, {"": at.pictures(at.HEATMAP_OF.format(method=title), 1)})
+
+
+def slide_opacity(visitor: Visitor, case: Case) -> None:
+    visitor.slide(at.OPACITY_SLIDER, {"": at.other_pictures(at.HEATMAP, len(FIRST_METHODS))})
+
+
+def slide_fraction(visitor: Visitor, case: Case) -> None:
+    visitor.slide(at.CHANGED_SLIDER, {"": at.every(at.FRAME, " 21 % of its pixels")})
+
+
+def click_bar(visitor: Visitor, case: Case) -> None:
+    visitor.click_bar(BAR, {"": at.other_pictures(at.CHANNEL_MAP, 1)})
+
+
+def spend(visitor: Visitor, case: Case, passes: int) -> None:
+    facts = at.other_text(at.CHANNEL_FACTS, f"{passes} tail passes")
+    visitor.type(at.BUDGET_BOX, str(passes), {"": at.both(facts, at.present(f"{at.BARS} .point"))})
+
+
+def choose_steps(visitor: Visitor, case: Case, steps: int) -> None:
+    areas = at.other_text(at.AREAS, "Random", without="…≈")
+    whole = at.both(at.whole_curves(at.CURVES, steps + 1), areas)
+    visitor.choose(at.STEPS_BOX, str(steps), {"first point": at.new_points(at.CURVES), "": whole})
+
+
+@dataclass
+class Figures:
+    """What was measured of one scenario, one value a repetition; seconds by what is timed ("" is all of it).
+
+    Attributes:
+        app, beside, core: seconds of the app, of the app beside another visitor's Score-CAM, and of the core.
+        server_cpu, core_cpu: processor seconds.
+        bytes_in, bytes_out: to the browser and from it.
+        screen_cpu, rate_in: processor seconds and bytes to the browser per second of waiting, computing apart.
+    """
+
+    app: dict[str, list[float]] = field(default_factory=dict)
+    beside: dict[str, list[float]] = field(default_factory=dict)
+    core: dict[str, list[float]] = field(default_factory=dict)
+    server_cpu: list[float] = field(default_factory=list)
+    core_cpu: list[float] = field(default_factory=list)
+    bytes_in: list[float] = field(default_factory=list)
+    bytes_out: list[float] = field(default_factory=list)
+    screen_cpu: list[float] = field(default_factory=list)
+    rate_in: list[float] = field(default_factory=list)
+
+    @property
+    def long(self) -> bool:
+        """Whether it is run once only."""
+        return any(times[0] > LONG for times in self.core.values())
+
+
+def add(to: dict[str, list[float]], seconds: Mapping[str, float]) -> None:
+    for name, taken in seconds.items():
+        to.setdefault(name, []).append(taken)
+
+
+@dataclass
+class Bench:
+    """A browser, a server that has served before, and the core."""
+
+    browser: Browser
+    server: Server
+    clf: Any
+    scratch: Path
+    seeds: Iterator[int] = field(default_factory=lambda: count(SEEDS_APART, SEEDS_APART))
+    photos: Iterator[str] = field(default_factory=lambda: cycle(PHOTOS))
+    new_photos: Iterator[str] = field(default_factory=lambda: cycle(NEW_PHOTOS))
+
+    def warm_up(self) -> None:
+        """The first visitor of a server waits for what all others find there; the core's first call likewise."""
+        for path in ("/", "/channels", "/deletion"):
+            with visiting(self.browser, self.server.address, path, {}) as visitor:
+                visitor.open()
+                visitor.settle()
+        Core(self.clf, PHOTOS[0], next(self.seeds)).first_sight()()
+
+    def round(self, scenario: Scenario, figures: Figures, beside: bool = True) -> None:
+        """App, core, and the app beside another visitor, one after the other."""
+        case = self.case(scenario)
+        with self.fresh(scenario) as server:
+            self.app(scenario, case, server, figures)
+        self.core(scenario, case, figures)
+        if beside and not scenario.cold:
+            with self.visit(scenario, self.case(scenario), self.server) as (visitor, act), self.another_visitor():
+                act()
+                add(figures.beside, visitor.answers())
+
+    def case(self, scenario: Scenario) -> Case:
+        photo, other = next(self.photos), ""
+        if scenario.new_photo:
+            photo, other = (next(self.new_photos), "") if scenario.opens else (photo, next(self.new_photos))
+        return Case(photo, other, next(self.seeds))
+
+    @contextmanager
+    def fresh(self, scenario: Scenario) -> Iterator[Server]:
+        """The server for a scenario."""
+        log = self.scratch / f"cold-{next(self.seeds)}.log"
+        with server_process(log) if scenario.cold else nullcontext(self.server) as server:
+            yield server
+
+    def app(self, scenario: Scenario, case: Case, server: Server, figures: Figures) -> None:
+        with self.visit(scenario, case, server) as (visitor, act):
+            before, place = cpu(server.pid), visitor.traffic.now()
+            act()
+            seconds = visitor.answers()
+            answered, meanwhile = cpu(server.pid), visitor.traffic.since(place)
+            visitor.settle()
+            add(figures.app, seconds)
+            figures.server_cpu.append(cpu(server.pid).since(before))
+            figures.bytes_in.append(visitor.traffic.since(place).bytes_in)
+            figures.bytes_out.append(visitor.traffic.since(place).bytes_out)
+            figures.screen_cpu.append(answered.screen_since(before) / seconds[""])
+            figures.rate_in.append(meanwhile.bytes_in / seconds[""])
+
+    @contextmanager
+    def visit(self, scenario: Scenario, case: Case, server: Server) -> Iterator[tuple[Visitor, Callable[[], None]]]:
+        """A visitor in front of the page as it stands before, and what is to be done; all is at rest around it."""
+        if not scenario.cold:
+            rest(server.pid)
+        with visiting(self.browser, server.address, scenario.path, case.link(scenario.link)) as visitor:
+            if not scenario.opens:
+                visitor.open()
+                visitor.settle()
+                rest(server.pid)
+            yield visitor, partial(scenario.act, visitor, case)
+        if not scenario.cold:
+            rest(server.pid)
+
+    @contextmanager
+    def another_visitor(self) -> Iterator[None]:
+        """Somebody whose Score-CAM is being computed; it is cancelled at the end if it still is."""
+        link = {"sample": next(self.photos), "seed": str(next(self.seeds)), "methods": METHODS["score-cam"].title}
+        with visiting(self.browser, self.server.address, "/", link) as other:
+            other.open()
+            other.page.wait_for_selector(at.UNDER_WAY)
+            yield
+            other.cancel()
+
+    def core(self, scenario: Scenario, case: Case, figures: Figures) -> None:
+        photo = case.other or case.photo
+        job = scenario.core(Core(self.clf, photo, case.seed, scenario.layer))
+        started, cpu_before = time.perf_counter(), time.process_time()
+        seconds = job() or {}
+        add(figures.core, seconds | {"": time.perf_counter() - started})
+        figures.core_cpu.append(time.process_time() - cpu_before)
+
+    def idle(self) -> dict[str, float]:
+        """Polls of a page whose one job waits for the other, which takes minutes: nearly all are without news."""
+        slow = [METHODS[method].title for method in ("ss-cam", "score-cam")]
+        case = Case(next(self.photos), "", next(self.seeds))
+        rest(self.server.pid)
+        with visiting(self.browser, self.server.address, "/", case.link({"methods": slow})) as visitor:
+            visitor.open()
+            visitor.page.wait_for_selector(at.WAITING)
+            visitor.page.wait_for_selector(at.UNDER_WAY)
+            before, place = cpu(self.server.pid), visitor.traffic.now()
+            visitor.page.wait_for_timeout(1000 * IDLE)
+            found = polls(before, cpu(self.server.pid), visitor.traffic.since(place))
+            visitor.cancel()
+        rest(self.server.pid)
+        return found
+
+
+def polls(before: Cpu, after: Cpu, traffic: Traffic) -> dict[str, float]:
+    """What a poll costs. Whatever it is, the browser begins it: with a message, or a request."""
+    seconds, asked = after.at - before.at, len(traffic.sent) + len(traffic.requests)
+    quiet = without_news(drawings(traffic.received))
+    each = max(asked, 1)
+    return {
+        "seconds": seconds,
+        "polls per second": asked / seconds,
+        "frames per poll": len(traffic.received) / each,
+        "bytes to the browser per poll": traffic.bytes_in / each,
+        "bytes from the browser per poll": traffic.bytes_out / each,
+        "milliseconds of CPU per poll": 1000 * after.screen_since(before) / each,
+        "polls without news": len(quiet),
+        "bytes to the browser of a poll without news": median([one.size for one in quiet]) if quiet else 0.0,
+        "milliseconds of CPU per second": 1000 * after.screen_since(before) / seconds,
+    }
+
+
+COLUMNS: Final = (
+    "what", "app s", "core s", "app ∕ core", "wanted", "beside a Score-CAM s", "wanted then",
+    "server CPU s", "core CPU s", "kB in", "kB out", "runs",
+)  # fmt: skip
+
+
+def rows(scenario: Scenario, figures: Figures) -> Iterator[list[Any]]:
+    """A line of the table for everything that is timed."""
+    for name in sorted(figures.app):
+        wanted = scenario.wanted.get(name, Wanted())
+        app, core = median(figures.app[name]), median(figures.core[name])
+        beside = median(figures.beside[name]) if name in figures.beside else ""
+        costs = (figures.server_cpu, figures.core_cpu, figures.bytes_in, figures.bytes_out)
+        server_cpu, core_cpu, *sizes = map(median, costs)
+        yield [
+            f"{scenario.name}, {name}" if name else scenario.name,
+            app,
+            core,
+            app / core,
+            verdict((wanted.ratio, app / core, "×"), (wanted.seconds, app, " s")),
+            beside,
+            verdict((wanted.beside, beside, " s")),
+            *(["", "", "", ""] if name else [server_cpu, core_cpu, *(size / 1000 for size in sizes)]),
+            len(figures.app[name]),
+        ]
+
+
+def verdict(*limits: tuple[float | None, Any, str]) -> str:
+    """ "≤ 1.2×: yes"."""
+    return ", ".join(
+        f"≤ {most:g}{unit}: {'yes' if value <= most else 'NO'}"
+        for most, value, unit in limits
+        if most is not None and value != ""
+    )
+
+
+def notes(measured: list[tuple[Scenario, Figures]], idle: dict[str, float]) -> list[str]:
+    """What the table has no column for."""
+    told = [
+        f"While {scenario.name} grow, the screen of the one who watches takes {1000 * median(figures.screen_cpu):.0f} "
+        f"ms of CPU and {median(figures.rate_in) / 1000:.1f} kB per second (wanted: ≤ 20 ms and ≤ 20 kB)."
+        for scenario, figures in measured
+        if "first point" in figures.app
+    ]
+    if idle:
+        listed = ", ".join(f"{value:.3g} {name}" for name, value in idle.items())
+        told.append(f"A page that waits: {listed} (wanted of a poll without news: under 5 ms and 1 kB).")
+    return [
+        *told,
+        "App: seconds in the browser from the key, the click or navigation until the answer was painted. Core: the "
+        "same call in the benchmark's process; for the first sight, cold, with loading the network, without starting "
+        "Python. CPU and bytes: from the click until the page is at rest. The screen's CPU is that of the server "
+        "without its threads that compute, which are those that take more than a fifth of a processor throughout. "
+        "Bytes are those of the websocket's messages and of answers over HTTP. What takes the core more than "
+        f"{LONG:g} s is run once.",
+    ]
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Option(help="part of a scenario's name; several times for several")] = None,
+    repeat: Annotated[int | None, typer.Option(help="rounds of what is not long; 3, quick 1")] = None,
+    samples: Annotated[
+        int, typer.Option(help="noisy copies of each mask of SS-CAM; the method's own 35 take minutes")
+    ] = 2,
+    quick: Annotated[bool, typer.Option(help="small sizes, one round: does every scenario work?")] = False,
+    name: Annotated[str, typer.Option(help="of the files in benchmarks/results")] = "app-cpu",
+) -> None:
+    """Measure and, where nothing was left out, publish."""
+    executable = find_browser()
+    if executable is None:
+        raise typer.BadParameter(NO_BROWSER)
+    sizes = QUICK if quick else Sizes(samples=samples)
+    rounds = repeat or (1 if quick else 3)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        server_process(Path(scratch) / "server.log") as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        bench = Bench(browser, server, load_model(NETWORK), Path(scratch))
+        measured, idle = measure(bench, sizes, only or [""], rounds, warm=not quick)
+        described = machine("cpu") | {"streamlit": version("streamlit"), "chromium": browser.version}
+        browser.close()
+    table = [row for scenario, figures in measured for row in rows(scenario, figures)]
+    told = notes(measured, idle)
+    title = f"The app beside its core: {NETWORK} on {described['threads']} threads"
+    if quick or only:
+        show(title, COLUMNS, table)
+    else:
+        record = {
+            "machine": described,
+            "settings": asdict(sizes) | {"repeat": rounds},
+            "figures": {scenario.name: asdict(figures) for scenario, figures in measured},
+            "idle": idle,
+        }
+        publish(name, title, COLUMNS, table, record, told)
+    print(*told, sep="\n\n")
+
+
+def measure(
+    bench: Bench, sizes: Sizes, only: list[str], repeat: int, warm: bool
+) -> tuple[list[tuple[Scenario, Figures]], dict[str, float]]:
+    """The figures of the chosen scenarios, and of a page that waits."""
+
+    def chosen(sizes: Sizes) -> list[Scenario]:
+        return [one for one in scenarios(sizes) if any(part.lower() in one.name.lower() for part in only)]
+
+    bench.warm_up()
+    for scenario in chosen(QUICK) if warm else []:
+        if not (scenario.cold or scenario.new_photo):
+            bench.round(scenario, Figures(), beside=False)
+    measured = [(scenario, Figures()) for scenario in chosen(sizes)]
+    for number in range(repeat):
+        for scenario, figures in measured:
+            if number == 0 or not figures.long:
+                started = time.perf_counter()
+                bench.round(scenario, figures)
+                print(
+                    f"{number + 1}. {scenario.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True
+                )
+    idle = bench.idle() if any(part.lower() in "idle polls" for part in only) else {}
+    return measured, idle
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,149 @@
+"""What a served app costs: processor time of its threads, and what goes over the wire for each drawing of a page."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_COMPUTES = 0.2  # of a processor: a thread that takes more of it throughout is one that computes, and draws nothing
+_REST = 0.05  # of a processor: what a server takes less than is at rest
+_LOOK = 0.3  # seconds over which that is measured
+_PATIENCE = 60  # seconds
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """Processor seconds by now.
+
+    Attributes:
+        at: when, in seconds.
+        total: of the process with its children, their ended threads included.
+        threads: of each thread that there is, main threads apart.
+    """
+
+    at: float
+    total: float
+    threads: dict[int, float]
+
+    def since(self, before: Cpu) -> float:
+        """Processor seconds of everything."""
+        return self.total - before.total
+
+    def screen_since(self, before: Cpu) -> float:
+        """The same without the threads that compute: those that were busy for much of the time."""
+        spent = (seconds - before.threads.get(thread, 0.0) for thread, seconds in self.threads.items())
+        return self.since(before) - sum(one for one in spent if one > _COMPUTES * (self.at - before.at))
+
+
+def cpu(pid: int) -> Cpu:
+    """The processor time that a process and its children have taken."""
+    processes = list(_family(pid))
+    threads = {
+        int(task.name): _on_processor(task) for one in processes for task in _tasks(one) if task.name != one.name
+    }
+    return Cpu(time.perf_counter(), sum(map(_taken, processes)), threads)
+
+
+def rest(pid: int) -> None:
+    """Wait until a process does nothing, for what is measured next to have the machine for itself.
+
+    Raises:
+        TimeoutError: it goes on for more than a minute.
+    """
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        before = cpu(pid)
+        time.sleep(_LOOK)
+        if cpu(pid).since(before) < _REST * _LOOK:
+            return
+    raise TimeoutError(f"process {pid} does not come to rest")
+
+
+def _family(pid: int) -> Iterator[Path]:
+    """Folders in /proc of a process and of all that descend from it."""
+    parents = {path: int(_fields(path)[1]) for path in Path("/proc").glob("[0-9]*") if path.exists()}
+    family = {pid}
+    while new := {int(path.name) for path, parent in parents.items() if parent in family} - family:
+        family |= new
+    return (path for path in parents if int(path.name) in family)
+
+
+def _fields(process: Path) -> list[str]:
+    """Of /proc/PID/stat what follows the name, which may hold anything; zeros where the process has just ended."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ["0"] * 50
+
+
+def _taken(process: Path) -> float:
+    user, system = _fields(process)[11:13]
+    return (int(user) + int(system)) / _TICKS
+
+
+def _tasks(process: Path) -> list[Path]:
+    try:
+        return list((process / "task").iterdir())
+    except OSError:
+        return []
+
+
+def _on_processor(task: Path) -> float:
+    try:
+        return int((task / "schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One run of a page, or of a part of it, as it went over the wire.
+
+    Attributes:
+        frames, size: messages to the browser, and their bytes.
+        part: the fragments that were run; empty for the whole page.
+        drawn: what was drawn where.
+    """
+
+    frames: int
+    size: int
+    part: tuple[str, ...]
+    drawn: tuple[bytes, ...]
+
+
+def drawings(frames: Iterable[bytes]) -> list[Drawing]:
+    """The complete runs among the messages of one visitor's websocket."""
+    runs: list[list[ForwardMsg]] = []
+    for message in map(ForwardMsg.FromString, frames):
+        if message.WhichOneof("type") == "new_session":
+            runs.append([])
+        if runs:
+            runs[-1].append(message)
+    return [_drawing(run) for run in runs if any(one.WhichOneof("type") == "script_finished" for one in run)]
+
+
+def _drawing(messages: list[ForwardMsg]) -> Drawing:
+    deltas = [message for message in messages if message.WhichOneof("type") in ("delta", "ref_hash")]
+    return Drawing(
+        frames=len(messages),
+        size=sum(message.ByteSize() for message in messages),
+        part=tuple(messages[0].metadata.run.fragment_ids),
+        drawn=tuple(message.SerializeToString(deterministic=True) for message in deltas),
+    )
+
+
+def without_news(seen: Iterable[Drawing]) -> list[Drawing]:
+    """Those that drew what the one before of the same part had drawn."""
+    last: dict[tuple[str, ...], tuple[bytes, ...]] = {}
+    repeated = []
+    for one in seen:
+        if last.get(one.part) == one.drawn:
+            repeated.append(one)
+        last[one.part] = one.drawn
+    return repeated
