@@ -53,7 +53,7 @@ class ChannelValues:
 
 @dataclass(frozen=True)
 class MethodValues(ChannelValues):
-    """What a method says of every channel, and how close to SHAP that is.
+    """A method's word on every channel, and how close to SHAP that is.
 
     Attributes:
         similarity: to SHAP over the live channels.
@@ -95,7 +95,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class ChannelReport:
-    """What is said of the channels of one layer for one image.
+    """The report of the channels of one layer for one image.
 
     Attributes:
         model, layer, target, label, probability: what is explained.
@@ -143,7 +143,7 @@ class ChannelReport:
 
     @property
     def channels(self) -> int:
-        """How many the layer has."""
+        """The number of channels of the layer."""
         return len(self.phi)
 
     def closest(self, reading: Reading) -> list[MethodValues]:

@@ -24,7 +24,7 @@ _TOP: Final = 5  # classes
 
 @dataclass(frozen=True)
 class ComparisonReport:
-    """What is said of the maps of one image and class.
+    """The report of the maps of one image and class.
 
     Attributes:
         target: the explained class.

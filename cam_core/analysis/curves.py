@@ -78,7 +78,7 @@ class CurvePanel:
 
 @dataclass(frozen=True)
 class CurveReport:
-    """What is said of the curves of one image.
+    """The report of the curves of one image.
 
     Attributes:
         score: "probability" or "logit", as the curves have it.

@@ -38,7 +38,7 @@ def removal_order(report: ChannelReport, side: Side = "either", most: int | None
 
 
 def removal_report(removal: Removal, estimate: ChannelEstimate, labels: Sequence[str]) -> RemovalReport:
-    """What the removal comes to beside the estimate. `labels` are those of all classes."""
+    """The outcome of the removal beside the estimate. `labels` are those of all classes."""
     best = removal.best.tolist()
     return RemovalReport(
         removal.logit.numpy(),

@@ -42,7 +42,7 @@ Work = Callable[[Job], T]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What identifies a loaded model: arguments of `load_model`."""
+    """The identity of a loaded model: arguments of `load_model`."""
 
     name: str
     weights: str = "default"
@@ -52,7 +52,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: everything that decides a result except the method."""
+    """A question: everything that decides a result except the method."""
 
     photo: str
     """SHA-256 of the photo."""
@@ -91,14 +91,14 @@ class Store:
         self._mutex = threading.Lock()
 
     def get(self, key: str) -> Any:
-        """What was put there, or None."""
+        """The value that was put there, or None."""
         with self._mutex:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
     def share(self, key: str, value: T) -> T:
-        """What is kept there; where there is nothing, `value` from now on."""
+        """The value that is kept there; where there is nothing, `value` from now on."""
         with self._mutex:
             kept: T = self._kept.setdefault(key, value)
             self._kept.move_to_end(key)
@@ -125,7 +125,7 @@ def results() -> Store:
 
 @st.cache_resource(show_spinner=False)
 def preparations() -> Store:
-    """What many results have in common, kept while somebody asks for one after the other."""
+    """The parts that many results have in common, kept while somebody asks for one after the other."""
     return Store(_KEPT_PREPARATIONS)
 
 

@@ -69,7 +69,7 @@ class Job:
 
     @property
     def items(self) -> tuple[Any, ...]:
-        """What the work has published so far."""
+        """Intermediate results that the work has published so far."""
         return tuple(self._items)
 
     @property
