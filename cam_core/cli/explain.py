@@ -110,7 +110,7 @@ def explain_all(
 
 
 def _frame(clf: Classifier, photo: Image.Image) -> Image.Image:
-    """What the network sees, in the photo's own resolution."""
+    """The frame that the network sees, in the photo's own resolution."""
     box = clf.preprocessing.box(photo.size)
     return close_up(photo, box, max(1, round(max(box[2] - box[0], box[3] - box[1]))))
 

@@ -72,7 +72,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Queue:
-    """What stands before a piece of work that waits: the title of what has the device, and seconds until its turn."""
+    """The queue before a piece of work that waits: the title of what has the device, and seconds until its turn."""
 
     title: str
     seconds: float
@@ -121,7 +121,7 @@ class Turns:
         return bool(self._waiting)
 
     def before(self, turn: Turn) -> Queue | None:
-        """What a turn waits for; None where it does not wait."""
+        """The queue before a turn; None where it does not wait."""
         with self._mutex:
             if turn not in self._waiting or self._holder is None:
                 return None
@@ -149,7 +149,7 @@ class Paces:
         self._seconds: dict[str, float] = {}
 
     def of(self, kind: str) -> float | None:
-        """What was measured; None for a kind that nobody has done yet."""
+        """The pace that was measured; None for a kind that nobody has done yet."""
         return self._seconds.get(kind)
 
     @contextmanager
