@@ -1,10 +1,14 @@
 """CAMscope, the app: `make app`, or `python -m pages`. Pages and the sidebar that they share; nothing else."""
 
+import pandas  # noqa: F401  (whole, before anybody draws: see below)
 import streamlit as st
 
 from cam_core.images import ASSETS
 from pages.shared.sidebar import sidebar
 from pages.shared.style import apply_style
+
+# Streamlit imports pandas when the first table is drawn; meanwhile Plotly takes the half of it that is there in every
+# other visitor's thread, and fails. Whoever runs this file has all of it.
 
 st.set_page_config(page_title="CAMscope", page_icon=str(ASSETS / "icon.png"), layout="wide")
 page = st.navigation(

@@ -67,7 +67,7 @@ QUICK: Final = Sizes(layer="blocks.2", opti_steps=10, samples=1, passes=64, coar
 
 @dataclass(frozen=True)
 class Case:
-    """What one visitor asks: a photo and another one, with a seed of their own."""
+    """The questions of one visitor: a photo and another one, with a seed of their own."""
 
     photo: str
     other: str
@@ -228,7 +228,7 @@ def choose_steps(visitor: Visitor, case: Case, steps: int) -> None:
 
 @dataclass
 class Figures:
-    """What was measured of one scenario, one value per repetition; seconds by what is timed ("" is all of it).
+    """The measurements of one scenario, one value per repetition; seconds by what is timed ("" is all of it).
 
     Attributes:
         app, beside, core: seconds of the app, of the app beside another visitor's Score-CAM, and of the core.

@@ -1,4 +1,4 @@
-"""What a served app costs: processor time of its threads, and what goes over the wire for each drawing of a page."""
+"""The cost of a served app: processor time of its threads, and what goes over the wire for each drawing of a page."""
 
 from __future__ import annotations
 

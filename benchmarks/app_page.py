@@ -149,7 +149,7 @@ bench.lines({json.dumps(selector)}))"
 
 @dataclass
 class Traffic:
-    """What has gone over the wire for one page, by now.
+    """All that has gone over the wire for one page, by now.
 
     Attributes:
         received: messages on the websocket, to the browser.
@@ -179,7 +179,7 @@ class Traffic:
         return len(self.received), len(self.sent), len(self.requests)
 
     def since(self, place: tuple[int, int, int]) -> Traffic:
-        """What came after that place."""
+        """All that came after that place."""
         received, sent, requests = place
         return Traffic(self.received[received:], self.sent[sent:], self.requests[requests:])
 

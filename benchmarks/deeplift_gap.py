@@ -59,7 +59,7 @@ def depths(layers: list[str], default: str) -> list[str]:
 
 def by_midpoint() -> AbstractContextManager[object]:
     """Every product by the midpoint rule, those of norms too: no factor is known as a norm's."""
-    return patch("cam_core.deeplift.rules._role_of", lambda _value: "")
+    return patch("cam_core.deeplift.dispatch._role_of", lambda _value: "")
 
 
 def measure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import torch
@@ -25,6 +26,9 @@ class Run:
         batch: number of images.
         mean, std: (3,), of the classifier's preprocessing: they say what a black pixel is in the normalised input.
         progress: called as work advances; may raise `Cancelled`.
+
+    Attributes:
+        seconds_told: spent in `progress`, which may let others compute meanwhile.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Run:
         self._mean, self._std = mean, std
         self._progress = progress or _silent
         self._done, self._total = 0, 0
+        self.seconds_told = 0.0
 
     @classmethod
     def of(cls, clf: Classifier, options: Options, batch: int = 1) -> Run:
@@ -61,13 +66,20 @@ class Run:
     def expect(self, total: int) -> None:
         """Announce `total` further units of work."""
         self._total += total
-        self._progress(self._done, self._total)
+        self._tell()
 
     def advance(self, done: int = 1) -> None:
         """Report `done` units as finished. Raises whatever the progress callback raises, such as `Cancelled`."""
         self._done += done
         self._total = max(self._total, self._done)
-        self._progress(self._done, self._total)
+        self._tell()
+
+    def _tell(self) -> None:
+        began = time.perf_counter()
+        try:
+            self._progress(self._done, self._total)
+        finally:
+            self.seconds_told += time.perf_counter() - began
 
     def warn(self, sample: int, message: str) -> None:
         """Attach a sentence to the explanation of image `sample`."""

@@ -24,7 +24,7 @@ def _each(entry: re.Match[str]) -> str:
 
 
 class DocstringSections(griffe.Extension):
-    """What `mkdocs.yml` names: changes each docstring as soon as it is collected."""
+    """The extension that `mkdocs.yml` names: changes each docstring as soon as it is collected."""
 
     def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
         """Called for every module, class, function and attribute."""

@@ -1,17 +1,20 @@
-"""Photograph the app: every page and state, light and dark, wide and narrow; and the picture in the README.
+"""Photograph the app: the pictures in the README; or every page and state, light and dark, wide and narrow.
 
-    python -m scripts.screenshots [FOLDER] [--only NAME] [--readme]
+    python -m scripts.screenshots [--only NAME]             # docs/compare.png and its like, one for each page
+    python -m scripts.screenshots FOLDER [--only NAME]
 
-Without a folder only docs/compare.png is made anew. Needs Chromium or Chrome on PATH.
+Needs Chromium or Chrome on PATH.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -20,11 +23,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from scripts.serving import NO_BROWSER, ROOT, find_browser, serving
 
-README_PICTURE = ROOT / "docs" / "compare.png"
-README_BYTES = 400_000
+DOCS = ROOT / "docs"
+README_WIDTH = 1440  # pixels
+README_BYTES = 350_000
 PATIENCE = 120_000  # milliseconds until a view must be there
 SCHEMES = ("light", "dark")
-WIDTHS = {1440: 900, 800: 1000}  # width → height, pixels
+WIDTHS = {1440: 900, 800: 1000, 390: 844}  # width → height, pixels
 
 
 def settled(page: Page) -> None:
@@ -131,6 +135,18 @@ def estimate_cancelled(page: Page) -> None:
     settled(page)
 
 
+def converged(page: Page) -> None:
+    """The estimate is there, and is one to trust."""
+    page.locator(".stMarkdownBadge", has_text=re.compile("Converged")).first.wait_for(timeout=PATIENCE)
+    settled(page)
+
+
+def complete(page: Page) -> None:
+    """No area under a curve is missing or approximate."""
+    settled(page)
+    page.wait_for_function("!/[≈…]/.test(document.querySelector('.cam-table').innerText)", timeout=PATIENCE)
+
+
 @dataclass(frozen=True)
 class View:
     """One state of one page: its address, and what to do and wait for before it is photographed."""
@@ -139,6 +155,7 @@ class View:
     path: str
     link: dict[str, str | list[str]]
     prepare: Callable[[Page], None] = settled
+    height: int = 900  # pixels, of the README's pictures
 
     def address(self, server: str) -> str:
         return f"{server}{self.path}?{urlencode(self.link, doseq=True)}"
@@ -173,12 +190,25 @@ VIEWS = (
     View("deletion-cancelled", "/deletion", {"steps": "224", "sample": "jaguar"}, curves_cancelled),
     View("deletion-failed", "/deletion", {"methods": ["CAM", "Grad-CAM"], "layer": "blocks.4", "steps": "14"}),
     View("deletion-improbable", "/deletion", {"class": "1", "score": "Logit", "steps": "14"}),
+    View("lfi", "/lfi", {}),
+    View("lfi-table", "/lfi", {"from": "4"}, scrolled_to("Accuracy and stability")),
 )
-# Two animals, the class of one of them, and a method (Eigen-CAM) that does not look at the class.
-README_VIEW = View(
-    "readme",
-    "/",
-    {"methods": ["Grad-CAM", "LIFT-CAM", "Eigen-CAM"], "sample": "pair_dog_chelsea", "class": "285"},
+README_VIEWS = (
+    # Two animals, the class of one of them, and a method (Eigen-CAM) that does not look at the class.
+    View(
+        "compare",
+        "/",
+        {"methods": ["Grad-CAM", "LIFT-CAM", "Eigen-CAM"], "sample": "pair_dog_chelsea", "class": "285"},
+    ),
+    View("channels", "/channels", {"budget": "512", "channel": "2"}, converged, 890),
+    View(
+        "deletion",
+        "/deletion",
+        {"methods": ["Grad-CAM", "LIFT-CAM", "Eigen-CAM"], "baseline": "Zero", "changed": "15"},
+        complete,
+        1255,
+    ),
+    View("lfi", "/lfi", {}, height=1365),
 )
 
 
@@ -207,11 +237,31 @@ def shrink(picture: Path) -> None:
             return
 
 
+def illustrate(browser: Browser, server: str, views: Iterable[View]) -> None:
+    """The README's pictures."""
+    for view in views:
+        to = DOCS / f"{view.name}.png"
+        photograph(browser, server, view, "light", README_WIDTH, view.height, to)
+        shrink(to)
+        print(f"{to.relative_to(ROOT)}: {to.stat().st_size / 1000:.0f} kB")
+
+
+def survey(browser: Browser, server: str, views: Iterable[View], folder: Path) -> None:
+    """Every view in every scheme and width."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for view, scheme, (width, height) in product(views, SCHEMES, WIDTHS.items()):
+        to = folder / f"{view.name}-{scheme}-{width}.png"
+        photograph(browser, server, view, scheme, width, height, to)
+        print(to)
+
+
 def main() -> int:
     """Parse the command line and photograph; the exit code."""
     parser = argparse.ArgumentParser(description="Photograph the app.")
-    parser.add_argument("folder", nargs="?", type=Path, help="where pictures of all states go")
-    parser.add_argument("--only", help="only the views whose name contains this")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, help="where pictures of all states go; without it, the README's"
+    )
+    parser.add_argument("--only", default="", help="only the views whose name contains this")
     arguments = parser.parse_args()
     executable = find_browser()
     if executable is None:
@@ -223,19 +273,11 @@ def main() -> int:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        views = [view for view in (VIEWS if arguments.folder else README_VIEWS) if arguments.only in view.name]
         if arguments.folder is None:
-            README_PICTURE.parent.mkdir(exist_ok=True)
-            photograph(browser, server, README_VIEW, "light", 1440, 900, README_PICTURE)
-            shrink(README_PICTURE)
-            print(f"{README_PICTURE.relative_to(ROOT)}: {README_PICTURE.stat().st_size / 1000:.0f} kB")
-            return 0
-        arguments.folder.mkdir(parents=True, exist_ok=True)
-        for view in [view for view in VIEWS if (arguments.only or "") in view.name]:
-            for scheme in SCHEMES:
-                for width, height in WIDTHS.items():
-                    to = arguments.folder / f"{view.name}-{scheme}-{width}.png"
-                    photograph(browser, server, view, scheme, width, height, to)
-                    print(to)
+            illustrate(browser, server, views)
+        else:
+            survey(browser, server, views, arguments.folder)
     return 0
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 # Lowest first. A module may import from its own floor and from those below; its own floor without going in circles.
 FLOORS = (
     ("types", "version", "deprecated"),
-    ("files", "images", "maps", "overlay", "palette", "registry", "options"),
+    ("files", "images", "maps", "overlay", "palette", "declarations", "options"),
     ("models",),
     ("run", "forward", "masked", "deeplift", "shapley"),
     ("methods",),
@@ -108,6 +108,20 @@ def test_core_imports_neither_streamlit_nor_the_app(name: str) -> None:
 def test_pages_leave_the_mathematics_to_the_core(page: Path) -> None:
     roots = {name.split(".")[0] for name in imported(page)}
     assert not roots & {"torch", "torchvision", "numpy", "scipy", "app"}
+
+
+# What judges numbers: the reports call these, and whoever shows a number takes it from a report.
+JUDGING = {
+    "IMPROBABLE", "band", "channel_fidelity", "contributions", "convergence", "largest", "left_at_baseline", "ranks",
+    "rank_agreement", "similarity", "spread", "unit_norm",
+}  # fmt: skip
+SHOWING = [path for folder in ("pages", "cam_core/cli", "cam_core/figures", "cam_core/charts")
+           for path in sorted((ROOT / folder).rglob("*.py"))]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", SHOWING, ids=lambda path: path.stem)
+def test_what_shows_numbers_leaves_judging_them_to_the_reports(path: Path) -> None:
+    assert not {name.split(".")[-1] for name in imported(path) if name.startswith("cam_core.")} & JUDGING
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: path.stem)

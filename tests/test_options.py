@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from dataclasses import FrozenInstanceError, replace
+from types import SimpleNamespace
 
 import pytest
 
-from cam_core import Cancelled, explain_batch
+import cam_core.run
+from cam_core import Cancelled, explain, explain_batch
 from cam_core.options import DEFAULTS, Options
 from tests.tiny import tiny_classifier, tiny_images
 
@@ -86,3 +89,23 @@ def test_a_batch_can_be_stopped_between_two_images() -> None:
     with pytest.raises(Cancelled):
         explain_batch(tiny_classifier("plain"), list(tiny_images(3)), method="score-cam", progress=stop)
     assert heard[-1] == (1000, 3000)
+
+
+def test_seconds_leave_out_what_the_listener_to_progress_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may give the device to others, for minutes: that says nothing of the method."""
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 0.001
+        return now
+
+    def others_first(done: int, total: int) -> None:
+        nonlocal now
+        now += 100.0
+
+    for module in (cam_core.run, sys.modules["cam_core.explain"]):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=clock))
+    clf = tiny_classifier("plain")
+    explanation = explain(clf, tiny_images(1)[0], method="score-cam", progress=others_first)
+    assert now > 100 and explanation.seconds < 1

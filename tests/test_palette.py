@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from cam_core import METHODS
+from cam_core.analysis.channels import channel_report
+from cam_core.analysis.curves import CurveLine, CurvePanel, CurveReport
 from cam_core.charts import channel_chart, curves_chart
-from cam_core.figures import CurvePanel, channel_figure, curve_figure
+from cam_core.figures import channel_figure, curve_figure
 from cam_core.metrics.curves.points import Curve, CurvePoint
 from cam_core.metrics.curves.spread import control_name
 from cam_core.palette import DASHES, HUES, NEUTRAL, REFERENCE, SHAPES, method_colour, style_of, translucent
@@ -99,9 +101,11 @@ def test_hues_are_legible_on_either_page(background: str) -> None:
 
 def test_a_method_s_curve_is_the_same_on_screen_in_print_and_in_the_table() -> None:
     names = [*METHODS, control_name(2)]
-    curves, titles = [grown(name) for name in reversed(names)], {name: name for name in names}
-    screen = {trace.name: (trace.line.color, trace.line.dash) for trace in curves_chart(curves, titles).data}
-    (axes,) = curve_figure([CurvePanel("deletion", curves)], titles).axes
+    curves = [grown(name) for name in reversed(names)]
+    lines = [CurveLine(one.name, one.name, one.fractions, one.values, one.complete, one.auc) for one in curves]
+    panel = CurvePanel("deletion", tuple(lines))
+    screen = {trace.name: (trace.line.color, trace.line.dash) for trace in curves_chart(panel).data}
+    (axes,) = curve_figure(CurveReport("probability", (panel,))).axes
     for curve, line in zip(curves, axes.lines, strict=True):
         colour, dash, _ = style_of(curve.name)
         assert screen[curve.name] == (colour, dash)
@@ -117,7 +121,8 @@ def test_a_method_s_points_are_the_same_on_screen_and_in_print() -> None:
     screen = channel_chart(range(8), estimate.phi, estimate.stderr, {REFERENCE: estimate.phi, **beside})
     dots = [trace for trace in screen.data if trace.type == "scatter" and trace.mode == "markers"]
     points = {trace.name: trace.marker.color for trace in dots}
-    printed = {line.get_label(): line.get_color() for line in channel_figure(estimate, beside, 8).axes[1].lines}
+    report = channel_report(estimate, beside)
+    printed = {line.get_label(): line.get_color() for line in channel_figure(report, 8).axes[1].lines}
     for key in keys:
         title = METHODS[key].title
         assert points[title] == printed[title] == method_colour(key)
@@ -132,7 +137,9 @@ def test_translucent() -> None:
 
 
 def test_no_colour_is_written_anywhere_else() -> None:
-    paths = [path for folder in ("cam_core", "pages") for path in (ROOT / folder).rglob("*.py")] + [ROOT / "app.py"]
+    files = [path for folder in ("cam_core", "pages") for path in (ROOT / folder).rglob("*")] + [ROOT / "app.py"]
+    paths = [path for path in files if path.suffix in (".py", ".css")]
+    assert ROOT / "pages/shared/app.css" in paths
     written = re.compile(r"""["'\s:(]#[0-9a-fA-F]{6}\b|["'\s:(]#[0-9a-fA-F]{3}[;"'\s]|rgba?\(\s*\d""")
     found = {str(path.relative_to(ROOT)) for path in paths if written.search(path.read_text(encoding="utf-8"))}
     assert found == {"cam_core/palette.py"}

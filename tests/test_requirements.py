@@ -73,3 +73,11 @@ def test_app_listens_on_this_machine_only_and_hides_tracebacks() -> None:
     assert config["server"]["enableXsrfProtection"] is config["server"]["enableCORS"] is True
     assert config["client"]["showErrorDetails"] == "none"
     assert config["browser"]["gatherUsageStats"] is False
+
+
+def test_pandas_is_whole_before_anybody_draws() -> None:
+    """Plotly asks whether pandas is imported, and takes what another visitor's thread has half imported."""
+    imports = [
+        line.split()[1] for line in (ROOT / "app.py").read_text().splitlines() if line.startswith(("import ", "from "))
+    ]
+    assert imports.index("pandas") < min(place for place, name in enumerate(imports) if name.startswith("pages"))

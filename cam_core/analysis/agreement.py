@@ -24,9 +24,9 @@ def rank_agreement(raw_maps: Sequence[FloatArray]) -> FloatArray:
     """
     if not raw_maps:
         return np.zeros((0, 0), dtype=np.float32)
-    size = (max(len(one) for one in raw_maps), max(one.shape[1] for one in raw_maps))
-    same = [one if one.shape == size else display_values(one, size, signed=True) for one in raw_maps]
-    ranks = np.stack([rankdata(one) for one in same])
+    size = (max(len(raw) for raw in raw_maps), max(raw.shape[1] for raw in raw_maps))
+    same = [raw if raw.shape == size else display_values(raw, size, signed=True) for raw in raw_maps]
+    ranks = np.stack([rankdata(raw) for raw in same])
     ranks -= ranks.mean(axis=1, keepdims=True)
     length = np.sqrt((ranks**2).sum(axis=1))
     with np.errstate(invalid="ignore"):

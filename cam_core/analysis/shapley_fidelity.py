@@ -131,18 +131,24 @@ def fidelity(coefficients: npt.ArrayLike, mean_activations: npt.ArrayLike, refer
     )
 
 
-def similarity(one: npt.ArrayLike, other: npt.ArrayLike, top: int = TOP) -> Similarity:
+def similarity(first: npt.ArrayLike, second: npt.ArrayLike, top: int = TOP) -> Similarity:
     """Of two vectors (K,). What is not defined, because a vector is 0 or constant, is 0: it resembles nothing."""
-    a, b = (np.asarray(values, dtype=np.float64) for values in (one, other))
+    a, b = (np.asarray(values, dtype=np.float64) for values in (first, second))
     if not a.any() or not b.any():
         return Similarity(0.0, 0.0, 0.0, 0.0)
-    length = float(np.linalg.norm(a) * np.linalg.norm(b))
     return Similarity(
-        cosine=float(np.clip(a @ b / length, -1, 1)),
+        cosine=cosine(a, b),
         spearman=_defined(spearman(a, b)),
         kendall=_defined(float(kendalltau(a, b).statistic)),
         overlap=_overlap(a, b, top),
     )
+
+
+def cosine(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Of two vectors (K,), in [−1, 1]; 0 where one of them is 0."""
+    a, b = (np.asarray(values, dtype=np.float64) for values in (first, second))
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.clip(a @ b / length, -1, 1)) if length else 0.0
 
 
 def summarise(values: Sequence[Similarity], seed: int = 0) -> Mapping[str, Interval]:

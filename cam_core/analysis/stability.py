@@ -22,14 +22,14 @@ _SMOOTH: Final = 1e-6  # of the authors' code
 Planes = npt.NDArray[np.bool_]
 
 
-def map_iou(one: npt.ArrayLike, other: npt.ArrayLike, *, rowwise: bool = False) -> Values:
+def map_iou(first: npt.ArrayLike, second: npt.ArrayLike, *, rowwise: bool = False) -> Values:
     """Intersection over union of masks (N, H, W), image by image: (N,) in [0, 1]; two empty masks agree: 1.
 
     Args:
         rowwise: as the authors' code counts: for each row of pixels by itself, then averaged over rows, of which the
             many that both masks leave empty count as 1. It comes out far higher and is no share of pixels.
     """
-    a, b = np.asarray(one, dtype=bool), np.asarray(other, dtype=bool)
+    a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     if a.shape != b.shape or a.ndim != 3:
         raise MetricError(f"overlap is of masks (N, H, W) of one shape, not {a.shape} and {b.shape}")
     dims = (2,) if rowwise else (1, 2)
@@ -49,13 +49,13 @@ def pairwise_iou(
     """For every two networks the overlap of their maps: {(i, j): (N,)} with i < j.
 
     Args:
-        saliencies: maps (N, H, W) in [0, 1] of the same N images, one array a network.
+        saliencies: maps (N, H, W) in [0, 1] of the same N images, one array per network.
     Raises:
         MetricError: fewer than two networks, or maps of different shapes.
     """
     if len(saliencies) < 2:
         raise MetricError(f"stability compares at least 2 networks, not {len(saliencies)}")
-    masks = [salient(one, threshold) for one in saliencies]
+    masks = [salient(saliency, threshold) for saliency in saliencies]
     return {(i, j): map_iou(masks[i], masks[j], rowwise=rowwise) for i, j in combinations(range(len(masks)), 2)}
 
 

@@ -8,27 +8,28 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from cam_core.analysis.channels import Checkpoint
 from cam_core.palette import AGAINST, FOR, NEUTRAL
 
 
-def convergence_chart(
-    passes: Sequence[int], cosines: Sequence[float], noise: Sequence[float], *, limit: float
-) -> go.Figure:
+def convergence_chart(checkpoints: Sequence[Checkpoint], *, limit: float) -> go.Figure:
     """Two panels over tail passes: cosine to the estimate that came last, and relative standard error with its limit.
 
     Args:
-        noise: ‖stderr‖ / ‖phi‖; what is not finite is unknown and left out.
+        checkpoints: noise that is not finite is unknown and left out.
         limit: of the noise, below which the estimate counts as converged.
     """
     figure = make_subplots(
         1, 2, horizontal_spacing=0.14, subplot_titles=("cosine to the current estimate", "relative standard error")
     )
-    known = [value if math.isfinite(value) else None for value in noise]
+    passes = [checkpoint.passes for checkpoint in checkpoints]
+    cosines = [checkpoint.cosine for checkpoint in checkpoints]
+    known = [checkpoint.noise if math.isfinite(checkpoint.noise) else None for checkpoint in checkpoints]
     for column, (values, colour) in enumerate(((cosines, FOR), (known, AGAINST)), 1):
         figure.add_trace(
             go.Scatter(
-                x=list(passes),
-                y=list(values),
+                x=passes,
+                y=values,
                 mode="lines+markers",
                 line={"color": colour, "width": 2},
                 marker={"size": 6, "symbol": "circle" if column == 1 else "diamond"},

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import plotly.graph_objects as go
 
-from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE, Curve
+from cam_core.analysis.curves import CurveLine, CurvePanel
+from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE
 from cam_core.metrics.curves.spread import Band
 from cam_core.palette import NEUTRAL, method_colour, style_of, translucent
 
@@ -21,32 +22,24 @@ class Mark:
 
 
 def curves_chart(
-    curves: Sequence[Curve],
-    titles: Mapping[str, str],
-    control: Band | None = None,
-    *,
-    score: str = "probability",
-    mark: Mark | None = None,
-    height: int = 320,
+    panel: CurvePanel, *, score: str = "probability", mark: Mark | None = None, height: int = 320
 ) -> go.Figure:
     """Curves of one kind over the band of the random control.
 
     Args:
-        curves: complete or not; each is drawn in the style of the method that its name says.
-        titles: by the name of the curve.
-        control: the random control, if there is one.
+        panel: its lines, complete or not, are drawn in the style of the method that their name says.
         score: "probability" or "logit", as the curves have it.
         mark: a vertical line, and a dot on each curve.
         height: pixels.
     """
     figure = go.Figure()
-    if control is not None and len(control.fractions):
-        _add_band(figure, control)
-    for curve in curves:
-        _add_curve(figure, curve, titles[curve.name])
+    if panel.band is not None and len(panel.band.fractions):
+        _add_band(figure, panel.band)
+    for line in panel.lines:
+        _add_line(figure, line)
     if mark is not None:
         _add_mark(figure, mark)
-    _lay_out(figure, curves, score, height)
+    _lay_out(figure, panel, score, height)
     return figure
 
 
@@ -64,17 +57,16 @@ def _add_band(figure: go.Figure, control: Band) -> None:
     )
 
 
-def _add_curve(figure: go.Figure, curve: Curve, title: str) -> None:
-    colour, dash, _ = style_of(curve.name)
-    growing = not curve.complete
+def _add_line(figure: go.Figure, line: CurveLine) -> None:
+    colour, dash, _ = style_of(line.name)
     figure.add_scatter(
-        x=curve.fractions,
-        y=curve.values,
-        mode="lines+markers" if growing else "lines",
-        name=curve.name,
+        x=line.fractions,
+        y=line.values,
+        mode="lines" if line.complete else "lines+markers",
+        name=line.name,
         line={"color": colour, "width": 2, "dash": dash},
         marker={"size": 4},
-        hovertemplate=f"{title}: %{{y:.3f}}<extra></extra>",
+        hovertemplate=f"{line.title}: %{{y:.3f}}<extra></extra>",
     )
 
 
@@ -91,24 +83,23 @@ def _add_mark(figure: go.Figure, mark: Mark) -> None:
         )
 
 
-def _lay_out(figure: go.Figure, curves: Sequence[Curve], score: str, height: int) -> None:
-    kind = curves[0].kind if curves else "deletion"
+def _lay_out(figure: go.Figure, panel: CurvePanel, score: str, height: int) -> None:
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 22, "t": 8, "b": 8},
         showlegend=False,
         hovermode="x unified",
-        uirevision=kind,  # what a reader has zoomed into stays while the curves grow
+        uirevision=panel.kind,  # what a reader has zoomed into stays while the curves grow
     )
     figure.update_xaxes(
-        title={"text": AXIS_OF_KIND[kind], "standoff": 8},
+        title={"text": AXIS_OF_KIND[panel.kind], "standoff": 8},
         tickformat=".0%",
         tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1],
         range=[0, 1],
         zeroline=False,
         automargin=True,
     )
-    top = max((float(curve.values.max()) for curve in curves if curve.points), default=1.0)
+    top = max((float(line.values.max()) for line in panel.lines if len(line.values)), default=1.0)
     figure.update_yaxes(title={"text": AXIS_OF_SCORE[score], "standoff": 14}, zeroline=False, automargin=True)
     if score == "probability":
         figure.update_yaxes(range=[0, 1.02 if top > 0.5 else 1.1 * top or 1.0])

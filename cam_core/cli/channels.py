@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from PIL import Image
 
-from cam_core.analysis.channels import channel_csv, channel_fidelity, channel_table, coefficients_of
+from cam_core.analysis.channels import ChannelReport, channel_csv, channel_report, channel_table, coefficients_of
 from cam_core.cli import options
 from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
 from cam_core.cli.outputs import check_outputs, write_output
@@ -80,14 +80,14 @@ def channels(
             precision=precision,
             progress=progress,
         )
-    beside = _beside(clf, photo, requests, estimate, Options(seed, precision))
-    files: dict[Path, bytes] = {csv: channel_csv(estimate, beside)} if csv else {}
+    report = channel_report(estimate, _beside(clf, photo, requests, estimate, Options(seed, precision)))
+    files: dict[Path, bytes] = {csv: channel_csv(report)} if csv else {}
     if formats:
-        figure = channel_figure(estimate, beside, top, design)
+        figure = channel_figure(report, top, design)
         files |= {path: encode_figure(figure, form) for path, form in formats.items()}
     for path, content in files.items():
         write_output(path, content)
-    _report(estimate, beside, top, list(files))
+    _report(report, top, list(files))
 
 
 def _with_coefficients(requests: Sequence[Request]) -> Sequence[Request]:
@@ -102,7 +102,7 @@ def _beside(
     clf: Classifier, photo: Image.Image, requests: Sequence[Request], estimate: ChannelEstimate, computing: Options
 ) -> dict[str, Values]:
     """Method → coefficients (K,)."""
-    found = []
+    explanations = []
     for request in requests:
         with watching(request.method.title) as progress:
             explanation = explain(
@@ -114,21 +114,20 @@ def _beside(
                 **vars(replace(computing, progress=progress)),
                 **request.params,
             )
-        found.append(explanation)
-    return coefficients_of(found)
+        explanations.append(explanation)
+    return coefficients_of(explanations)
 
 
-def _report(estimate: ChannelEstimate, beside: Mapping[str, Values], top: int, written: Sequence[Path]) -> None:
+def _report(report: ChannelReport, top: int, written: Sequence[Path]) -> None:
     """The channels on stdout; the facts, how close each method comes, and what was written, on stderr."""
-    columns, rows = channel_table(estimate, beside)
+    columns, rows = channel_table(report)
     print_table(columns, [_rounded(row) for row in rows[:top]], numeric=columns)
-    for fact in _facts(estimate):
+    for fact in _facts(report):
         typer.echo(fact, err=True)
-    for method, coefficients in beside.items():
-        found = channel_fidelity(coefficients, estimate)
+    for plain, times_mean in zip(report.methods["coefficients"], report.methods["contributions"], strict=True):
         typer.echo(
-            f"{title_of(method)}: cosine to SHAP {found.coefficients.cosine:.3f}, "
-            f"times mean activation {found.contributions.cosine:.3f}",
+            f"{title_of(plain.name)}: cosine to SHAP {plain.similarity.cosine:.3f}, "
+            f"times mean activation {times_mean.similarity.cosine:.3f}",
             err=True,
         )
     for path in written:
@@ -139,19 +138,18 @@ def _rounded(row: Sequence[object]) -> list[object]:
     return [f"{entry:.5g}" if isinstance(entry, float) else entry for entry in row]
 
 
-def _facts(estimate: ChannelEstimate) -> list[str]:
-    live = len(estimate.phi) - estimate.dead
-    if estimate.exact:
+def _facts(report: ChannelReport) -> list[str]:
+    if report.exact:
         state = "exact"
     else:
         state = (
-            f"{'converged' if estimate.converged else 'not converged'} (relative standard error {estimate.noise:.3f}, "
+            f"{'converged' if report.converged else 'not converged'} (relative standard error {report.noise:.3f}, "
             f"limit {CONVERGED_NOISE:g}; gap at most {CONVERGED_GAP:g} of the sum of |phi|)"
         )
     return [
-        f"{estimate.label} (class {estimate.target}, p = {estimate.probability:.4f}) at {estimate.layer} of "
-        f"{estimate.model}: {live} live channels, {estimate.dead} dead",
-        f"{estimate.name}: {estimate.passes} tail passes, {state}",
-        f"logit {estimate.v_all:.4f}, without any channel {estimate.v_empty:.4f}, sum of phi "
-        f"{float(estimate.phi.sum()):.4f}, gap {estimate.gap:.4f} ({estimate.relative_gap:.2%})",
+        f"{report.label} (class {report.target}, p = {report.probability:.4f}) at {report.layer} of "
+        f"{report.model}: {report.channels - report.dead} live channels, {report.dead} dead",
+        f"{report.estimator}: {report.passes} tail passes, {state}",
+        f"logit {report.v_all:.4f}, without any channel {report.v_empty:.4f}, sum of phi {report.phi_sum:.4f}, "
+        f"gap {report.gap:.4f} ({report.relative_gap:.2%})",
     ]

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from PIL import Image
 
+from cam_core.analysis.curves import CurveReport, curve_report, curves_csv
 from cam_core.cli import options
 from cam_core.cli.explain import explain_all
 from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
@@ -17,25 +18,15 @@ from cam_core.cli.outputs import check_outputs, write_output
 from cam_core.cli.progress import watching
 from cam_core.cli.requests import Request, read_requests
 from cam_core.cli.tables import print_table
-from cam_core.figures import (
-    DOUBLE_COLUMN,
-    FORMATS,
-    CurvePanel,
-    Design,
-    curve_figure,
-    encode_figure,
-    figure_format,
-)
-from cam_core.methods import METHODS
+from cam_core.figures import DOUBLE_COLUMN, FORMATS, Design, curve_figure, encode_figure, figure_format
 from cam_core.metrics.curves.perturbation import KINDS, Kind
-from cam_core.metrics.curves.points import Curve, Curves, add_point, curve_points, curve_settings, curves_csv
-from cam_core.metrics.curves.spread import CONTROL_MAPS, band, random_control, spread
+from cam_core.metrics.curves.points import Curves, add_point, curve_points, curve_settings
+from cam_core.metrics.curves.spread import CONTROL_MAPS, random_control
 from cam_core.models.classifier import Classifier
 from cam_core.options import Options
-from cam_core.types import IMPROBABLE, Explanation, MetricError
+from cam_core.types import Explanation, MetricError
 
 _DEFAULT_METHODS = ["lift-cam"]
-_BETTER = {"deletion": "lower", "insertion": "higher"}
 _COLUMNS = ("method", "kind", "area", "better", "beside random")
 
 
@@ -74,8 +65,8 @@ def curve(
     requests = read_requests(method or _DEFAULT_METHODS, param or (), layer or ())
     kinds = _kinds(kind or ["deletion"])
     settings: dict[str, Any] = {"steps": steps, "score": score} | ({"baseline": baseline} if baseline else {})
-    for one in kinds:
-        curve_settings(one, **settings)  # what is wrong is said before the work begins
+    for each in kinds:
+        curve_settings(each, **settings)  # what is wrong is said before the work begins
     design, formats = Design(width=width), {path: figure_format(path) for path in out or ()}
     written = [*(out or ()), *([csv] if csv else ())]
     check_outputs(written)
@@ -83,17 +74,16 @@ def curve(
     clf = open_classifier(model, weights, weights_seed, device)
     target = resolve_class(clf, photo, class_)
     computing = Options(seed, precision)
-    explanations = {one.method: one for one in explain_all(clf, photo, requests, target, computing)}
+    explanations = {made.method: made for made in explain_all(clf, photo, requests, target, computing)}
     place = _control_layer(requests)
     control = random_control(clf, photo, place, target, seed=seed, count=random, precision=precision)
     curves = _curves(clf, photo, explanations | control, kinds, target, settings, computing)
-    panels = [_panel(one, curves, explanations, control) for one in kinds]
+    report = curve_report(curves, explanations, list(control), score=score)
     if csv:
-        write_output(csv, curves_csv(curves.values()).encode())
-    titles = {name: METHODS[name].title for name in explanations}
+        write_output(csv, curves_csv(report))
     for path, form in formats.items():
-        write_output(path, encode_figure(curve_figure(panels, titles, design, score=score), form))
-    _report(panels, curves, control, next(iter(explanations.values())))
+        write_output(path, encode_figure(curve_figure(report, design), form))
+    _report(report)
     for path in written:
         typer.echo(f"wrote {path}", err=True)
 
@@ -130,38 +120,19 @@ def _kinds(names: Sequence[str]) -> list[Kind]:
 
 def _control_layer(requests: Sequence[Request]) -> list[str] | None:
     """Where the first method that explains one layer looks; the network's default beside methods over several."""
-    return next((one.layers for one in requests if not one.method.multi_layer), None)
+    return next((request.layers for request in requests if not request.method.multi_layer), None)
 
 
-def _panel(
-    kind: Kind, curves: Curves, explanations: Mapping[str, Explanation], control: Mapping[str, Explanation]
-) -> CurvePanel:
-    beside = _control_curves(kind, curves, control)
-    return CurvePanel(kind, [curves[name, kind] for name in explanations], band(beside) if beside else None)
-
-
-def _control_curves(kind: Kind, curves: Curves, control: Mapping[str, Explanation]) -> list[Curve]:
-    return [curves[name, kind] for name in control]
-
-
-def _report(
-    panels: Sequence[CurvePanel], curves: Curves, control: Mapping[str, Explanation], first: Explanation
-) -> None:
+def _report(report: CurveReport) -> None:
     """The areas on stdout, doubts on stderr."""
     rows: list[tuple[str, ...]] = []
-    for panel in panels:
-        random = spread(_control_curves(panel.kind, curves, control))
-        for one in panel.curves:
-            verdict = "–" if random is None else random.verdict(one.auc, panel.kind)
-            rows.append((one.name, panel.kind, f"{one.auc:.4f}", _BETTER[panel.kind], verdict))
-        if random is not None:
-            ends = f"{random.low:.4f} to {random.high:.4f}"
-            rows.append((f"{random.count} random maps", panel.kind, f"{random.mean:.4f}", _BETTER[panel.kind], ends))
+    for panel in report.panels:
+        for line in panel.lines:
+            rows.append((line.name, panel.kind, f"{line.area:.4f}", panel.better, line.verdict or "–"))
+        if panel.spread is not None:
+            mean, low, high = (f"{area:.4f}" for area in (panel.spread.mean, panel.spread.low, panel.spread.high))
+            rows.append((f"{panel.spread.count} random maps", panel.kind, mean, panel.better, f"{low} to {high}"))
     print_table(_COLUMNS, rows, numeric=("area",))
-    if first.probability < IMPROBABLE:
-        typer.secho(
-            f"p({first.label}) = {first.probability:.2g} on the whole image, below {IMPROBABLE:g}: there is next to "
-            "nothing to lose, and the curves say little",
-            fg="yellow",
-            err=True,
-        )
+    doubts = [f"{panel.kind}: {warning}" for panel in report.panels for warning in panel.warnings]
+    for doubt in (*report.warnings, *doubts):
+        typer.secho(doubt, fg="yellow", err=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from math import isnan
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from PIL import Image
 
+from cam_core.analysis.comparison import ComparisonReport, comparison_report
 from cam_core.cli import options
 from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
 from cam_core.cli.outputs import as_json, check_outputs, write_output
@@ -19,7 +21,6 @@ from cam_core.cli.tables import print_table
 from cam_core.explain import explain as explain_image
 from cam_core.figures import DOUBLE_COLUMN, FORMATS, Design, Row, encode_figure, figure_format, heatmap_figure
 from cam_core.images import image_digest
-from cam_core.methods import METHODS
 from cam_core.models.classifier import Classifier
 from cam_core.models.zoo.downloads import sha256_of
 from cam_core.options import Options
@@ -66,7 +67,9 @@ def explain(
     photo = open_photo(image)
     clf = open_classifier(model, weights, weights_seed, device)
     computing = Options(seed, precision, compiled)
-    explanations = explain_all(clf, photo, requests, resolve_class(clf, photo, class_), computing)
+    target = resolve_class(clf, photo, class_)
+    explanations = explain_all(clf, photo, requests, target, computing)
+    report = comparison_report(explanations, clf.predict(photo, top=None), target)
     files: dict[Path, bytes] = {}
     if formats:
         figure = heatmap_figure([Row(_frame(clf, photo), explanations)], design)
@@ -77,22 +80,24 @@ def explain(
                 "versions": versions(),
                 "image": {"source": image, "size": list(photo.size), "sha256": image_digest(photo)},
                 "model": _model_record(model, weights, weights_seed),
-                "explanations": [one.to_dict() for one in explanations],
+                "top_classes": [asdict(prediction) for prediction in report.top],
+                "agreement": [] if report.agreement is None else report.agreement.tolist(),
+                "explanations": [explanation.to_dict() for explanation in explanations],
             }
         )
     for path, content in files.items():
         write_output(path, content)
-    _report(explanations, list(files))
+    _report(report, list(files))
 
 
 def explain_all(
     clf: Classifier, photo: Image.Image, requests: Sequence[Request], target: int, computing: Options
 ) -> list[Explanation]:
     """In the order of the requests; computed cheap ones first, so that what is wrong with one shows soon."""
-    found: dict[str, Explanation] = {}
-    for request in sorted(requests, key=lambda one: one.method.expensive):
+    explanations: dict[str, Explanation] = {}
+    for request in sorted(requests, key=lambda request: request.method.expensive):
         with watching(request.method.title) as progress:
-            found[request.method.key] = explain_image(
+            explanations[request.method.key] = explain_image(
                 clf,
                 photo,
                 method=request.method.key,
@@ -101,11 +106,11 @@ def explain_all(
                 **vars(replace(computing, compiled=computing.compiled and request.method.expensive, progress=progress)),
                 **request.params,
             )
-    return [found[request.method.key] for request in requests]
+    return [explanations[request.method.key] for request in requests]
 
 
 def _frame(clf: Classifier, photo: Image.Image) -> Image.Image:
-    """What the network sees, in the photo's own resolution."""
+    """The frame that the network sees, in the photo's own resolution."""
     box = clf.preprocessing.box(photo.size)
     return close_up(photo, box, max(1, round(max(box[2] - box[0], box[3] - box[1]))))
 
@@ -117,23 +122,29 @@ def _model_record(model: str, weights: str, weights_seed: int) -> dict[str, Any]
     return record if weights == "default" else record | {"weights_sha256": sha256_of(Path(weights).expanduser())}
 
 
-def _report(explanations: Sequence[Explanation], written: Sequence[Path]) -> None:
-    """The facts on stdout; what the reader should know before trusting a map, and what was written, on stderr."""
+def _report(report: ComparisonReport, written: Sequence[Path]) -> None:
+    """The facts on stdout; doubts about a map, how far the maps agree, and what was written, on stderr."""
     rows = [
         (
-            METHODS[one.method].title,
-            one.label,
-            f"{one.probability:.4f}",
-            one.layer,
-            f"{one.seconds:.2f}",
-            one.passes.head,
-            one.passes.tail,
+            title,
+            explanation.label,
+            f"{explanation.probability:.4f}",
+            explanation.layer,
+            f"{explanation.seconds:.2f}",
+            explanation.passes.head,
+            explanation.passes.tail,
         )
-        for one in explanations
+        for title, explanation in zip(report.titles, report.maps, strict=True)
     ]
     print_table(_COLUMNS, rows, numeric=_NUMERIC)
-    for one in explanations:
-        for warning in one.warnings:
-            typer.secho(f"{METHODS[one.method].title}: {warning}", fg="yellow", err=True)
+    for title, explanation in zip(report.titles, report.maps, strict=True):
+        for warning in explanation.warnings:
+            typer.secho(f"{title}: {warning}", fg="yellow", err=True)
+    for title, beside, correlation in report.pairs:
+        typer.echo(f"{title} and {beside}: rank correlation {_number(correlation)}", err=True)
     for path in written:
         typer.echo(f"wrote {path}", err=True)
+
+
+def _number(correlation: float) -> str:
+    return "– (a map is constant)" if isnan(correlation) else f"{correlation:z.2f}"

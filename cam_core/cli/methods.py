@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from cam_core.cli.tables import at_terminal, markdown_table, print_table
+from cam_core.declarations.parameters import DeclaredParameter
 from cam_core.methods import METHODS, Method
-from cam_core.registry.parameters import DeclaredParameter
 
 _COLUMNS = (
     "key",

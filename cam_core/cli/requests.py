@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cam_core.declarations.parameters import DeclaredParameter
+from cam_core.declarations.registered import Registered
 from cam_core.methods import METHODS, Method
-from cam_core.registry.parameters import DeclaredParameter
-from cam_core.registry.registered import Registered
 from cam_core.types import CamError, MethodError, MetricError
 
 _OWNER: dict[type[CamError], str] = {MethodError: "METHOD", MetricError: "METRIC"}

@@ -1,7 +1,7 @@
 """DeepLIFT (Rescale): what each activation contributed to a change in logit, through any tail.
 
-`attribution` runs the tail on reference and activations, `rules` says which rule each torch function gets, and
-`functions` holds the rules themselves.
+`attribution` runs the tail on reference and activations, `dispatch` says which rule each torch function gets, and
+`rules` holds the rules themselves.
 """
 
 from cam_core.deeplift.attribution import Contributions, contributions

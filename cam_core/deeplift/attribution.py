@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from cam_core.deeplift.rules import RuleMode
+from cam_core.deeplift.dispatch import RuleMode
 from cam_core.masked import class_score
 from cam_core.models.split.halves import Halves
 from cam_core.models.split.model import SplitModel

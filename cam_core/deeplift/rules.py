@@ -1,305 +1,241 @@
-"""Which rule each torch function gets: a mode that reads the reference's values, then swaps in multipliers.
+"""The multipliers of DeepLIFT-Rescale as autograd functions: the value is the operation's, the gradient the multiplier.
 
-Two passes over the same tail. The first, on the reference, writes every rule's inputs and outputs to a tape; the
-second, on the activations, reads them back in the same order and builds the graph whose gradients are the multipliers.
-Nothing is attached to any module, so nothing is left behind.
+Shrikumar et al. 2017, arXiv:1704.02685. Each function is complete on its own: Σ multiplier · Δinput = Δoutput.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
-
-from cam_core.deeplift.functions import CaptumMaxPool, MaxPool, PoolWindow, Product, Rescale, ScaledProduct
-from cam_core.types import UnsupportedOperation
-
-ELEMENTWISE = frozenset(
-    "relu relu6 leaky_relu elu celu selu silu gelu sigmoid logsigmoid tanh hardtanh hardswish hardsigmoid softplus "
-    "hardshrink softshrink softsign mish prelu exp expm1 log log1p sqrt rsqrt reciprocal square abs pow clamp clip "
-    "clamp_min clamp_max tanhshrink threshold erf".split()
-)
-
-# Operations that are linear in whichever of their arguments varies, provided that only one does.
-LINEAR = frozenset(
-    "conv1d conv2d conv3d conv_transpose2d linear batch_norm add sub subtract radd rsub neg negative positive mul "
-    "multiply rmul div divide truediv true_divide cat concat concatenate stack flatten unflatten reshape view view_as "
-    "permute transpose t movedim moveaxis swapaxes squeeze unsqueeze expand expand_as repeat repeat_interleave roll "
-    "flip rot90 contiguous clone to float double type_as mean sum cumsum avg_pool1d avg_pool2d adaptive_avg_pool1d "
-    "adaptive_avg_pool2d dropout dropout2d feature_dropout alpha_dropout stochastic_depth getitem select narrow chunk "
-    "split tensor_split unbind index_select interpolate upsample pad pixel_shuffle pixel_unshuffle channel_shuffle "
-    "unfold matmul rmatmul bmm mm addmm baddbmm einsum get".split()
-)
-
-_BILINEAR = frozenset("matmul rmatmul bmm mm einsum addmm baddbmm linear conv1d conv2d conv3d".split())
-MULTIPLY = frozenset("mul multiply rmul".split())
-REVERSED_DIVIDE = frozenset(["rdiv", "rtruediv"])
-DIVIDE = frozenset("div divide truediv true_divide".split()) | REVERSED_DIVIDE
-# What may happen to a root, or to its inverse, before a norm multiplies by it.
-_KEEPS_ROLE = frozenset(
-    "add radd mul multiply rmul mean clamp clip clamp_min to float double type_as contiguous clone expand expand_as "
-    "reshape view view_as squeeze unsqueeze getitem".split()
-)
-MAX_POOL = frozenset(["max_pool2d", "max_pool2d_with_indices"])
+from torch.nn import functional
 
 
-def plain_name(function: Callable[..., Any]) -> str:
-    """`torch.Tensor.__iadd__`, `add_` and `torch.add` are all "add"."""
-    name = getattr(function, "__name__", str(function)).strip("_")
-    inplace = {"iadd": "add", "isub": "sub", "imul": "mul", "idiv": "div", "itruediv": "div", "ipow": "pow"}
-    return inplace.get(name, name)
+class Rescale(torch.autograd.Function):
+    """An elementwise operation with the multiplier Δout / Δin (section 3.5.2, Rescale)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, value: Tensor, operation: Callable[[Tensor], Tensor], reference: Tensor, reference_out: Tensor
+    ) -> Tensor:
+        out = operation(value)
+        ctx.save_for_backward(_rescale_multiplier(operation, value, out, reference, reference_out))
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (multiplier,) = ctx.saved_tensors
+        return grads[0] * multiplier, None, None, None
 
 
-class RuleMode(TorchFunctionMode):
-    """Runs the tail with rules in place of nonlinear functions; `tape` is None while it is being recorded.
+def _rescale_multiplier(
+    operation: Callable[[Tensor], Tensor], value: Tensor, out: Tensor, reference: Tensor, reference_out: Tensor
+) -> Tensor:
+    """Δout / Δin, and the slope halfway where Δin is too small for the quotient to mean anything.
+
+    Too small is relative to the values: below √eps of them, rounding of Δout costs the quotient more digits than the
+    slope halfway, wrong by O(Δin²), does.
+    """
+    delta = value - reference
+    bound = torch.maximum(value.abs(), reference.abs()).mul_(torch.finfo(value.dtype).eps ** 0.5)
+    tiny = delta.abs() <= bound
+    quotient = (out - reference_out).div_(delta.masked_fill_(tiny, 1.0))
+    if not bool(tiny.any()):
+        return quotient
+    slope = _slope(operation, (value + reference) / 2)
+    # A root stands at 0 on an infinite slope. Nothing moves there, so nothing is to be handed on.
+    return torch.where(tiny, slope.masked_fill_(~slope.isfinite(), 0.0), quotient)
+
+
+def _slope(operation: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+    point = at.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        (slope,) = torch.autograd.grad(operation(point).sum(), point)
+    return slope
+
+
+class Product(torch.autograd.Function):
+    """The product of two varying tensors by the midpoint rule: Δ(ab) = ā·Δb + b̄·Δa, which is exact."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, a_reference: Tensor, b_reference: Tensor) -> Tensor:
+        ctx.save_for_backward((a + a_reference) / 2, (b + b_reference) / 2)
+        ctx.shapes = a.shape, b.shape
+        return a * b
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        a_mean, b_mean = ctx.saved_tensors
+        a_shape, b_shape = ctx.shapes
+        return (grads[0] * b_mean).sum_to_size(a_shape), (grads[0] * a_mean).sum_to_size(b_shape), None, None
+
+
+class ScaledProduct(torch.autograd.Function):
+    """A value times a factor 1/√(…) or 1/(…) by the endpoint rule: Δ(c·r) = r·Δc + c_ref·Δr, which is exact.
+
+    The midpoint rule would hand on (r + r_ref)/2. At a reference that is constant, as zeros are, r_ref is 1/√ε:
+    hundreds of times r, and with nothing behind it, since c_ref is 0 there.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, factor: Tensor, value_reference: Tensor) -> Tensor:
+        ctx.save_for_backward(factor, value_reference)
+        ctx.shapes = value.shape, factor.shape
+        return value * factor
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        factor, value_reference = ctx.saved_tensors
+        value_shape, factor_shape = ctx.shapes
+        of_value, of_factor = grads[0] * factor, grads[0] * value_reference
+        return of_value.sum_to_size(value_shape), of_factor.sum_to_size(factor_shape), None
+
+
+class MaxPool(torch.autograd.Function):
+    """Max-pooling by the straight line from reference to input: complete, and exact because it is piecewise linear.
+
+    Along r + t·Δ, t in [0, 1], the maximum follows one element after another; an element's multiplier is the measure of
+    the t for which it is the largest. Where input and reference have the same largest element, that is 1.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, reference: Tensor, window: PoolWindow) -> Tensor:
+        elements, reference_elements = window.unfold(value), window.unfold(reference)
+        ctx.save_for_backward(_share_of_line(reference_elements, elements))
+        ctx.window, ctx.shape = window, value.shape
+        return window.pool(value)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (share,) = ctx.saved_tensors
+        return ctx.window.fold(grads[0].flatten(2)[:, :, None] * share, ctx.shape), None, None
+
+
+def _share_of_line(start: Tensor, end: Tensor) -> Tensor:
+    """For each element of each window, the measure of the t in [0, 1] for which (1 − t)·start + t·end is the largest.
 
     Args:
-        tape: what an earlier pass on the reference recorded, or None to record one.
-        captum_max_pool: use Captum's max-pool rule, which is not complete.
-        write_back: carry out in-place operations in place, for networks whose graph is not known.
+        start, end: (B, K, n, L), n elements of L windows.
+    Returns:
+        (B, K, n, L), not negative, summing to 1 over n.
     """
+    first, last = start.argmax(dim=2, keepdim=True), end.argmax(dim=2, keepdim=True)
+    # What is largest at both ends of a line is largest all along it.
+    shares = torch.zeros_like(start).scatter_(2, last, 1.0)
+    contested = (first != last)[:, :, 0]
+    if bool(contested.any()):
+        moved = shares.movedim(2, 3)
+        moved[contested] = _upper_envelope(start.movedim(2, 3)[contested], (end - start).movedim(2, 3)[contested])
+    return shares
+
+
+def _upper_envelope(start: Tensor, delta: Tensor) -> Tensor:
+    """The share of [0, 1] that each of n lines start + t·delta spends on top: (N, n) → (N, n), rows summing to 1.
+
+    Among identical lines the first takes all.
+    """
+    ahead = start[:, :, None] - start[:, None, :]  # ahead + t · gain ≥ 0 where line i is above line j
+    gain = delta[:, :, None] - delta[:, None, :]
+    parallel = gain == 0
+    crossing = -ahead / torch.where(parallel, torch.ones_like(gain), gain)
+    enters = torch.where(gain > 0, crossing, torch.zeros_like(gain)).amax(dim=2).clamp_min(0)
+    leaves = torch.where(gain < 0, crossing, torch.ones_like(gain)).amin(dim=2).clamp_max(1)
+    earlier = torch.ones_like(gain[0], dtype=torch.bool).tril(-1)
+    beaten = (parallel & ((ahead < 0) | ((ahead == 0) & earlier))).any(dim=2)
+    share = torch.where(beaten, torch.zeros_like(enters), (leaves - enters).clamp_min(0))
+    return share / share.sum(dim=1, keepdim=True)
+
+
+class CaptumMaxPool(torch.autograd.Function):
+    """Captum's max-pool rule, for parity: Δout is handed to the input's and the reference's largest elements.
+
+    The element that is largest in the input takes max(out, out_ref) − out_ref, the one that is largest in the reference
+    takes out − max(out, out_ref), each divided by its own Δin. Not complete where that Δin is 0.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, reference: Tensor, window: PoolWindow) -> Tensor:
+        out, at = functional.max_pool2d(value, return_indices=True, **window.arguments)
+        out_ref, at_ref = functional.max_pool2d(reference, return_indices=True, **window.arguments)
+        ctx.save_for_backward(value - reference, out, out_ref, at, at_ref)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        delta, out, out_ref, at, at_ref = ctx.saved_tensors
+        top = torch.maximum(out, out_ref)
+        handed = torch.zeros_like(delta).flatten(2)
+        slope = torch.zeros_like(handed)
+        handed.scatter_add_(2, at.flatten(2), (grads[0] * (top - out_ref)).flatten(2))
+        handed.scatter_add_(2, at_ref.flatten(2), (grads[0] * (out - top)).flatten(2))
+        slope.scatter_add_(2, at.flatten(2), grads[0].flatten(2))
+        flat = delta.flatten(2)
+        tiny = flat.abs() < 1e-10
+        multiplied = torch.where(tiny, slope, handed / torch.where(tiny, torch.ones_like(flat), flat))
+        return multiplied.view_as(delta), None, None
+
+
+class PoolWindow:
+    """The windows of one max-pooling: unfolded to their elements, and back."""
 
     def __init__(
         self,
-        tape: list[tuple[Tensor, ...]] | None = None,
-        *,
-        captum_max_pool: bool = False,
-        write_back: bool = False,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
     ) -> None:
-        super().__init__()
-        self._reading = tape is not None
-        self.tape: list[tuple[Tensor, ...]] = list(reversed(tape)) if tape is not None else []
-        self._write_back = write_back
-        self._max_pool = CaptumMaxPool if captum_max_pool else MaxPool
+        self.kernel, self.padding, self.dilation = _pair(kernel_size), _pair(padding), _pair(dilation)
+        self.stride = _pair(stride) if stride else self.kernel
+        self.arguments: dict[str, Any] = {
+            "kernel_size": self.kernel,
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "ceil_mode": ceil_mode,
+        }
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = dict(kwargs or {})
-        name = plain_name(func)
-        if name in ELEMENTWISE:
-            return _marked(self._elementwise(func, args, kwargs), _role(name, args))
-        if name in MULTIPLY and _two_tensors(args):
-            return self._product(args[0], args[1])
-        if name in DIVIDE:
-            over, under = (args[1], args[0]) if name in REVERSED_DIVIDE else args[:2]
-            if isinstance(under, Tensor):
-                with self:  # over · (1 / under): two operations that have rules
-                    return torch.reciprocal(under) * over
-        if name in MAX_POOL:
-            return self._pool(args, kwargs)
-        composite = _COMPOSITES.get(name)
-        if composite is not None:
-            with self:
-                return composite(*args, **kwargs)
-        return self._pass_through(func, name, args, kwargs)
+    def pool(self, value: Tensor) -> Tensor:
+        """(B, K, H, W) → (B, K, h, w)."""
+        pooled: Tensor = functional.max_pool2d(value, **self.arguments)
+        return pooled
 
-    def _pass_through(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        out = func(*args, **kwargs)
-        linear = name in LINEAR and not (name in _BILINEAR and _varying(args, kwargs) > 1)
-        if not linear and _requires_grad(out):
-            raise UnsupportedOperation(
-                f"DeepLIFT has no rule for the operation {name!r} in this tail: choose a later layer, or a method "
-                "that needs no rule, such as grad-cam or shap-cam"
-            )
-        return _marked(out, _role(name, args)) if linear and isinstance(out, Tensor) else out
+    def unfold(self, value: Tensor) -> Tensor:
+        """(B, K, H, W) → (B, K, n, L); padding is so low that it never is the largest.
 
-    def _elementwise(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-        value, constants = args[0], args[1:]
-        if _varying(constants, kwargs):
-            raise UnsupportedOperation(f"DeepLIFT has no rule for {plain_name(func)!r} of two varying tensors")
-        function = _out_of_place(func)
-        written_to = kwargs.pop("inplace", False) or function is not func
+        So is what the network itself has padded with −∞, as timm's "same" pooling does: between two infinities there is
+        no line to follow.
+        """
+        lowest = torch.finfo(value.dtype).min / 8
+        padded = functional.pad(value.clamp_min(lowest), self._margins(value.shape), value=lowest)
+        return self._columns(padded).view(*value.shape[:2], self.kernel[0] * self.kernel[1], -1)
 
-        def operation(x: Tensor) -> Tensor:
-            result: Tensor = function(x, *constants, **kwargs)
-            return result
+    def fold(self, columns: Tensor, shape: torch.Size) -> Tensor:
+        """The adjoint of `unfold`: (B, K, n, L) → `shape`, overlapping windows added."""
+        left, right, top, bottom = self._margins(shape)
+        height, width = shape[2] + top + bottom, shape[3] + left + right
+        whole = functional.fold(
+            columns.flatten(1, 2), (height, width), self.kernel, stride=self.stride, dilation=self.dilation
+        )
+        return whole[:, :, top : top + shape[2], left : left + shape[3]]
 
-        out = self._ruled(value, operation)
-        # Where the network was not traced, someone may read the overwritten tensor instead of the result.
-        return value.copy_(out) if written_to and self._write_back else out
+    def _columns(self, padded: Tensor) -> Tensor:
+        return functional.unfold(padded, self.kernel, stride=self.stride, dilation=self.dilation)
 
-    def _ruled(self, value: Tensor, operation: Callable[[Tensor], Tensor]) -> Tensor:
-        if not self._reading:
-            out = operation(value)
-            self.tape.append((value.clone() if self._write_back else value, out))
-            return out
-        reference, reference_out = self.tape.pop()
-        if not value.requires_grad:
-            return operation(value)
-        result: Tensor = Rescale.apply(value, operation, reference, reference_out)
-        return result
-
-    def _product(self, a: Tensor, b: Tensor) -> Tensor:
-        if not self._reading:
-            self.tape.append((a, b))
-            return a * b
-        a_reference, b_reference = self.tape.pop()
-        if not (a.requires_grad and b.requires_grad):
-            return _marked(a * b, _role("mul", (a, b)))
-        result: Tensor
-        if _role_of(b) == "inverse":
-            result = ScaledProduct.apply(a, b, a_reference)
-        elif _role_of(a) == "inverse":
-            result = ScaledProduct.apply(b, a, b_reference)
-        else:
-            result = Product.apply(a, b, a_reference, b_reference)
-        return result
-
-    def _pool(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-        names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
-        given = {**dict(zip(names, args, strict=False)), **kwargs}
-        value = given.pop("input")
-        if given.get("return_indices"):
-            raise UnsupportedOperation("DeepLIFT has no rule for max-pooling that returns indices")
-        window = PoolWindow(**given)
-        if not self._reading:
-            self.tape.append((value,))
-        else:
-            (reference,) = self.tape.pop()
-            if value.requires_grad:
-                result: Tensor = self._max_pool.apply(value, reference.expand_as(value), window)
-                return result
-        return window.pool(value)
+    def _margins(self, shape: torch.Size) -> tuple[int, int, int, int]:
+        """Padding (left, right, top, bottom), with what `ceil_mode` lets windows hang over the edge."""
+        probe = functional.max_pool2d(torch.empty(1, 1, *shape[2:], device="meta"), **self.arguments)
+        reach = [
+            (out - 1) * step + spread * (size - 1) + 1
+            for out, step, spread, size in zip(probe.shape[2:], self.stride, self.dilation, self.kernel, strict=True)
+        ]
+        (top, left), (height, width) = self.padding, shape[2:]
+        return left, max(left, reach[1] - width - left), top, max(top, reach[0] - height - top)
 
 
-def _out_of_place(func: Callable[..., Any]) -> Callable[..., Any]:
-    name = getattr(func, "__name__", "")
-    if not name.endswith("_") or name.endswith("__"):
-        return func
-    for namespace in (torch.nn.functional, torch, Tensor):
-        if hasattr(namespace, name[:-1]):
-            twin: Callable[..., Any] = getattr(namespace, name[:-1])
-            return twin
-    raise UnsupportedOperation(f"DeepLIFT knows no out-of-place form of {name!r}")
-
-
-def _marked(tensor: Tensor, role: str) -> Tensor:
-    """Remember with a tensor that it is a "root" or the "inverse" of one: by those norms divide and multiply."""
-    if role:
-        tensor.__dict__["norm_role"] = role
-    return tensor
-
-
-def _role_of(value: Any) -> str:
-    return str(value.__dict__.get("norm_role", "")) if isinstance(value, Tensor) else ""
-
-
-def _role(name: str, args: tuple[Any, ...]) -> str:
-    """The role of what the operation yields; "" for everything that no norm is made of."""
-    power = {"sqrt": 0.5, "rsqrt": -0.5}.get(name) or (args[1] if name == "pow" and len(args) > 1 else None)
-    if power in (0.5, -0.5):
-        return "root" if power > 0 else "inverse"
-    roles = [_role_of(value) for value in args if isinstance(value, Tensor) and value.requires_grad]
-    if name == "reciprocal" and roles == ["root"]:
-        return "inverse"
-    return roles[0] if name in _KEEPS_ROLE and len(roles) == 1 else ""
-
-
-def _layer_norm(
-    value: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
-) -> Tensor:
-    """Mean, product with itself, 1/√ and product: each has a rule, so the whole is complete."""
-    centred = value - value.mean(_last(normalized_shape), keepdim=True)
-    out = _rms_norm(centred, normalized_shape, weight, eps)
-    return out if bias is None else out + bias
-
-
-def _rms_norm(value: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
-    square = (value * value).mean(_last(normalized_shape), keepdim=True)
-    out = value * torch.rsqrt(square + (torch.finfo(value.dtype).eps if eps is None else eps))
-    return out if weight is None else out * weight
-
-
-def _last(normalized_shape: Any) -> tuple[int, ...]:
-    return tuple(range(-len(tuple(normalized_shape)), 0))
-
-
-def _group_norm(
-    value: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
-) -> Tensor:
-    grouped = value.reshape(len(value), num_groups, -1)
-    out = _layer_norm(grouped, grouped.shape[2:], eps=eps).reshape(value.shape)
-    shape = (1, -1) + (1,) * (value.ndim - 2)
-    out = out if weight is None else out * weight.view(shape)
-    return out if bias is None else out + bias.view(shape)
-
-
-def _softmax(value: Tensor, dim: int = -1, **_: Any) -> Tensor:
-    """exp and a quotient. No shift by the maximum: it would differ between input and reference and break the rules."""
-    exponential = torch.exp(value)
-    return exponential / exponential.sum(dim=dim, keepdim=True)
-
-
-def _norm(value: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
-    if options.get("ord", p) not in (2, 2.0, None, "fro"):
-        raise UnsupportedOperation(f"DeepLIFT has no rule for the 'norm' of order {options.get('ord', p)}, only for 2")
-    return torch.sqrt((value * value).sum(_dims(dim), keepdim=keepdim))
-
-
-def _normalize(value: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, **_: Any) -> Tensor:
-    return value / _norm(value, p, dim, keepdim=True).clamp_min(eps)
-
-
-def _var_mean(
-    value: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: int | None = None
-) -> tuple[Tensor, Tensor]:
-    dims = _dims(dim)
-    centred = value - value.mean(dims, keepdim=True)
-    freedom = int(unbiased) if correction is None else correction
-    count = math.prod(value.shape[d] for d in dims) - freedom
-    return (centred * centred).sum(dims, keepdim=keepdim) / count, value.mean(dims, keepdim=keepdim)
-
-
-def _var(*args: Any, **kwargs: Any) -> Tensor:
-    return _var_mean(*args, **kwargs)[0]
-
-
-def _std(*args: Any, **kwargs: Any) -> Tensor:
-    return torch.sqrt(_var(*args, **kwargs))
-
-
-def _dims(dim: Any) -> tuple[int, ...]:
-    if dim is None or isinstance(dim, bool):
-        raise UnsupportedOperation("DeepLIFT has no rule for a norm or variance over the whole batch")
-    return (dim,) if isinstance(dim, int) else tuple(dim)
-
-
-def _adaptive_max_pool2d(value: Tensor, output_size: Any, return_indices: bool = False) -> Tensor:
-    height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
-    if return_indices or value.shape[2] % height or value.shape[3] % width:
-        raise UnsupportedOperation("DeepLIFT has a rule for adaptive max-pooling only where its windows are all alike")
-    return torch.nn.functional.max_pool2d(value, (value.shape[2] // height, value.shape[3] // width))
-
-
-_COMPOSITES: dict[str, Callable[..., Any]] = {
-    "layer_norm": _layer_norm,
-    "group_norm": _group_norm,
-    "rms_norm": _rms_norm,
-    "norm": _norm,
-    "linalg_vector_norm": _norm,
-    "normalize": _normalize,
-    "var": _var,
-    "std": _std,
-    "var_mean": _var_mean,
-    "softmax": _softmax,
-    "adaptive_max_pool2d": _adaptive_max_pool2d,
-}
-
-
-def _two_tensors(args: tuple[Any, ...]) -> bool:
-    return len(args) > 1 and isinstance(args[0], Tensor) and isinstance(args[1], Tensor)
-
-
-def _varying(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    return sum(isinstance(a, Tensor) and a.requires_grad for a in (*args, *kwargs.values()))
-
-
-def _requires_grad(out: Any) -> bool:
-    if isinstance(out, Tensor):
-        return out.requires_grad
-    return isinstance(out, list | tuple) and any(_requires_grad(item) for item in out)
+def _pair(value: Any) -> tuple[int, int]:
+    return (int(value[0]), int(value[1])) if isinstance(value, list | tuple) else (int(value), int(value))

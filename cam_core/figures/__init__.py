@@ -7,7 +7,7 @@ Nothing here touches pyplot, and several threads may draw at once. The same figu
 """
 
 from cam_core.figures.channels import channel_figure
-from cam_core.figures.curves import CurvePanel, curve_figure
+from cam_core.figures.curves import curve_figure
 from cam_core.figures.design import DOUBLE_COLUMN, FORMATS, SINGLE_COLUMN, Design, FigureError, Row
 from cam_core.figures.heatmaps import heatmap_figure
 from cam_core.figures.output import encode_figure, figure_format
@@ -16,7 +16,6 @@ __all__ = [
     "DOUBLE_COLUMN",
     "FORMATS",
     "SINGLE_COLUMN",
-    "CurvePanel",
     "Design",
     "FigureError",
     "Row",

@@ -6,60 +6,53 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cam_core.analysis.channels import largest, unit_norm
+from cam_core.analysis.channels import ChannelReport
 from cam_core.figures.design import Design, FigureError
 from cam_core.figures.output import drawing
 from cam_core.figures.text import INCH, POINT
 from cam_core.methods import title_of
 from cam_core.metrics.base import Values
 from cam_core.palette import AGAINST, FOR, INK, REFERENCE, SHAPES, style_of
-from cam_core.shapley import ChannelEstimate
 
 _MARKS: Final = dict(zip(SHAPES, "oDsP^X*pv", strict=True))  # by their name in plotly
 _PANEL = 42.0  # millimetres: height of one panel
 _SLIMMEST = 1.6  # millimetres: the least width that one channel takes
 
 
-def channel_figure(
-    estimate: ChannelEstimate, beside: Mapping[str, npt.ArrayLike], count: int = 20, design: Design | None = None
-) -> Figure:
+def channel_figure(report: ChannelReport, count: int = 20, design: Design | None = None) -> Figure:
     """The `count` largest φ ± standard error, in logits; below, coefficients on one scale where there are any.
 
     What speaks against the class is below zero and hatched. Coefficients are scaled to an L2 norm of 1 over all
     channels, since their units differ.
 
     Args:
-        beside: method → (K,) its coefficients.
         design: its width and font size count.
     Raises:
         FigureError: no channel, or more than the width holds.
     """
     design = design or Design()
-    phi: Values = estimate.phi.numpy()
-    shown = largest(phi, min(count, len(phi)))
+    shown = report.order[:count]
     if not shown:
         raise FigureError(f"a figure needs at least one channel, not {count}")
     if design.width / len(shown) < _SLIMMEST:
         most = int(design.width / _SLIMMEST)
         raise FigureError(f"{len(shown)} channels do not fit into {design.width:g} mm: {most} is the most")
-    panels = 2 if beside else 1
+    scaled = report.scaled(shown, "coefficients")
+    panels = 2 if scaled else 1
     with drawing():
         height = panels * _PANEL + 4 * design.font_size * POINT
         figure = Figure(figsize=(design.width / INCH, height / INCH), dpi=design.dpi, layout="constrained")
         axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
-        for one in axes:
-            _plain(one, design)
-        _shapley(axes[0], estimate, shown, design)
-        if beside:
-            scaled = {REFERENCE: unit_norm(phi)[shown]}
-            scaled |= {name: unit_norm(values)[shown] for name, values in beside.items()}
+        for panel in axes:
+            _plain(panel, design)
+        _shapley(axes[0], report, shown, design)
+        if scaled:
             _methods(axes[1], scaled, design)
         axes[-1].set_xticks(range(len(shown)), [str(channel) for channel in shown])
-        axes[-1].set_xlabel(f"channel of {estimate.layer}", fontsize=design.small)
+        axes[-1].set_xlabel(f"channel of {report.layer}", fontsize=design.small)
         if design.width / len(shown) < 5:
             axes[-1].tick_params(axis="x", rotation=90)
         return figure
@@ -72,14 +65,14 @@ def _plain(axes: Axes, design: Design) -> None:
     axes.margins(x=0.01)
 
 
-def _shapley(axes: Axes, estimate: ChannelEstimate, shown: Sequence[int], design: Design) -> None:
-    phi, stderr = (values[list(shown)].numpy() for values in (estimate.phi, estimate.stderr))
+def _shapley(axes: Axes, report: ChannelReport, shown: Sequence[int], design: Design) -> None:
+    phi, stderr = report.phi[list(shown)], report.stderr[list(shown)]
     known = np.where(np.isfinite(stderr), stderr, 0.0)
     bars = axes.bar(
         range(len(shown)),
         phi,
         width=0.75,
-        yerr=None if estimate.exact else known,
+        yerr=None if report.exact else known,
         color=[AGAINST if value < 0 else FOR for value in phi],
         error_kw={"elinewidth": 0.6, "capsize": 1.2, "capthick": 0.6},
     )
@@ -87,8 +80,8 @@ def _shapley(axes: Axes, estimate: ChannelEstimate, shown: Sequence[int], design
         if value < 0:
             bar.set(hatch="/////", edgecolor="white", linewidth=0)
     axes.set_ylabel("φ, logits", fontsize=design.small)
-    errors = "exact" if estimate.exact else f"± standard error, {estimate.name}, {estimate.passes} passes"
-    axes.set_title(f"{estimate.label}: SHAP values ({errors})", fontsize=design.font_size, loc="left")
+    errors = "exact" if report.exact else f"± standard error, {report.estimator}, {report.passes} passes"
+    axes.set_title(f"{report.label}: SHAP values ({errors})", fontsize=design.font_size, loc="left")
 
 
 def _methods(axes: Axes, scaled: Mapping[str, Values], design: Design) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from matplotlib.axes import Axes
@@ -11,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from cam_core.analysis.curves import CurvePanel, CurveReport
 from cam_core.figures.design import Design, FigureError
 from cam_core.figures.output import drawing
 from cam_core.figures.text import INCH, leading, text_width
-from cam_core.metrics.curves.perturbation import Kind
-from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE, Curve
-from cam_core.metrics.curves.spread import Band
+from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE
+from cam_core.metrics.curves.spread import CONTROL, Band
 from cam_core.palette import DASHES, NEUTRAL, style_of
 
 _NARROWEST: Final = 52.0  # millimetres of a panel with its numbers
@@ -26,40 +25,26 @@ _KEY: Final = 7.0  # millimetres of a legend's line
 _Line = tuple[float, tuple[float, ...]] | Literal["-"]  # as matplotlib has it: an offset, and strokes and gaps
 
 
-@dataclass(frozen=True)
-class CurvePanel:
-    """The curves of one kind, in the same order in every panel, and the band of the random control."""
-
-    kind: Kind
-    curves: Sequence[Curve]
-    control: Band | None = None
-
-
-def curve_figure(
-    panels: Sequence[CurvePanel], titles: Mapping[str, str], design: Design | None = None, *, score: str = "probability"
-) -> Figure:
+def curve_figure(report: CurveReport, design: Design | None = None) -> Figure:
     """Curves side by side, or one below the other where the width does not hold them.
 
-    Args:
-        titles: what each curve is called in the legend, by its name.
-        score: "probability" or "logit", as the curves have it.
     Raises:
         FigureError: nothing to draw.
     """
-    if not panels or not any(curve.points for panel in panels for curve in panel.curves):
+    if not any(len(line.values) for panel in report.panels for line in panel.lines):
         raise FigureError("a figure of curves needs at least one point")
     design = design or Design()
     with drawing():
-        return _Drawing(panels, titles, design, score).figure
+        return _Drawing(report, design).figure
 
 
 class _Drawing:
     """One figure being drawn. Positions are millimetres from the top left corner."""
 
-    def __init__(self, panels: Sequence[CurvePanel], titles: Mapping[str, str], design: Design, score: str) -> None:
-        self._design, self._score = design, score
+    def __init__(self, report: CurveReport, design: Design) -> None:
+        self._design, self._score = design, report.score
         self._line = leading(design.small)
-        entries = _legend(panels, titles)
+        panels, entries = report.panels, _legend(report.panels)
         rows = self._legend_rows(entries)
         across = max(1, min(len(panels), int(design.width // _NARROWEST)))
         down = -(-len(panels) // across)
@@ -78,11 +63,11 @@ class _Drawing:
     def _panel(self, panel: CurvePanel, left: float, top: float, width: float, height: float) -> None:
         across, down = self._size
         axes = self.figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
-        if panel.control is not None and len(panel.control.fractions):
-            _draw_band(axes, panel.control)
-        for curve in panel.curves:
-            colour, line = _looks(curve.name)
-            axes.plot(curve.fractions, curve.values, color=colour, linestyle=line, linewidth=1.1)
+        if panel.band is not None and len(panel.band.fractions):
+            _draw_band(axes, panel.band)
+        for line in panel.lines:
+            colour, style = _looks(line.name)
+            axes.plot(line.fractions, line.values, color=colour, linestyle=style, linewidth=1.1)
         small = self._design.small
         axes.set_title(panel.kind.capitalize(), fontsize=self._design.font_size, pad=2.5)
         axes.set_xlabel(AXIS_OF_KIND[panel.kind], fontsize=small, labelpad=1.5)
@@ -131,17 +116,15 @@ def _looks(name: str) -> tuple[str, _Line]:
     return colour, (0, DASHES[dash]) if DASHES[dash] else "-"
 
 
-def _legend(panels: Sequence[CurvePanel], titles: Mapping[str, str]) -> list[Entry]:
-    found: list[Entry] = []
-    for curve in panels[0].curves:
-        found.append((titles[curve.name], *_looks(curve.name)))
-    control = next((panel.control for panel in panels if panel.control is not None), None)
-    if control is not None:
-        found.append((f"{control.count} random maps: mean and range", *_looks("random")))
-    return found
+def _legend(panels: Sequence[CurvePanel]) -> list[Entry]:
+    entries: list[Entry] = [(line.title, *_looks(line.name)) for line in panels[0].lines]
+    band = next((panel.band for panel in panels if panel.band is not None), None)
+    if band is not None:
+        entries.append((f"{band.count} random maps: mean and range", *_looks(CONTROL)))
+    return entries
 
 
-def _draw_band(axes: Axes, control: Band) -> None:
-    axes.fill_between(control.fractions, control.low, control.high, color=NEUTRAL, alpha=0.25, linewidth=0)
-    colour, line = _looks("random")
-    axes.plot(control.fractions, control.mean, color=colour, linestyle=line, linewidth=1.0)
+def _draw_band(axes: Axes, band: Band) -> None:
+    axes.fill_between(band.fractions, band.low, band.high, color=NEUTRAL, alpha=0.25, linewidth=0)
+    colour, style = _looks(CONTROL)
+    axes.plot(band.fractions, band.mean, color=colour, linestyle=style, linewidth=1.0)

@@ -29,6 +29,6 @@ from cam_core.methods import (  # noqa: I001, F401  (the order is the registry's
     fake_cam,
 )
 from cam_core.methods.registry import METHODS, Method, Result, method, title_of
-from cam_core.registry.parameters import DeclaredParameter, Parameter
+from cam_core.declarations.parameters import DeclaredParameter, Parameter
 
 __all__ = ["METHODS", "DeclaredParameter", "Method", "Parameter", "Result", "method", "title_of"]

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from cam_core import maps
+from cam_core.declarations.parameters import Parameter
 from cam_core.masked import distinct_channels
 from cam_core.methods.rescoring import rescored
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
+from cam_core.declarations.parameters import Parameter
 from cam_core.masked import class_score, tail_rows
 from cam_core.methods.captum_tail import captum
 from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 

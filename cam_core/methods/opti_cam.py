@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from cam_core import maps
+from cam_core.declarations.parameters import MaskSpace, Parameter
 from cam_core.masked import class_score
 from cam_core.methods.registry import Result, method
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import MaskSpace, Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, FloatArray, Images
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import torch
 
 from cam_core import maps
+from cam_core.declarations.parameters import Parameter
 from cam_core.methods.registry import METHODS, method
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Images, RawMap
 

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 
 from torch import Tensor
 
-from cam_core.registry.registered import Registered, Registry, registering
+from cam_core.declarations.registered import Registered, Registry, registering
 from cam_core.types import Coefficients, FloatArray, MethodError, RawMap
 
 
@@ -61,7 +61,7 @@ method = registering(METHODS, Method, shared=("net", "image", "acts", "target", 
 """`@method(key, **fields of Method)` registers a function `(net, image, acts, target, run, **its parameters)`.
 
 Raises:
-    MethodError: the key is taken, or a parameter is not declared: see `cam_core.registry.parameters`.
+    MethodError: the key is taken, or a parameter is not declared: see `cam_core.declarations.parameters`.
 """
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from cam_core.declarations.parameters import MaskSpace
 from cam_core.methods.channel_shares import Score, channel_shares
 from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import MaskSpace
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 

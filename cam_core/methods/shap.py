@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from cam_core.declarations.parameters import Parameter
 from cam_core.methods.registry import Result, method
 from cam_core.methods.shapley_values import coefficients, shapley_values
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 from cam_core.shapley import ChannelGame
 from cam_core.types import Activations, ClassIndex, Images

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 import torch
 
+from cam_core.declarations.parameters import Parameter
 from cam_core.methods.registry import Result, method
 from cam_core.methods.shapley_values import shapley_values
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 from cam_core.shapley import Baseline, PositionGame
 from cam_core.types import Activations, ClassIndex, Images

@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from cam_core.declarations.parameters import Parameter
 from cam_core.masked import class_score
 from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 

@@ -7,10 +7,10 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from cam_core.declarations.parameters import MaskSpace, Parameter
 from cam_core.methods.channel_shares import Score, channel_shares
 from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import MaskSpace, Parameter
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from cam_core.registry.registered import Registered, Registry, registering
+from cam_core.declarations.registered import Registered, Registry, registering
 from cam_core.types import MetricError
 
 Values: TypeAlias = npt.NDArray[np.float64]
@@ -95,5 +95,5 @@ metric = registering(METRICS, Metric, shared=("net", "batch", "run"))
 The function returns values (B,) or `Scores`.
 
 Raises:
-    MetricError: the key is taken, or a parameter is not declared: see `cam_core.registry.parameters`.
+    MetricError: the key is taken, or a parameter is not declared: see `cam_core.declarations.parameters`.
 """

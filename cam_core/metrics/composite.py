@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from cam_core.declarations.parameters import MaskSpace, Parameter
 from cam_core.metrics.base import Scores, metric
 from cam_core.metrics.confidence import Masking, drop, probabilities
 from cam_core.metrics.road import Removal, combined
 from cam_core.metrics.samples import Samples
 from cam_core.metrics.similarity import pearson
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import MaskSpace, Parameter
 from cam_core.run import Run
 
 _POPPI = "Poppi et al. 2021, arXiv:2104.10252"

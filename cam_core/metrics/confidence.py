@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from cam_core.declarations.parameters import MaskSpace, Parameter
 from cam_core.maps import divide
 from cam_core.masked import image_rows
 from cam_core.metrics.base import Scores, Values, metric
 from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import descending_order, picture_scores, ranks
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import MaskSpace, Parameter
 from cam_core.run import Run
 
 # 1 − Y below this is rounding, and so is any share of it.

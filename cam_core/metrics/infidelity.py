@@ -7,12 +7,12 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from cam_core.declarations.parameters import MaskSpace, Parameter
 from cam_core.masked import image_rows
 from cam_core.metrics.base import Scores, Values, metric
 from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import Score, picture_scores
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import MaskSpace, Parameter
 from cam_core.run import Run
 
 

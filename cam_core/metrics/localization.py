@@ -9,12 +9,12 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from cam_core.declarations.parameters import Parameter
 from cam_core.maps import divide
 from cam_core.metrics.base import Scores, Values, metric
 from cam_core.metrics.ground_truth import Box, Region, box_around
 from cam_core.metrics.samples import Samples
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 
 IOUS = (0.3, 0.5, 0.7)

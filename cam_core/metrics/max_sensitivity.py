@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 import torch
 
+from cam_core.declarations.parameters import Parameter
 from cam_core.metrics.base import Scores, metric
 from cam_core.metrics.samples import Samples
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 
 

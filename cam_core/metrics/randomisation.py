@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cam_core.declarations.parameters import Parameter
 from cam_core.metrics.base import Scores, metric
 from cam_core.metrics.samples import ExplainWith, Samples, as_saliency
 from cam_core.metrics.similarity import spearman, ssim
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
 from cam_core.models.split.tracing import private_copy
-from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 from cam_core.types import FloatArray
 

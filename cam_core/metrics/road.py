@@ -18,12 +18,12 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
+from cam_core.declarations.parameters import Parameter
 from cam_core.masked import image_rows
 from cam_core.metrics.base import Scores, Values, metric
 from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import Score, picture_scores
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import Parameter
 from cam_core.run import Run
 
 Mask: TypeAlias = npt.NDArray[np.bool_]

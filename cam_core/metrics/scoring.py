@@ -8,10 +8,10 @@ from typing import Annotated, Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from cam_core.declarations.parameters import Parameter
 from cam_core.masked import class_score, image_rows
 from cam_core.models.batching import in_batches
 from cam_core.models.split.model import SplitModel
-from cam_core.registry.parameters import Parameter
 from cam_core.types import Images, Logits
 
 Pictures: TypeAlias = Callable[[int, int], Images]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
@@ -18,6 +21,22 @@ def batch_rows(elements_per_row: int, device: torch.device) -> int:
     """How many rows to try at once, for rows whose widest tensor has `elements_per_row` elements."""
     budget = _BATCH_ELEMENTS.get(device.type, _BATCH_ELEMENTS["cpu"])
     return max(1, min(512, budget // max(1, elements_per_row)))
+
+
+_limit: ContextVar[Callable[[], float | None]] = ContextVar("limit", default=lambda: None)
+
+
+@contextmanager
+def batches_within(seconds: Callable[[], float | None]) -> Iterator[None]:
+    """Batches inside the block, in this thread, last about `seconds()` at most; None for as large as they may be.
+
+    Asked before every batch: for work that others wait behind now, and not later.
+    """
+    token = _limit.set(seconds)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
 
 
 def in_batches(
@@ -39,10 +58,12 @@ def in_batches(
         DeviceError: one row alone does not fit.
     """
     parts: list[Tensor] = []
-    start = 0
+    start, seconds = 0, None
     while start < count:
-        stop = min(start + rows, count)
+        stop = min(start + _rows_in_time(rows, seconds), count)
+        began = time.perf_counter()
         result = _unless_out_of_memory(function, start, stop)
+        seconds = (time.perf_counter() - began) / (stop - start)
         if result is None:
             if stop - start == 1:
                 raise DeviceError("out of memory even for one image: choose the CPU, a smaller model or a later layer")
@@ -52,6 +73,14 @@ def in_batches(
         advance(stop - start)
         start = stop
     return torch.cat(parts)
+
+
+def _rows_in_time(rows: int, seconds: float | None) -> int:
+    """As many of `rows` as fit into the limit where each takes so many seconds; few where that is not known yet."""
+    limit = _limit.get()()
+    if limit is None:
+        return rows
+    return max(1, min(rows, int(limit / seconds) if seconds else rows // 4))
 
 
 def _unless_out_of_memory(function: Callable[[int, int], Tensor], start: int, stop: int) -> Tensor | None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cam_core.models.classifier import Classifier
 from cam_core.models.devices import resolve_device
-from cam_core.models.trainable.trained import TrainedNetwork, bundled_networks, find_trained, is_checkpoint
+from cam_core.models.trainable.trained import TrainedNetwork, digit_networks, find_trained, is_checkpoint
 from cam_core.models.zoo.architecture import Architecture
 from cam_core.models.zoo.catalog import CATALOG, CatalogEntry
 from cam_core.models.zoo.find import find_architecture
@@ -23,7 +23,7 @@ __all__ = ["CATALOG", "CatalogEntry", "find_network", "load_model", "named_netwo
 
 def named_networks() -> dict[str, CatalogEntry | TrainedNetwork]:
     """All networks by name: the catalogue, then the trained networks that come along, as far as they are here."""
-    return {**CATALOG, **bundled_networks()}
+    return {**CATALOG, **digit_networks()}
 
 
 def find_network(name: str) -> Architecture:

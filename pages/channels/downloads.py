@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import streamlit as st
 
-from cam_core.analysis.channels import channel_csv
+from cam_core.analysis.channels import ChannelReport, channel_csv
 from cam_core.figures import FORMATS, Design, channel_figure, encode_figure
-from cam_core.metrics.base import Values
-from cam_core.shapley import ChannelEstimate
 
 _KINDS = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 
 
-def downloads(estimate: ChannelEstimate, beside: Mapping[str, Values], count: int = 20) -> None:
+def downloads(report: ChannelReport, count: int = 20) -> None:
     """Buttons; what they give is made when they are clicked."""
-    name = f"channels-{estimate.layer}-{estimate.target}"
+    name = f"channels-{report.layer}-{report.target}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="channel-downloads"):
         st.download_button(
             "CSV",
-            data=lambda: channel_csv(estimate, beside),
+            data=lambda: channel_csv(report),
             file_name=f"{name}.csv",
             mime="text/csv",
             key="save-csv",
@@ -31,7 +27,7 @@ def downloads(estimate: ChannelEstimate, beside: Mapping[str, Values], count: in
         for form in FORMATS:
             st.download_button(
                 form.upper(),
-                data=lambda form=form: encode_figure(channel_figure(estimate, beside, count, Design()), form),
+                data=lambda form=form: encode_figure(channel_figure(report, count, Design()), form),
                 file_name=f"{name}.{form}",
                 mime=_KINDS[form],
                 key=f"save-{form}",

@@ -10,7 +10,7 @@ from functools import partial
 import streamlit as st
 from PIL import Image
 
-from cam_core.analysis.channels import convergence, largest
+from cam_core.analysis.channels import ChannelReport, channel_report
 from cam_core.charts import channel_chart, convergence_chart
 from cam_core.models.tails import is_pooled_linear
 from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, stream_channel_shap
@@ -74,17 +74,17 @@ def settings() -> Settings:
         persist_state="session",
         width=170,
         help="How often the part of the network behind the layer is run. At least one repetition is made, whatever it "
-        "costs: of permutations that is two passes a channel.",
+        "costs: of permutations that is two passes per channel.",
     )
     return Settings(estimator, int(budget))
 
 
-def begin(question: Question, image: Image.Image, chosen: Settings) -> Trail | Job:
+def begin(question: Question, image: Image.Image, settings: Settings) -> Trail | Job:
     """The estimate, or the job that computes it, which publishes a `Trail` whenever the estimate has become better."""
-    key = compute.digest("channels", question, chosen)
-    task = Task(key, partial(_estimate, question, image, chosen), "SHAP values", slow=True, lane="channels")
-    found: Trail | Job = compute.outcomes("channels", [task])[0]
-    return found
+    key = compute.digest("channels", question, settings)
+    task = Task(key, partial(_estimate, question, image, settings), "SHAP values", slow=True)
+    outcome: Trail | Job = compute.outcomes("channels", [task])[0]
+    return outcome
 
 
 def settled(outcome: Trail | Job) -> Trail | Job:
@@ -96,7 +96,7 @@ def settled(outcome: Trail | Job) -> Trail | Job:
     return outcome
 
 
-def _estimate(question: Question, image: Image.Image, chosen: Settings, job: Job) -> Trail:
+def _estimate(question: Question, image: Image.Image, settings: Settings, job: Job) -> Trail:
     clf = compute.classifier(question.model)
     with compute.computing(str(clf.device), job) as progress:
         clf.split(question.layer, question.precision)  # the cut is made once, and is not the estimator's cost
@@ -106,22 +106,40 @@ def _estimate(question: Question, image: Image.Image, chosen: Settings, job: Job
             image,
             layer=question.layer,
             target=question.target,
-            estimator=chosen.estimator,
-            budget=chosen.budget,
+            estimator=settings.estimator,
+            budget=settings.budget,
             seed=question.seed,
             precision=question.precision,
             progress=progress,
         )
-        found: tuple[ChannelEstimate, ...] = ()
+        estimates: tuple[ChannelEstimate, ...] = ()
         for estimate in stream:
-            found = (*found, estimate)
-            job.publish(Trail(found, time.perf_counter() - started))
-    return Trail(found, time.perf_counter() - started)
+            estimates = (*estimates, estimate)
+            job.publish(Trail(estimates, time.perf_counter() - started))
+    return Trail(estimates, time.perf_counter() - started)
+
+
+def unfinished(job: Job) -> None:
+    """An estimate that is being computed, with what there is of it, or has ended before its time."""
+    stays = " What was estimated by then stays." if job.items else ""
+    draw = partial(
+        messages.pending,
+        job,
+        "Estimating",
+        "No estimate.",
+        messages.again(job),
+        key="channels",
+        leave=messages.cancel(job),
+        why=f"{job.error}{stays}",
+        cancelled=(f"Cancelled.{stays}", messages.again(job, "Run again")),
+    )
+    messages.watch([job], draw, key=job.key)
+    if job.active:
+        growing(job)
 
 
 def growing(job: Job) -> None:
-    """What there is of an estimate while it is computed: the bars and the convergence, drawn again as they change."""
-    messages.progress(job, "Estimating", leave=("Cancel", job.cancel))
+    """Bars and convergence of an estimate while it is computed, drawn again as they change."""
 
     @st.fragment(run_every=2 * messages.POLL)
     def grow() -> None:
@@ -129,48 +147,35 @@ def growing(job: Job) -> None:
             st.html(style.quiet("The first estimate comes after a few passes."))
             return
         trail: Trail = job.items[-1]
-        phi, stderr = trail.last.phi.numpy(), trail.last.stderr.numpy()
-        shown = largest(phi, _GROWING)
+        report = channel_report(trail.last, trail=trail.estimates)
+        channels = list(report.order[:_GROWING])
         with st.container(key="poll-growing"):
-            st.html(style.quiet(f"After {trail.last.passes} of {job.total} passes:"))
+            st.html(style.quiet(f"After {report.passes} of {job.total} passes:"))
             st.plotly_chart(
-                channel_chart(shown, phi[shown], stderr[shown], {}),
+                channel_chart(channels, report.phi[channels], report.stderr[channels], {}),
                 key="growing-bars",
                 config={"displayModeBar": False},
             )
-            draw_convergence(trail, key="growing-convergence")
+            draw_convergence(report, key="growing-convergence")
 
     grow()
 
 
-def stopped(job: Job, partial_estimate: bool) -> None:
-    """A job that has ended before its time: failed or cancelled; what was computed by then stays."""
-    again = partial(compute.forget, job)
-    stays = " What was estimated by then stays." if partial_estimate else ""
-    if job.state == "failed":
-        messages.failure("No estimate.", f"{job.error}{stays}", ("Try again", again), key="channels")
-        return
-    with st.container(horizontal=True, vertical_alignment="center", key="cancelled-estimate"):
-        st.html(style.notice_line(f"Cancelled.{stays}"))
-        messages.button(("Run again", again), key="again-channels")
-
-
-def status(seen: Scene, trail: Trail) -> None:
+def status(seen: Scene, report: ChannelReport, seconds: float) -> None:
     """Whether to trust it: the badge with its rule, the facts, and what to do where there is too little."""
-    estimate = trail.last
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="channel-status"):
-        if estimate.exact:
+        if report.exact:
             st.badge("Exact", icon=":material/check_circle:", color="green")
-        elif estimate.converged:
+        elif report.converged:
             st.badge("Converged", icon=":material/check_circle:", color="green", help=RULE)
         else:
             st.badge("Not converged", icon=":material/pending:", color="orange", help=RULE)
-            more = max(4 * estimate.passes, 2 * estimate.budget)
+            more = max(4 * report.passes, 2 * report.budget)
             messages.button((f"Estimate with {more} passes", partial(_spend, more)), key="more-passes")
-    st.html(_strip(_facts(trail)))
-    if estimate.exact:
+    st.html(_strip(_facts(report, seconds)))
+    if report.exact:
         st.html(style.quiet(_exactly(seen)))
-    elif not math.isfinite(estimate.noise):
+    elif report.ceiling is None:
         st.html(style.notice_line("Too few repetitions fit into the budget: the standard errors are unknown."))
 
 
@@ -190,21 +195,17 @@ def _exactly(seen: Scene) -> str:
     )
 
 
-def _facts(trail: Trail) -> list[tuple[str, str]]:
+def _facts(report: ChannelReport, seconds: float) -> list[tuple[str, str]]:
     """Name and value."""
-    found = trail.last
-    span = found.v_all - found.v_empty
-    live = len(found.phi) - found.dead
-    facts = [
-        ("logit", _plain(found.v_all)),
-        ("without any channel, v(∅)", _plain(found.v_empty)),
-        ("Σ φ", f"{_plain(float(found.phi.sum()))} of {_plain(span)}"),
-        ("efficiency gap", f"{_plain(found.gap)} ({_share(found.relative_gap)})"),
-        ("relative standard error", _share(found.noise)),
-        ("dead channels", f"{found.dead} of {live + found.dead}"),
-        ("cost", f"{found.passes} tail passes, {style.duration(trail.seconds)}"),
+    return [
+        ("logit", _plain(report.v_all)),
+        ("without any channel, v(∅)", _plain(report.v_empty)),
+        ("Σ φ", f"{_plain(report.phi_sum)} of {_plain(report.span)}"),
+        ("efficiency gap", f"{_plain(report.gap)} ({_share(report.relative_gap)})"),
+        ("relative standard error", _share(report.noise)),
+        ("dead channels", f"{report.dead} of {report.channels}"),
+        ("cost", f"{report.passes} tail passes, {style.duration(seconds)}"),
     ]
-    return facts
 
 
 def _plain(value: float) -> str:
@@ -221,27 +222,21 @@ def _strip(facts: list[tuple[str, str]]) -> str:
     return f'<dl class="cam-facts">{cells}</dl>'
 
 
-def convergence_section(trail: Trail) -> None:
+def convergence_section(report: ChannelReport) -> None:
     """How the estimate came about."""
     st.header("Convergence")
-    if trail.last.exact:
+    if report.exact:
         st.html(style.quiet("Nothing to converge: the values are exact."))
         return
-    draw_convergence(trail)
+    draw_convergence(report)
     st.html(style.quiet(f"The dashed line is where an estimate may count as converged. {RULE}"))
 
 
-def draw_convergence(trail: Trail, key: str = "convergence") -> None:
+def draw_convergence(report: ChannelReport, key: str = "convergence") -> None:
     """Cosine to the best estimate so far, and the standard error, against passes."""
-    points = convergence(trail.estimates)
     st.plotly_chart(
-        convergence_chart(
-            [point.passes for point in points],
-            [point.cosine for point in points],
-            [point.noise for point in points],
-            limit=CONVERGED_NOISE,
-        ),
+        convergence_chart(report.convergence, limit=CONVERGED_NOISE),
         key=key,
         config={"displayModeBar": False},
-        alt=f"Convergence of the estimate over {points[-1].passes} tail passes",
+        alt=f"Convergence of the estimate over {report.passes} tail passes",
     )

@@ -8,13 +8,13 @@ from functools import partial
 import streamlit as st
 
 from cam_core import METHODS, Explanation
-from cam_core.analysis.channels import coefficients_of
+from cam_core.analysis.channels import channel_report, coefficients_of
 from pages.channels import board, downloads, estimate, removal
 from pages.channels.estimate import Settings, Trail
 from pages.runtime import compute
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
-from pages.shared import messages, pickers, scene, style, tables
+from pages.shared import messages, pickers, scene, style
 from pages.shared.scene import Scene
 
 FIRST_METHODS = ("lift-cam", "grad-cam")
@@ -24,7 +24,6 @@ WITHOUT = [method.title for method in METHODS.values() if not method.unit]
 
 def page() -> None:
     seen = scene.current()
-    style.style_rules(board.RULES + tables.RULES)
     st.title("Channels")
     channels = seen.layer_info.channels
     st.html(
@@ -32,58 +31,55 @@ def page() -> None:
     )
     notices = st.container()
     with st.container(horizontal=True, vertical_alignment="top", key="channel-controls"):
-        chosen = estimate.settings()
+        settings = estimate.settings()
         methods = pickers.methods(
             FIRST_METHODS,
             key="beside",
             label="Methods beside SHAP",
             offered=WITH_COEFFICIENTS,
-            help=f"Without one coefficient a channel, so not here: {', '.join(WITHOUT)}.",
+            help=f"Without one coefficient per channel, so not here: {', '.join(WITHOUT)}.",
         )
     requests = pickers.parameters(methods)
-    show(seen, chosen, requests)
+    show(seen, settings, requests)
     with notices:
         messages.link_notices()
 
 
-def show(seen: Scene, chosen: Settings, requests: Sequence[Request]) -> None:
-    begun = estimate.begin(seen.question, seen.photo.image, chosen)
+def show(seen: Scene, settings: Settings, requests: Sequence[Request]) -> None:
+    estimating = estimate.begin(seen.question, seen.photo.image, settings)
     outcomes = compute.explanations(seen.question, seen.photo.image, requests)
-    outcome = estimate.settled(begun)
+    outcome = estimate.settled(estimating)
     trail = outcome if isinstance(outcome, Trail) else None
     if isinstance(outcome, Job):
+        estimate.unfinished(outcome)
         if not outcome.fruitless:
-            estimate.growing(outcome)
             return
         trail = outcome.items[-1] if outcome.items else None
-        estimate.stopped(outcome, trail is not None)
     if trail is None:
         return
-    estimate.status(seen, trail)
+    coefficients = coefficients_of([outcome for outcome in outcomes if isinstance(outcome, Explanation)])
+    report = channel_report(trail.last, coefficients, trail.estimates)
+    estimate.status(seen, report, trail.seconds)
     unfinished(requests, outcomes)
-    beside = coefficients_of([one for one in outcomes if isinstance(one, Explanation)])
-    board.board(seen, trail, beside)
-    removal.removal(seen, trail.last)
-    downloads.downloads(trail.last, beside)
+    board.board(seen, report)
+    removal.removal(seen, trail.last, report)
+    downloads.downloads(report)
 
 
 def unfinished(requests: Sequence[Request], outcomes: Sequence[Explanation | Job]) -> None:
     """Methods that are not there yet, or failed; the others are shown without them."""
-    for request, outcome in zip(requests, outcomes, strict=True):
-        if isinstance(outcome, Explanation):
-            continue
-        again, remove = partial(compute.forget, outcome), partial(pickers.remove_method, request.method, "beside")
-        if not outcome.fruitless:
-            messages.progress(outcome, request.title, leave=("Remove", remove))
-        else:
-            why = outcome.error or "It was cancelled."
-            messages.failure(
-                f"No coefficients of {request.title}.",
-                why,
-                ("Try again", again),
-                ("Remove", remove),
-                key=request.method,
-            )
+    missing = {
+        request: outcome for request, outcome in zip(requests, outcomes, strict=True) if isinstance(outcome, Job)
+    }
+
+    def draw() -> None:
+        for request, job in missing.items():
+            remove = ("Remove", partial(pickers.remove_method, request.method, "beside"))
+            lost = f"No coefficients of {request.title}."
+            messages.pending(job, request.title, lost, messages.again(job), remove, key=request.method, leave=remove)
+
+    if missing:
+        messages.watch(list(missing.values()), draw, key="beside")
 
 
 page()

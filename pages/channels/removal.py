@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from html import escape
+from typing import Final
 
 import streamlit as st
 
-from cam_core.analysis.channels import largest
+from cam_core.analysis.channels import ChannelReport
+from cam_core.analysis.removal import RemovalReport, Side, removal_order, removal_report
 from cam_core.charts import removal_chart
 from cam_core.shapley import ChannelEstimate, Removal, remove_channels
 from pages.runtime import compute
@@ -18,43 +19,39 @@ from pages.shared import messages, style
 from pages.shared.scene import Scene
 
 _MOST = 30  # channels that can be taken away
-_ORDERS = ("Largest first", "Only for", "Only against")
+_SIDES: Final[dict[str, Side]] = {"Largest first": "either", "Only for": "for", "Only against": "against"}
 
 
-def removal(seen: Scene, estimate: ChannelEstimate) -> None:
+def removal(seen: Scene, estimate: ChannelEstimate, report: ChannelReport) -> None:
     """A heading, a slider, a chart."""
     st.header("Take channels away")
-    order = _order(estimate)
+    order = removal_order(report, _side(), _MOST)
     if not order:
         st.html(style.quiet("No channel is of that kind."))
         return
     key = compute.digest("removal", seen.question, tuple(order))
     task = Task(key, partial(_remove, seen, order), "Removal")
-    found: Removal | Job = compute.outcomes("removal", [task])[0]
-    if isinstance(found, Removal):
-        _look(seen, estimate, found)
-    elif not found.fruitless:
-        messages.progress(found, "Removing channels")
-    else:
-        why = found.error or "It was cancelled."
-        messages.failure("No channel was removed.", why, ("Try again", partial(compute.forget, found)), key="removal")
+    outcome: Removal | Job = compute.outcomes("removal", [task])[0]
+    if isinstance(outcome, Removal):
+        _look(removal_report(outcome, estimate, seen.classifier.labels))
+        return
+    lost = "No channel was removed."
+    draw = partial(messages.pending, outcome, "Removing channels", lost, messages.again(outcome), key="removal")
+    messages.watch([outcome], draw, key=outcome.key)
 
 
-def _order(estimate: ChannelEstimate) -> list[int]:
-    chosen = st.segmented_control(
+def _side() -> Side:
+    label = st.segmented_control(
         "Which channels go",
-        _ORDERS,
-        default=_ORDERS[0],
+        list(_SIDES),
+        default=next(iter(_SIDES)),
         required=True,
         key="removed-kind",
         bind="query-params",
         persist_state="session",
         help="Those with the largest |φ|, or only those that speak for, or against, the class; largest first.",
     )
-    phi = estimate.phi.numpy()
-    sign = {_ORDERS[1]: phi > 0, _ORDERS[2]: phi < 0}.get(chosen, phi != 0)
-    kept = [channel for channel in largest(phi, len(phi)) if sign[channel]]
-    return kept[:_MOST]
+    return _SIDES[label]
 
 
 def _remove(seen: Scene, order: list[int], job: Job) -> Removal:
@@ -73,15 +70,14 @@ def _remove(seen: Scene, order: list[int], job: Job) -> Removal:
 
 
 @st.fragment
-def _look(seen: Scene, estimate: ChannelEstimate, found: Removal) -> None:
-    most = len(found.order)
+def _look(report: RemovalReport) -> None:
+    most = len(report.logit) - 1
     count = st.slider(
         "Channels removed", 0, most, min(5, most), key=f"removed-{most}", persist_state="session", width=420
     )
-    predicted = found.predicted(estimate).tolist()
-    st.html(f'<div class="cam-tile">{_sentence(seen, found, predicted, count)}</div>')
+    st.html(f'<div class="cam-tile">{_sentence(report, count)}</div>')
     st.plotly_chart(
-        removal_chart(found.logit.tolist(), predicted, count),
+        removal_chart(report.logit.tolist(), report.predicted.tolist(), count),
         key="removal",
         config={"displayModeBar": False},
         alt=f"The logit while up to {most} channels are removed, and what φ predicts",
@@ -94,12 +90,10 @@ def _look(seen: Scene, estimate: ChannelEstimate, found: Removal) -> None:
     )
 
 
-def _sentence(seen: Scene, found: Removal, predicted: Sequence[float], count: int) -> str:
-    labels = seen.classifier.labels
-    best = labels[int(found.best[count])]
-    now = "The network still says" if int(found.best[count]) == seen.question.target else "The network now says"
-    logit, expected = (style.decimals(float(values[count]), 2) for values in (found.logit, predicted))
+def _sentence(report: RemovalReport, count: int) -> str:
+    now = "The network still says" if report.kept[count] else "The network now says"
+    logit, expected = (style.decimals(float(values[count]), 2) for values in (report.logit, report.predicted))
     return (
         f"Without {count} channel{'' if count == 1 else 's'}: logit <b>{logit}</b>, predicted <b>{expected}</b> · "
-        f"probability {style.percent(float(found.probability[count]))}. {now} <b>{escape(best)}</b>."
+        f"probability {style.percent(float(report.probability[count]))}. {now} <b>{escape(report.best[count])}</b>."
     )

@@ -8,13 +8,12 @@ from functools import partial
 import streamlit as st
 
 from cam_core import Explanation
-from cam_core.analysis.agreement import rank_agreement
-from cam_core.models.classifier import Prediction
+from cam_core.analysis.comparison import ComparisonReport, comparison_report, drawn_maps
 from cam_core.models.hardware import hardware
 from pages.runtime import compute
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
-from pages.shared import messages, pickers, pictures, preload, scene, style, tiles
+from pages.shared import messages, pickers, pictures, preload, scene, style, tables, tiles
 from pages.shared.scene import Scene
 
 Outcome = Explanation | Job
@@ -22,7 +21,6 @@ Outcome = Explanation | Job
 
 def page() -> None:
     seen = scene.current()
-    style.style_rules(preload.RULES)
     st.title("Compare")
     st.html(style.subtitle("What in this photo speaks for ", seen.prediction.label, "? Do the methods agree?"))
     notices = st.container()
@@ -41,33 +39,33 @@ def what_the_network_sees(seen: Scene) -> None:
         pictures.show(seen.framed_photo(), alt=f"{seen.photo.title}, with the frame that the network sees")
         st.html(style.quiet(f"{seen.photo.credit or seen.photo.title} The network sees the bright frame."))
     with st.container():
-        st.html(style.top_classes(_with_target(seen), seen.question.target))
+        report = _report(seen, ())
+        st.html(tables.top_classes(report.top, report.target))
         st.html(style.quiet(_computing_on(seen)))
 
 
-def _with_target(seen: Scene) -> list[Prediction]:
-    top = list(seen.predictions[:5])
-    return top if seen.prediction in top else [*top, seen.prediction]
+def _report(seen: Scene, explanations: Sequence[Explanation]) -> ComparisonReport:
+    return comparison_report(explanations, seen.predictions, seen.question.target)
 
 
 def _computing_on(seen: Scene) -> str:
     device = seen.classifier.device
-    found = hardware(device)
-    asked = seen.question.model.device
-    fallback = " (no GPU was found)" if device.type == "cpu" and asked != "cpu" else ""
-    memory = f" · {found.memory}" if found.memory else ""
-    return f"Computing on {found.name}{fallback}{memory} · {seen.question.precision}"
+    machine = hardware(device)
+    asked_device = seen.question.model.device
+    fallback = " (no GPU was found)" if device.type == "cpu" and asked_device != "cpu" else ""
+    memory = f" · {machine.memory}" if machine.memory else ""
+    return f"Computing on {machine.name}{fallback}{memory} · {seen.question.precision}"
 
 
 def what_the_methods_say(seen: Scene) -> None:
-    chosen = pickers.methods(pickers.FIRST_METHODS)
-    requests = pickers.parameters(chosen)
+    methods = pickers.methods(pickers.FIRST_METHODS)
+    requests = pickers.parameters(methods)
     if not requests:
         messages.empty("Choose one or more methods to see where they look.")
         return
     outcomes = compute.explanations(seen.question, seen.photo.image, requests)
     board(seen, requests, outcomes)
-    agreement([one for one in outcomes if isinstance(one, Explanation)])
+    agreement(_report(seen, [outcome for outcome in outcomes if isinstance(outcome, Explanation)]))
 
 
 @st.fragment
@@ -75,23 +73,22 @@ def board(seen: Scene, requests: Sequence[Request], outcomes: Sequence[Outcome])
     """The tiles and what changes their look: redrawn alone, so that a slider answers at once."""
     look = pickers.look()
     frame = seen.frame()
-    done = [one for one in outcomes if isinstance(one, Explanation)]
-    spans = iter(tiles.scales(done, look, (frame.height, frame.width)))
+    done = [outcome for outcome in outcomes if isinstance(outcome, Explanation)]
+    drawn = iter(drawn_maps(done, (frame.height, frame.width), signed=look.signed, shared=look.shared))
     with tiles.grid("compare"):
         for request, outcome in zip(requests, outcomes, strict=True):
             if isinstance(outcome, Explanation):
-                tiles.heatmap(outcome, frame, look, next(spans))
+                tiles.heatmap(outcome, next(drawn), frame, look)
             else:
                 retry, remove = partial(compute.forget, outcome), partial(pickers.remove_method, request.method)
                 tiles.unfinished(outcome, request.method, frame, retry, remove)
 
 
-def agreement(explanations: Sequence[Explanation]) -> None:
-    if len(explanations) < 2:
+def agreement(report: ComparisonReport) -> None:
+    if report.agreement is None:
         return
     st.header("Agreement")
-    names = [tiles.title(one) for one in explanations]
-    st.html(style.matrix(names, rank_agreement([one.map for one in explanations]).tolist()))
+    st.html(tables.matrix(report.titles, report.agreement.tolist()))
     st.html(
         style.quiet(
             "Spearman’s rank correlation of the raw maps, position by position: 1 is the same order, 0 is no relation, "

@@ -13,29 +13,16 @@ from typing import Final
 
 import streamlit as st
 
+from cam_core.analysis.curves import CurveLine, CurvePanel, CurveReport, curve_report, curves_csv
 from cam_core.charts import Mark, curves_chart
 from cam_core.metrics.curves.frames import Frames
-from cam_core.metrics.curves.perturbation import Kind
-from cam_core.metrics.curves.points import Curve, Curves, curves_csv
-from cam_core.metrics.curves.spread import CONTROL, Band, Spread, band, left_at_baseline, spread
+from cam_core.metrics.curves.spread import CONTROL
 from pages.deletion import curves
-from pages.deletion.curves import Settings, Source, Views
-from pages.runtime import compute
+from pages.deletion.curves import ARROWS, Settings, Source, Views
 from pages.runtime.jobs import Job
 from pages.shared import messages, pictures, style, tables
 from pages.shared.scene import Scene
 from pages.shared.tables import Cell
-
-RULES: Final = f"""{tables.RULES}
-.st-key-charts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); gap: 1rem 1.6rem; }}
-.st-key-charts [data-testid="stVerticalBlock"] {{ gap: .2rem; }}
-[class*="st-key-frames-"] {{
-  display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 190px)); gap: 1rem; align-items: start;
-}}
-[class*="st-key-frame-"] {{ gap: .2rem; }}
-[class*="st-key-frame-"] img {{ border-radius: 6px; }}
-.st-key-player {{ align-items: flex-end; padding-bottom: .9rem; }}
-"""
 
 CHANGED = "changed"
 """Where the slider lives in the session state, and in the link: per cent of the pixels."""
@@ -45,9 +32,6 @@ _HEAD_START = 0.06
 """Seconds between pictures and charts: a browser that has both at once shows no picture before it has drawn charts."""
 _STRIDE = 5  # per cent between two pictures while it plays
 _VERDICTS = {"better": "better than random", "within": "no better than random", "worse": "worse than random"}
-_TOO_MUCH_LEFT = 0.5
-"""Of the untouched photo's probability: where the baseline keeps more, its curves have little to show."""
-_ARROWS = {"deletion": "↓", "insertion": "↑"}
 _DONE = {"deletion": "removed", "insertion": "shown"}
 
 
@@ -57,6 +41,7 @@ def board(seen: Scene, sources: Sequence[Source], control: Sequence[Source], set
     views = Views(seen, [*sources, *control[:1]], settings)
     job = growing.job
     moving = st.session_state.get(_PLAYING, False) or (job is not None and job.active)
+    report_now = _reporter(growing, sources, control, settings)
 
     @st.fragment(run_every=messages.POLL if moving else None)
     def draw() -> None:
@@ -66,29 +51,48 @@ def board(seen: Scene, sources: Sequence[Source], control: Sequence[Source], set
             with st.container():  # also where it is empty, for nothing below to move when the job ends
                 if job is not None:
                     progress(job)
-            found = growing.snapshot()
-            state = _Board(sources, control, settings, found)
+            report = report_now()
+            state = _Board(report)
+            with st.container():
+                for warning in report.warnings:
+                    st.warning(warning, icon=":material/warning:")
             charts, table, looks = st.container(key="charts"), st.container(), st.container()
             with looks:
                 fraction = player()
             # Pictures go first, for the slider's sake. Only where growing curves hold the device, charts do not wait
             # for what they look at, and have their dots the next time.
-            shown = views.known(fraction) if job is not None and job.active else views.at(fraction)
-            if shown:
+            frames = views.known(fraction) if job is not None and job.active else views.at(fraction)
+            if frames:
                 with looks:
-                    state.pictures(shown, fraction)
+                    state.pictures(frames, fraction)
                 time.sleep(_HEAD_START)
             with charts:
-                for kind in settings.kinds:
-                    state.chart(kind, shown, fraction)
+                for panel in report.panels:
+                    state.chart(panel, frames, fraction)
             with table:
                 st.html(state.areas())
                 state.downloads()
-            if not shown:
+            if not frames:
                 with looks:
                     state.pictures(views.at(fraction), fraction)
 
     draw()
+
+
+def _reporter(
+    growing: curves.Growing, sources: Sequence[Source], control: Sequence[Source], settings: Settings
+) -> Callable[[], CurveReport]:
+    """The report of the curves as they are when it is called; what has not grown since the last call is kept."""
+    explanations = {source.name: source.explanation for source in sources}
+    names = [source.name for source in control]
+    last: CurveReport | None = None
+
+    def report_now() -> CurveReport:
+        nonlocal last
+        last = curve_report(growing.snapshot(), explanations, names, score=settings.score, before=last)
+        return last
+
+    return report_now
 
 
 def _at_rest(job: Job | None) -> bool:
@@ -97,17 +101,18 @@ def _at_rest(job: Job | None) -> bool:
 
 def progress(job: Job) -> None:
     """How far the curves are; what they have is kept when they are cancelled."""
-    if job.active:
-        with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="curve-progress"):
-            st.progress(job.fraction, text=messages.under_way(job, "Computing the curves"))
-            messages.button(("Cancel", job.cancel), key="cancel-curves")
-    elif job.state == "failed":
-        again = ("Try again", partial(compute.forget, job))
-        messages.failure("The curves cannot be completed.", job.error or "", again, key="curves")
-    elif job.state == "cancelled":
-        with st.container(horizontal=True, vertical_alignment="center", key="curve-progress"):
-            st.html(style.quiet(f"Cancelled at {100 * job.fraction:.0f} %. What was computed stays."))
-            messages.button(("Go on", partial(compute.forget, job)), key="go-on-curves")
+    messages.pending(
+        job,
+        "Computing the curves",
+        "The curves cannot be completed.",
+        messages.again(job),
+        key="curves",
+        leave=messages.cancel(job),
+        cancelled=(
+            f"Cancelled at {100 * job.fraction:.0f} %. What was computed stays.",
+            messages.again(job, "Go on"),
+        ),
+    )
 
 
 def player() -> float:
@@ -144,109 +149,73 @@ def _step() -> None:
 
 
 class _Board:
-    """One look at the curves."""
+    """One look at the report."""
 
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        control: Sequence[Source],
-        settings: Settings,
-        found: Curves,
-    ) -> None:
-        self._sources, self._control, self._settings = sources, control, settings
-        self._titles = {source.name: curves.title(source.name) for source in [*sources, *control]}
-        self._curves: dict[Kind, list[Curve]] = {
-            kind: [found[source.name, kind] for source in sources] for kind in settings.kinds
-        }
-        self._random: dict[Kind, list[Curve]] = {
-            kind: [found[source.name, kind] for source in control] for kind in settings.kinds
-        }
+    def __init__(self, report: CurveReport) -> None:
+        self._report = report
 
-    def chart(self, kind: Kind, shown: Frames, fraction: float) -> None:
+    def chart(self, panel: CurvePanel, frames: Frames, fraction: float) -> None:
         """One kind's curves, with the mark at the fraction, and a dot where what is shown was scored."""
-        direction = {"deletion": "the lower, the better", "insertion": "the higher, the better"}[kind]
         with st.container():
-            st.html(f"{style.name_line(kind.capitalize())}{style.quiet(f'{direction.capitalize()}.')}")
-            keys = [(source.name, kind) for source in self._sources]
-            mark = Mark(fraction, {key[0]: shown[key].value for key in keys if key in shown})
-            figure = curves_chart(
-                self._curves[kind], self._titles, self._band(kind), score=self._settings.score, mark=mark
-            )
-            st.plotly_chart(figure, key=f"chart-{kind}", config={"displayModeBar": False})
-            self._baseline_notice(kind)
+            direction = style.quiet(f"The {panel.better}, the better.")
+            st.html(f"{style.name_line(panel.kind.capitalize())}{direction}")
+            keys = [(line.name, panel.kind) for line in panel.lines]
+            mark = Mark(fraction, {key[0]: frames[key].value for key in keys if key in frames})
+            figure = curves_chart(panel, score=self._report.score, mark=mark)
+            st.plotly_chart(figure, key=f"chart-{panel.kind}", config={"displayModeBar": False})
+            for warning in panel.warnings:
+                st.html(style.notice_line(warning))
 
-    def _baseline_notice(self, kind: Kind) -> None:
-        left = left_at_baseline(self._curves[kind][0])
-        if self._settings.score == "probability" and left is not None and left > _TOO_MUCH_LEFT:
-            st.html(
-                style.notice_line(
-                    f"With every pixel replaced, {100 * left:.0f} % of the probability is still there. Above "
-                    f"{100 * _TOO_MUCH_LEFT:.0f} % these curves have little to show: let a pixel become something else."
-                )
-            )
+    def pictures(self, frames: Frames, fraction: float) -> None:
+        """The photos that the curves look at, kind by kind; of the control, those of its first map."""
+        for panel in self._report.panels:
+            self._pictures(panel, frames, fraction)
 
-    def pictures(self, shown: Frames, fraction: float) -> None:
-        """What the curves look at, kind by kind; of the control, its first map."""
-        for kind in self._settings.kinds:
-            self._pictures(kind, shown, fraction)
-
-    def _pictures(self, kind: Kind, shown: Frames, fraction: float) -> None:
+    def _pictures(self, panel: CurvePanel, frames: Frames, fraction: float) -> None:
         """The photos side by side, with their scores."""
+        kind = panel.kind
         st.html(style.name_line(f"{kind.capitalize()}: {100 * fraction:.0f} % of the pixels {_DONE[kind]}"))
         with st.container(key=f"frames-{kind}"):
-            for index, source in enumerate([*self._sources, *self._control[:1]]):
-                frame = shown[source.name, kind]
+            for index, line in enumerate([*panel.lines, *panel.control[:1]]):
+                frame = frames[line.name, kind]
                 with st.container(key=f"frame-{kind}-{index}"):
-                    title = self._titles[source.name]
-                    pictures.show(
-                        frame.photo, alt=f"{title}: the photo with {100 * fraction:.0f} % of its pixels {_DONE[kind]}"
-                    )
+                    changed = f"the photo with {100 * fraction:.0f} % of its pixels {_DONE[kind]}"
+                    pictures.show(frame.photo, alt=f"{line.title}: {changed}")
                     st.html(
-                        f'<div class="cam-tile">{tables.line(source.name)}{title}</div>'
+                        f'<div class="cam-tile">{tables.line(line.name)}{line.title}</div>'
                         f'<div class="cam-quiet">{self._scored(frame.value)}</div>'
                     )
 
     def _scored(self, value: float) -> str:
-        if self._settings.score == "probability":
+        if self._report.score == "probability":
             return f"p = {style.percent(value)}"
         return f"logit = {style.number(value, max(abs(value), 1.0))}"
 
     def areas(self) -> str:
         """The table of areas under the curves; which line is whose."""
-        kinds = self._settings.kinds
-        columns = ["Area under the curve", *(f"{kind.capitalize()} {_ARROWS[kind]}" for kind in kinds)]
-        spreads = {kind: spread(self._random[kind]) for kind in kinds}
+        panels = self._report.panels
+        heads = [f"{panel.kind.capitalize()} {ARROWS[panel.better]}" for panel in panels]
         rows = [
-            (
-                f"{tables.line(source.name)}{self._titles[source.name]}",
-                [_area(self._curves[kind][index], spreads[kind]) for kind in kinds],
-            )
-            for index, source in enumerate(self._sources)
+            (f"{tables.line(lines[0].name)}{lines[0].title}", [_area(line) for line in lines])
+            for lines in zip(*(panel.lines for panel in panels), strict=True)
         ]
-        title = f"{tables.line(CONTROL)}Random, {len(self._control)} maps"
-        return tables.table(
-            columns, [*rows, (title, [_control_area(spreads[kind], self._random[kind]) for kind in kinds])]
-        )
-
-    def _band(self, kind: Kind) -> Band | None:
-        return band(self._random[kind]) if self._random[kind] else None
+        title = f"{tables.line(CONTROL)}Random, {len(panels[0].control)} maps"
+        control = (title, [_control_area(panel) for panel in panels])
+        return tables.table(["Area under the curve", *heads], [*rows, control])
 
     def downloads(self) -> None:
         """The curves as numbers, and as a figure for print."""
-        drawn = [curve for kind in self._settings.kinds for curve in (*self._curves[kind], *self._random[kind])]
         with st.container(horizontal=True, gap="small", key="downloads"):
-            _download(
-                "CSV", lambda: curves_csv(drawn).encode(), "text/csv", "Every point: method, kind, fraction, value."
-            )
+            points = partial(curves_csv, self._report)
+            _download("CSV", points, "text/csv", "Every point: method, kind, fraction, value.")
             for form, mime in _MIME.items():
                 _download(form.upper(), partial(self._figure, form), mime, "Both charts, for print: 174 mm wide.")
 
     def _figure(self, form: str) -> bytes:
         # Matplotlib takes a fifth of a second to import: the page's first visitor shall not wait for it.
-        from cam_core.figures import CurvePanel, curve_figure, encode_figure
+        from cam_core.figures import curve_figure, encode_figure
 
-        panels = [CurvePanel(kind, self._curves[kind], self._band(kind)) for kind in self._settings.kinds]
-        return encode_figure(curve_figure(panels, self._titles, score=self._settings.score), form)
+        return encode_figure(curve_figure(self._report), form)
 
 
 _MIME: Final = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
@@ -266,18 +235,17 @@ def _download(label: str, data: Callable[[], bytes], mime: str, help: str) -> No
     )
 
 
-def _area(curve: Curve, random: Spread | None) -> Cell:
-    if isnan(curve.auc):
+def _area(line: CurveLine) -> Cell:
+    if isnan(line.area):
         return Cell("…")
-    if not curve.complete:
-        return Cell(f"≈ {curve.auc:.3f}", help="So far: the curve is not complete.")
-    verdict = random.verdict(curve.auc, curve.kind) if random is not None else ""
-    return Cell(style.decimals(curve.auc, 3), _VERDICTS.get(verdict, ""))
+    if not line.complete:
+        return Cell(f"≈ {line.area:.3f}", help="So far: the curve is not complete.")
+    return Cell(style.decimals(line.area, 3), _VERDICTS[line.verdict] if line.verdict else "")
 
 
-def _control_area(random: Spread | None, found: Sequence[Curve]) -> Cell:
-    if random is None:
+def _control_area(panel: CurvePanel) -> Cell:
+    if panel.spread is None:
         return Cell("…")
-    mean, low, high = (style.decimals(value, 3) for value in (random.mean, random.low, random.high))
-    so_far = "" if all(curve.complete for curve in found) else "≈ "
+    mean, low, high = (style.decimals(area, 3) for area in (panel.spread.mean, panel.spread.low, panel.spread.high))
+    so_far = "" if panel.control_complete else "≈ "
     return Cell(f"{so_far}{mean}", f"{low} to {high}", help="Mean, and lowest to highest.")

@@ -1,6 +1,6 @@
 """Deletion and insertion curves for the pages: which maps, how, and the job behind curves that grow.
 
-sources = chosen(seen.question, requests, explanations)
+sources = method_sources(questions, outcomes)
 growing = curves(seen, sources, settings)      # begins the work, or takes it up where it was stopped
 growing.snapshot()                             # as far as they are now, whatever becomes of the job
 Views(seen, sources, settings).at(0.2)         # the pictures that are scored there
@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from cam_core import METHODS, Explanation
 from cam_core.metrics.curves.frames import Film, Frames
@@ -23,6 +23,9 @@ from pages.runtime import compute
 from pages.runtime.compute import Question, Request, Task, digest
 from pages.runtime.jobs import Job
 from pages.shared.scene import Scene
+
+ARROWS: Final = {"higher": "↑", "lower": "↓"}
+"""Which way is better."""
 
 _CONTROL = Request(CONTROL)
 
@@ -56,7 +59,7 @@ class Source:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What its curves depend on, of what is not in their settings."""
+        """All that its curves depend on, apart from their settings."""
         return self.name, self.question, self.request
 
 
@@ -73,22 +76,26 @@ class Growing:
 
 
 def control_questions(question: Question) -> list[tuple[Question, Request]]:
-    """The maps of the core's `random_control`, one question a seed, so that each is kept by itself."""
+    """The maps of the core's `random_control`, one question per seed, so that each is kept by itself."""
     return [(replace(question, seed=seed), _CONTROL) for seed in control_seeds(question.seed)]
 
 
-def chosen(asked: Sequence[tuple[Question, Request]], outcomes: Sequence[Explanation | Job]) -> list[Source]:
+def method_sources(
+    questions: Sequence[tuple[Question, Request]], outcomes: Sequence[Explanation | Job]
+) -> list[Source]:
     """The methods whose maps are there."""
     return [
         Source(request.method, question, request, outcome)
-        for (question, request), outcome in zip(asked, outcomes, strict=True)
+        for (question, request), outcome in zip(questions, outcomes, strict=True)
         if isinstance(outcome, Explanation)
     ]
 
 
-def control(asked: Sequence[tuple[Question, Request]], outcomes: Sequence[Explanation | Job]) -> list[Source]:
+def control_sources(
+    questions: Sequence[tuple[Question, Request]], outcomes: Sequence[Explanation | Job]
+) -> list[Source]:
     """The same for the random control, each seed under a name of its own."""
-    return [replace(source, name=control_name(source.question.seed)) for source in chosen(asked, outcomes)]
+    return [replace(source, name=control_name(source.question.seed)) for source in method_sources(questions, outcomes)]
 
 
 def title(name: str) -> str:
@@ -98,22 +105,22 @@ def title(name: str) -> str:
 
 def curves(seen: Scene, sources: Sequence[Source], settings: Settings) -> Growing:
     """The curves of all sources, growing together; the visitor's earlier curves stop."""
-    found = {(source.name, kind): _shared(source, kind, settings) for source in sources for kind in settings.kinds}
-    if all(curve.complete for curve in found.values()):
+    shared = {(source.name, kind): _shared(source, kind, settings) for source in sources for kind in settings.kinds}
+    if all(curve.complete for curve in shared.values()):
         compute.outcomes("curves", [])
-        return Growing(found, None)
-    work = partial(_draw, seen.question, seen.photo.image, list(sources), settings, found)
-    task = Task(digest("curves", *(s.identity for s in sources), settings), work, "Curves", lane="curves")
+        return Growing(shared, None)
+    work = partial(_draw, seen.question, seen.photo.image, list(sources), settings, shared)
+    task = Task(digest("curves", *(s.identity for s in sources), settings), work, "Curves")
     outcome: Curves | Job = compute.outcomes("curves", [task], patience=0)[0]
     if not isinstance(outcome, Job):
         return Growing(outcome, None)
-    _await_first_points(found, outcome)
-    return Growing(found, outcome)
+    _await_first_points(shared, outcome)
+    return Growing(shared, outcome)
 
 
-def _await_first_points(found: Curves, job: Job) -> None:
+def _await_first_points(shared: Curves, job: Job) -> None:
     until = time.monotonic() + _FIRST_POINTS
-    while job.active and not all(curve.points for curve in found.values()) and time.monotonic() < until:
+    while job.active and not all(curve.points for curve in shared.values()) and time.monotonic() < until:
         job.wait(0.01)
 
 
@@ -124,7 +131,7 @@ def _shared(source: Source, kind: Kind, settings: Settings) -> Curve:
 
 
 def _draw(
-    question: Question, image: Any, sources: Sequence[Source], settings: Settings, found: Curves, job: Job
+    question: Question, image: Any, sources: Sequence[Source], settings: Settings, shared: Curves, job: Job
 ) -> Curves:
     clf = compute.classifier(question.model)
     with compute.computing(str(clf.device), job) as progress:
@@ -134,18 +141,18 @@ def _draw(
             {source.name: source.explanation for source in sources},
             kinds=settings.kinds,
             target=question.target,
-            known=found,
+            known=shared,
             **vars(question.options(progress)),
             **settings.params,
         )
         for point in points:
-            found[point.name, point.kind].add(point)
-    return found
+            shared[point.name, point.kind].add(point)
+    return shared
 
 
 @dataclass(frozen=True)
 class Views:
-    """What the curves of these sources look at, by the source's name and the kind of curve."""
+    """The photos that the curves of these sources look at, by the source's name and the kind of curve."""
 
     seen: Scene
     sources: Sequence[Source]
@@ -158,8 +165,8 @@ class Views:
 
     def known(self, fraction: float) -> Frames:
         """The same where somebody has asked before, else nothing: it never waits."""
-        kept: Frames | None = compute.results().get(self._key(fraction))
-        return kept or {}
+        frames: Frames | None = compute.results().get(self._key(fraction))
+        return frames or {}
 
     def _key(self, *parts: object) -> str:
         return digest("frames", *(source.identity for source in self.sources), self.settings, *parts)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import streamlit as st
 
 from cam_core.metrics.curves.perturbation import KINDS
-from cam_core.types import IMPROBABLE
 from pages.deletion import board, curves, score_board
 from pages.deletion.curves import Settings, Source
 from pages.runtime import compute
@@ -24,7 +23,6 @@ CONTROL_PATIENCE = 0.25  # seconds that the first curves wait for random maps: o
 
 def page() -> None:
     seen = scene.current()
-    style.style_rules(board.RULES)
     st.title("Deletion")
     st.html(
         style.subtitle(
@@ -35,14 +33,12 @@ def page() -> None:
     )
     notices = st.container()
     with st.container(key="curve-controls"):
-        chosen = pickers.methods(pickers.FIRST_METHODS)
+        methods = pickers.methods(pickers.FIRST_METHODS)
         settings = how()
-    requests = pickers.parameters(chosen)
+    requests = pickers.parameters(methods)
     if not requests or not settings.kinds:
         messages.empty("Choose one or more methods, and deletion or insertion, to see curves.")
     else:
-        with st.container():
-            improbable(seen)
         show(seen, requests, settings)
     with notices:
         messages.link_notices()
@@ -100,60 +96,54 @@ def how() -> Settings:
     )
 
 
-def improbable(seen: Scene) -> None:
-    """Where there is next to nothing to lose."""
-    if seen.prediction.probability < IMPROBABLE:
-        st.warning(
-            f"The network gives {seen.prediction.label} a probability of "
-            f"{style.percent(seen.prediction.probability)}. Below {100 * IMPROBABLE:.0f} % there is next to nothing "
-            "to lose: deletion curves and drops say little. Choose a more probable class, or follow the logit.",
-            icon=":material/warning:",
-        )
-
-
 def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:
     """Curves and tables of the maps that are there, and what is to be said of the others."""
-    asked = [(seen.question, request) for request in requests]
-    random = curves.control_questions(seen.question)
-    outcomes = compute.all_explanations(seen.photo.image, asked)
-    random_outcomes = compute.all_explanations(seen.photo.image, random, "control", CONTROL_PATIENCE)
-    sources = curves.chosen(asked, outcomes)
-    control = curves.control(random, random_outcomes)
+    questions = [(seen.question, request) for request in requests]
+    control_questions = curves.control_questions(seen.question)
+    outcomes = compute.all_explanations(seen.photo.image, questions)
+    control_outcomes = compute.all_explanations(seen.photo.image, control_questions, "control", CONTROL_PATIENCE)
+    sources = curves.method_sources(questions, outcomes)
+    control = curves.control_sources(control_questions, control_outcomes)
     with st.container():  # also where it is empty, for nothing below to move when a map is there
-        for (_, request), outcome in zip(asked, outcomes, strict=True):
-            if isinstance(outcome, Job):
-                missing_map(request, outcome)
-        waiting = [one for one in random_outcomes if isinstance(one, Job) and not one.fruitless]
-        if waiting:
-            messages.progress(waiting[-1], "Drawing random maps")
+        missing = {
+            request: outcome for request, outcome in zip(requests, outcomes, strict=True) if isinstance(outcome, Job)
+        }
+        missing_maps(missing, [job for job in control_outcomes if isinstance(job, Job) and not job.fruitless])
     if sources:
         board.board(seen, sources, control, settings)
         st.header("Metrics of these maps")
         score_board.board(seen, [*sources, *control[:1]], fake(seen))
 
 
+def missing_maps(missing: Mapping[Request, Job], random: Sequence[Job]) -> None:
+    """Methods without a map, so without curves: being computed, failed, or cancelled; and random maps on their way."""
+
+    def draw() -> None:
+        for request, job in missing.items():
+            missing_map(request, job)
+        if random:
+            messages.pending(random[-1], "Drawing random maps", "There are no random maps.", key="random")
+
+    if missing or random:
+        messages.watch([*missing.values(), *random[-1:]], draw, key="maps")
+
+
 def missing_map(request: Request, job: Job) -> None:
-    """A method without a map, so without curves: being computed, failed, or cancelled."""
-    again = ("Try again", partial(compute.forget, job))
+    what, lost = f"{request.title}: computing the map", f"{request.title} has no map."
     remove = ("Remove", partial(pickers.remove_method, request.method))
-    if not job.fruitless:
-        messages.progress(job, f"{request.title}: computing the map", leave=("Cancel", job.cancel))
-    elif job.state == "failed":
-        messages.failure(f"{request.title} has no map.", job.error or "", again, remove, key=request.method)
-    else:
-        messages.failure(f"{request.title} has no map.", "It was cancelled.", again, remove, key=request.method)
+    messages.pending(job, what, lost, messages.again(job), remove, key=request.method, leave=messages.cancel(job))
 
 
 def fake(seen: Scene) -> Source | None:
     """Fake-CAM, if the reader wants to know which metrics it fools."""
-    wanted = st.toggle(
+    with_fake = st.toggle(
         "Set Fake-CAM beside them",
         key="fake-cam",
         bind="query-params",
         help="A map of ones with one zero in its corner: it explains nothing. A metric on which it wins can be won "
         "without explaining anything.",
     )
-    if not wanted:
+    if not with_fake:
         return None
     return score_board.fake_source(seen)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
 
 from pages.deletion import scores
 from pages.deletion.curves import Source
-from pages.deletion.scores import QUICK, SLOW, Judged, score_table, stopped, working
+from pages.deletion.scores import QUICK, SLOW, Scored, score_table, stopped, working
 from pages.runtime import compute
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
@@ -31,70 +31,56 @@ def fake_source(seen: Scene) -> Source:
 
 def board(seen: Scene, sources: Sequence[Source], fake: Source | None) -> None:
     """The table, which draws itself again while it fills."""
-    rows = {source.name: source for source in [*sources, *([fake] if fake else [])]}
-    judged = list(rows.values())
-    quick = scores.scores(seen, judged, "scores", QUICK)
-    slow = wanted()
-    late = scores.scores(seen, judged, "slow-scores", SLOW) if slow else []
-    moving = bool(working([*quick, *late]))
+    by_name = {source.name: source for source in [*sources, *([fake] if fake else [])]}
+    rows = list(by_name.values())
+    quick = scores.scores(seen, rows, "scores", QUICK)
+    slow = slow_metrics_asked()
+    late = scores.scores(seen, rows, "slow-scores", SLOW) if slow else []
 
-    @st.fragment(run_every=messages.POLL if moving else None)
     def draw() -> None:
-        if moving and not working([*quick, *late]):
-            st.rerun()
-        with st.container(key="poll-scores"):
-            with st.container():
-                jobs = working(late)
-                if jobs:
-                    progress(jobs, len(late))
-                elif stopped(late):
-                    again(stopped(late), scores.reasons(late))
-            st.html(score_table(_fresh(quick), QUICK))
-            if slow:
-                st.html(score_table(_fresh(late), SLOW))
-            st.html(style.quiet(_WORDS))
+        with st.container():
+            unfinished(late)
+        st.html(score_table(_fresh(quick), QUICK))
+        if slow:
+            st.html(score_table(_fresh(late), SLOW))
+        st.html(style.quiet(_WORDS))
 
-    draw()
+    messages.watch(working([*quick, *late]), draw, key="scores", ended=all)
 
 
-def wanted() -> bool:
+def slow_metrics_asked() -> bool:
     """Whether the slow metrics are asked for."""
     return st.toggle(
         "Slow metrics too",
         key="slow-metrics",
-        help="Many passes of the network, further explanations, or linear systems for each: seconds to minutes a "
+        help="Many passes of the network, further explanations, or linear systems for each: seconds to minutes per "
         "method. They fill in one by one and can be cancelled.",
     )
 
 
-def _fresh(judged: Sequence[Judged]) -> list[Judged]:
-    return [scores.fresh(one) for one in judged]
+def _fresh(scored: Sequence[Scored]) -> list[Scored]:
+    return [scores.fresh(entry) for entry in scored]
 
 
-def progress(jobs: Sequence[Job], total: int) -> None:
-    """How far the slow metrics are, over all methods, and the way out."""
-
-    def cancel() -> None:
-        for job in jobs:
-            job.cancel()
-
-    first = next((job for job in jobs if job.state == "running"), jobs[0])
-    done = total - len(jobs)
-    with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="score-progress"):
-        st.progress((done + first.fraction) / total, text=messages.under_way(first, first.title))
-        messages.button(("Cancel", cancel), key="cancel-scores")
-
-
-def again(jobs: Sequence[Job], why: Sequence[str]) -> None:
-    """Cancelled, or failed: what there is stays."""
-
-    def forget() -> None:
-        for job in jobs:
-            compute.forget(job)
-
-    if why:
-        messages.failure("Some metrics are missing.", " ".join(why), ("Try again", forget), key="scores")
+def unfinished(late: Sequence[Scored]) -> None:
+    """How far the slow metrics are, over all methods, and the way out; what there is stays when they are stopped."""
+    jobs = working(late) or stopped(late)
+    if not jobs:
         return
-    with st.container(horizontal=True, vertical_alignment="center", key="score-progress"):
-        st.html(style.quiet("Cancelled. What was computed stays."))
-        messages.button(("Compute the rest", partial(forget)), key="again-scores")
+    shown_job = next((job for job in jobs if job.state in ("running", "failed")), jobs[0])
+    messages.pending(
+        shown_job,
+        shown_job.title,
+        "Some metrics are missing.",
+        ("Try again", partial(_each, jobs, compute.forget)),
+        key="scores",
+        leave=("Cancel", partial(_each, jobs, Job.cancel)),
+        why=" ".join(scores.reasons(late)),
+        cancelled=("Cancelled. What was computed stays.", ("Compute the rest", partial(_each, jobs, compute.forget))),
+        share=(len(late) - len(jobs) + shown_job.fraction) / len(late),
+    )
+
+
+def _each(jobs: Sequence[Job], act: Callable[[Job], None]) -> None:
+    for job in jobs:
+        act(job)

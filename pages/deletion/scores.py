@@ -1,6 +1,6 @@
 """The metrics of the maps of one photo: which, the jobs behind them, and the table.
 
-board = scores(seen, sources, "quick", QUICK)      # one entry a source: results by metric, and the job if it runs
+scored = scores(seen, sources, "quick", QUICK)      # one entry per source: results by metric, and the job if it runs
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from functools import partial
 from math import isnan
 from typing import Any
 
-from cam_core import METHODS, METRICS
+from cam_core import METRICS
+from cam_core.analysis.best import best_of
 from cam_core.metrics import Metric, MetricResult, evaluate_many
 from cam_core.metrics.curves.perturbation import KINDS
-from pages.deletion.curves import Source, title
+from pages.deletion.curves import ARROWS, Source, title
 from pages.runtime import compute
 from pages.runtime.compute import Task, digest
 from pages.runtime.jobs import Job
@@ -23,19 +24,19 @@ from pages.shared.scene import Scene
 from pages.shared.tables import Cell
 
 _DRAWN = [f"{kind}-auc" for kind in KINDS]  # those stand beside the curves
-_POSSIBLE = [one for one in METRICS.values() if not {"region", "other_region"} & set(one.needs)]
+_POSSIBLE = [metric for metric in METRICS.values() if not {"region", "other_region"} & set(metric.needs)]
 
-QUICK = [one.key for one in _POSSIBLE if not one.expensive]
+QUICK = [metric.key for metric in _POSSIBLE if not metric.expensive]
 """Metrics of a pass or two."""
 
-SLOW = [one.key for one in _POSSIBLE if one.expensive and one.key not in _DRAWN]
+SLOW = [metric.key for metric in _POSSIBLE if metric.expensive and metric.key not in _DRAWN]
 """Metrics of many passes, further explanations, or linear systems."""
 
 Results = Mapping[str, MetricResult]
 
 
 @dataclass(frozen=True)
-class Judged:
+class Scored:
     """One source with its results so far, and the job that goes on with them, has failed, or was cancelled."""
 
     source: Source
@@ -43,37 +44,36 @@ class Judged:
     job: Job | None
 
 
-def scores(seen: Scene, sources: Sequence[Source], group: str, metrics: Sequence[str]) -> list[Judged]:
-    """Every source judged by the metrics; what the visitor had asked for before in this `group` stops."""
+def scores(seen: Scene, sources: Sequence[Source], group: str, metrics: Sequence[str]) -> list[Scored]:
+    """Every source scored by the metrics; what the visitor had asked for before in this `group` stops."""
     tasks = [
         Task(
             digest("scores", source.identity, tuple(metrics)),
-            partial(_judge, seen, source, metrics),
+            partial(_score, seen, source, metrics),
             title(source.name),
-            lane=group,
         )
         for source in sources
     ]
     outcomes = compute.outcomes(group, tasks, patience=0.1)
     return [
-        Judged(source, _published(one), one) if isinstance(one, Job) else Judged(source, one, None)
-        for source, one in zip(sources, outcomes, strict=True)
+        Scored(source, _published(outcome), outcome) if isinstance(outcome, Job) else Scored(source, outcome, None)
+        for source, outcome in zip(sources, outcomes, strict=True)
     ]
 
 
-def fresh(judged: Judged) -> Judged:
-    """With what its job has found by now."""
-    return judged if judged.job is None else replace(judged, results=_published(judged.job))
+def fresh(scored: Scored) -> Scored:
+    """With the results that its job has by now."""
+    return scored if scored.job is None else replace(scored, results=_published(scored.job))
 
 
 def _published(job: Job) -> Results:
     return {result.metric: result for result in job.items}
 
 
-def _judge(seen: Scene, source: Source, metrics: Sequence[str], job: Job) -> Results:
+def _score(seen: Scene, source: Source, metrics: Sequence[str], job: Job) -> Results:
     question = source.question
     clf = compute.classifier(question.model)
-    found = {}
+    results_by_metric = {}
     with compute.computing(str(clf.device), job) as progress:
         results = evaluate_many(
             clf,
@@ -86,40 +86,28 @@ def _judge(seen: Scene, source: Source, metrics: Sequence[str], job: Job) -> Res
             progress=progress,
         )
         for result in results:
-            found[result.metric] = result
+            results_by_metric[result.metric] = result
             job.publish(result)
-    return found
+    return results_by_metric
 
 
-def score_table(judged: Sequence[Judged], metrics: Sequence[str]) -> str:
+def score_table(scored: Sequence[Scored], metrics: Sequence[str]) -> str:
     """Metrics by methods; the best that is no control in bold."""
-    columns = ["Metric", *(tables.hinted(title(one.source.name), one.source.explanation.label) for one in judged)]
-    return tables.table(columns, [(_head(METRICS[key]), _cells(key, judged)) for key in metrics])
+    columns = ["Metric", *(tables.hinted(title(entry.source.name), entry.source.explanation.label) for entry in scored)]
+    return tables.table(columns, [(_head(METRICS[key]), _cells(key, scored)) for key in metrics])
 
 
 def _head(metric: Metric) -> str:
-    arrow = {"higher": "↑", "lower": "↓"}[metric.direction]
     unit = f", {metric.unit}" if metric.unit else ""
     says = f"{metric.formula}\n{metric.source}\n{metric.direction} is better; cost: {metric.cost}\n{metric.edge_cases}"
-    return tables.hinted(f"{metric.title}{unit} {arrow}", says)
+    return tables.hinted(f"{metric.title}{unit} {ARROWS[metric.direction]}", says)
 
 
-def _cells(key: str, judged: Sequence[Judged]) -> list[Cell]:
-    best = best_of({one.source.name: one.results[key].value for one in judged if key in one.results}, METRICS[key])
-    return [_cell(one.results.get(key), one.source.name in best) for one in judged]
-
-
-def best_of(values: Mapping[str, float], metric: Metric) -> set[str]:
-    """The names of the best, controls apart; empty where there is nothing to choose from."""
-    known = {name: value for name, value in values.items() if not isnan(value) and not _is_control(name)}
-    if len(set(known.values())) < 2:
-        return set()
-    winning = (max if metric.direction == "higher" else min)(known.values())
-    return {name for name, value in known.items() if value == winning}
-
-
-def _is_control(name: str) -> bool:
-    return name not in METHODS or METHODS[name].control
+def _cells(key: str, scored: Sequence[Scored]) -> list[Cell]:
+    best = best_of(
+        {entry.source.name: entry.results[key].value for entry in scored if key in entry.results}, METRICS[key]
+    )
+    return [_cell(entry.results.get(key), entry.source.name in best) for entry in scored]
 
 
 def _cell(result: MetricResult | None, best: bool) -> Cell:
@@ -131,17 +119,17 @@ def _cell(result: MetricResult | None, best: bool) -> Cell:
     return Cell(style.number(result.value, max(abs(result.value), 1.0)), help=says, best=best)
 
 
-def working(judged: Sequence[Judged]) -> list[Job]:
+def working(scored: Sequence[Scored]) -> list[Job]:
     """The jobs that are under way."""
-    return [one.job for one in judged if one.job is not None and one.job.active]
+    return [entry.job for entry in scored if entry.job is not None and entry.job.active]
 
 
-def stopped(judged: Sequence[Judged]) -> list[Job]:
+def stopped(scored: Sequence[Scored]) -> list[Job]:
     """The jobs that were cancelled, or have failed."""
-    return [one.job for one in judged if one.job is not None and one.job.state in ("cancelled", "failed")]
+    return [entry.job for entry in scored if entry.job is not None and entry.job.state in ("cancelled", "failed")]
 
 
-def reasons(judged: Sequence[Judged]) -> list[str]:
+def reasons(scored: Sequence[Scored]) -> list[str]:
     """Why jobs have failed."""
-    errors: list[Any] = [one.job.error for one in judged if one.job is not None and one.job.error]
+    errors: list[Any] = [entry.job.error for entry in scored if entry.job is not None and entry.job.error]
     return list(dict.fromkeys(errors))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
 from typing import Any, Final
@@ -12,7 +12,7 @@ import streamlit as st
 from PIL import Image
 
 from cam_core import Classifier, load_model
-from cam_core.models.trainable.trained import ARCHITECTURE_TITLES, TrainedNetwork, bundled_networks
+from cam_core.models.trainable.trained import ARCHITECTURE_TITLES, TrainedNetwork, digit_networks
 from cam_core.overlay import SEQUENTIAL, display_values, highlight, limits, overlay
 from cam_core.training import DigitsSet
 from cam_core.training.digits import CHUNK
@@ -31,20 +31,9 @@ _SIDE: Final = 192  # pixels of a picture
 _HELD_OUT: Final = 1000
 _MINE: Final = "Mine"
 
-RULES: Final = """
-.cam-board { display: grid; gap: .9rem .7rem; max-width: 1080px; align-items: start; }
-.cam-board > div { font-weight: 600; font-size: .85rem; line-height: 1.3; align-self: end; overflow-wrap: anywhere; }
-.cam-board > div small { display: block; font-weight: 400; font-size: .78rem; opacity: .68; }
-.cam-board figure { margin: 0; }
-.cam-board img { width: 100%; border-radius: 6px; display: block; }
-.cam-board figcaption { font-size: .8rem; line-height: 1.35; margin-top: .25rem; font-variant-numeric: tabular-nums; }
-.cam-board figcaption small { display: block; opacity: .68; font-size: .78rem; }
-.st-key-board-scale { max-width: 420px; }
-"""
-
 
 @dataclass(frozen=True)
-class Subject:
+class Sample:
     """An image on the board. `label` and `mask` (S, S) are unknown for a visitor's own."""
 
     title: str
@@ -57,13 +46,13 @@ class Subject:
 class Board:
     """Images, and what each network says of them, by the network's key."""
 
-    subjects: tuple[Subject, ...]
+    samples: tuple[Sample, ...]
     looks: dict[str, list[Look]]
 
 
 def board() -> None:
     """The controls and the board, or what stands in its place."""
-    networks = bundled_networks()
+    networks = digit_networks()
     if not networks:
         messages.empty(
             "The bundled networks are not here. Train one below, or get them by: "
@@ -116,11 +105,11 @@ def _first() -> int:
 
 
 def _held_out(networks: dict[str, TrainedNetwork], first: int) -> Board | Job:
-    def subjects() -> list[Subject]:
+    def samples() -> list[Sample]:
         data = DigitsSet("held-out", count=_composed(first + SHOWN))
         assert data.masks is not None
         return [
-            Subject(
+            Sample(
                 f"Held-out image {index}",
                 data.picture(index),
                 str(data.labels[index]),
@@ -129,7 +118,7 @@ def _held_out(networks: dict[str, TrainedNetwork], first: int) -> Board | Job:
             for index in range(first, first + SHOWN)
         ]
 
-    return _outcome(networks, subjects, f"held-out {first}")
+    return _outcome(networks, samples, f"held-out {first}")
 
 
 def _composed(needed: int) -> int:
@@ -139,30 +128,30 @@ def _composed(needed: int) -> int:
 
 def _mine(networks: dict[str, TrainedNetwork]) -> Board | Job | None:
     with st.container(key="board-file"):
-        chosen = photo.from_file("Upload", key="-board")
-    if chosen is None:
+        upload = photo.from_file("Upload", key="-board")
+    if upload is None:
         st.html(style.quiet("Drop an image with a large, light digit on it. The networks see its middle, 64 × 64."))
         return None
-    return _outcome(networks, lambda: [Subject(chosen.title, chosen.image)], chosen.digest)
+    return _outcome(networks, lambda: [Sample(upload.title, upload.image)], upload.digest)
 
 
-def _outcome(networks: dict[str, TrainedNetwork], subjects: Any, identity: str) -> Board | Job:
+def _outcome(networks: dict[str, TrainedNetwork], samples: Any, identity: str) -> Board | Job:
     checksums = [network.card["sha256"] for network in networks.values()]
-    task = Task(compute.digest("board", checksums, identity), partial(_look, list(networks), subjects), "Maps")
-    found: Board | Job = compute.outcomes("board", [task], patience=4 * compute.PATIENCE)[0]
-    return found
+    task = Task(compute.digest("board", checksums, identity), partial(_look, list(networks), samples), "Maps")
+    outcome: Board | Job = compute.outcomes("board", [task], patience=4 * compute.PATIENCE)[0]
+    return outcome
 
 
-def _look(keys: Sequence[str], subjects: Any, job: Job) -> Board:
-    found: list[Subject] = subjects()
-    seen: dict[str, list[Look]] = {}
+def _look(keys: Sequence[str], samples: Any, job: Job) -> Board:
+    unframed: list[Sample] = samples()
+    by_network: dict[str, list[Look]] = {}
     for number, key in enumerate(keys):
         job.progress(number, len(keys))
         clf = network(key)
         with compute.computing(str(clf.device), job):
-            seen[key] = looks(clf, [subject.image for subject in found])
-    framed = [Subject(one.title, network(keys[0]).preprocessing.frame(one.image), one.label, one.mask) for one in found]
-    return Board(tuple(framed), seen)
+            by_network[key] = looks(clf, [sample.image for sample in unframed])
+    frame = network(keys[0]).preprocessing.frame
+    return Board(tuple(replace(sample, image=frame(sample.image)) for sample in unframed), by_network)
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
@@ -172,24 +161,24 @@ def network(key: str) -> Classifier:
 
 
 def _unfinished(job: Job) -> None:
-    if job.fruitless:
-        again = ("Try again", partial(compute.forget, job))
-        messages.failure("There are no maps.", job.error or "They were cancelled.", again, key="board")
-    else:
-        messages.progress(job, "Looking")
+    why = job.error or "They were cancelled."
+    draw = partial(messages.pending, job, "Looking", "There are no maps.", messages.again(job), key="board", why=why)
+    messages.watch([job], draw, key=job.key)
 
 
-def _html(found: Board, networks: dict[str, TrainedNetwork], opacity: float) -> str:
-    masks = any(subject.mask is not None for subject in found.subjects)
+def _html(content: Board, networks: dict[str, TrainedNetwork], opacity: float) -> str:
+    masks = any(sample.mask is not None for sample in content.samples)
     heads = ["<div>Image</div>", *(["<div>True mask</div>"] if masks else [])]
-    heads += [_head(networks[key], seen[0]) for key, seen in found.looks.items()]
+    heads += [_head(networks[key], network_looks[0]) for key, network_looks in content.looks.items()]
     cells = []
-    for index, subject in enumerate(found.subjects):
-        caption = f"true class: {subject.label}" if subject.label else subject.title
-        cells.append(_figure(subject.image, subject.title, escape(caption)))
-        if subject.mask is not None:
-            cells.append(_figure(_masked(subject), f"True mask of {subject.title.lower()}", _area(subject.mask)))
-        cells += [_cell(subject, seen[index], networks[key], opacity) for key, seen in found.looks.items()]
+    for index, sample in enumerate(content.samples):
+        caption = f"true class: {sample.label}" if sample.label else sample.title
+        cells.append(_figure(sample.image, sample.title, escape(caption)))
+        if sample.mask is not None:
+            cells.append(_figure(_masked(sample), f"True mask of {sample.title.lower()}", _area(sample.mask)))
+        cells += [
+            _cell(sample, network_looks[index], networks[key], opacity) for key, network_looks in content.looks.items()
+        ]
     columns = f"grid-template-columns: repeat({len(heads)}, minmax(0, 1fr))"
     return f'<div class="cam-board" style="{columns}">{"".join(heads)}{"".join(cells)}</div>'
 
@@ -201,15 +190,15 @@ def _head(entry: TrainedNetwork, look: Look) -> str:
     return f"<div>{escape(ARCHITECTURE_TITLES[entry.arch])}<small>{kind}</small><small>{right}</small></div>"
 
 
-def _cell(subject: Subject, look: Look, entry: TrainedNetwork, opacity: float) -> str:
-    said = look.prediction
-    mark = "" if not subject.label else " ✓" if said.label == subject.label else " ✗"
-    text = f"{escape(said.label)} · {style.percent(said.probability)}{mark}"
-    if subject.mask is not None:
-        text += f"<small>{style.percent(share_on_object(look.map, subject.mask))} on the digit</small>"
+def _cell(sample: Sample, look: Look, entry: TrainedNetwork, opacity: float) -> str:
+    prediction = look.prediction
+    mark = "" if not sample.label else " ✓" if prediction.label == sample.label else " ✗"
+    text = f"{escape(prediction.label)} · {style.percent(prediction.probability)}{mark}"
+    if sample.mask is not None:
+        text += f"<small>{style.percent(share_on_object(look.map, sample.mask))} on the digit</small>"
     title = ARCHITECTURE_TITLES[entry.arch]
-    picture = heat(subject.image, look.map, opacity)
-    return _figure(picture, f"{title} heatmap of {subject.title.lower()}: says {said.label}", text)
+    picture = heat(sample.image, look.map, opacity)
+    return _figure(picture, f"{title} heatmap of {sample.title.lower()}: says {prediction.label}", text)
 
 
 def heat(image: Image.Image, values: FloatArray, opacity: float) -> Image.Image:
@@ -219,10 +208,10 @@ def heat(image: Image.Image, values: FloatArray, opacity: float) -> Image.Image:
     return overlay(large, spread, opacity, SEQUENTIAL[0], limits([spread]))
 
 
-def _masked(subject: Subject) -> Image.Image:
+def _masked(sample: Sample) -> Image.Image:
     """The image, dark outside the object."""
-    assert subject.mask is not None
-    return highlight(subject.image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), subject.mask)
+    assert sample.mask is not None
+    return highlight(sample.image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), sample.mask)
 
 
 def _area(mask: Masks) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.lfi import board, table, training
-from pages.shared import messages, style, tables
+from pages.shared import messages, style
 
 
 def page() -> None:
-    style.style_rules(board.RULES + training.RULES + tables.RULES)
     st.title("LFI-CAM")
     st.html(
         style.subtitle(

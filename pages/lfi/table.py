@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -22,8 +21,7 @@ def comparison() -> None:
         messages.empty("There are no measurements here yet: python benchmarks/lfi.py makes them.")
         return
     columns: list[str] = record["columns"]
-    rows = [(escape(row[0]), [_cell(value) for value in row[1:]]) for row in record["rows"]]
-    st.html(tables.table([escape(column) for column in columns], rows))
+    tables.show(columns[1:], [(style.plain(row[0]), [_cell(value) for value in row[1:]]) for row in record["rows"]])
     with st.expander("What was measured"):
         for note in record["notes"]:
             st.html(style.quiet(note))

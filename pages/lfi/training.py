@@ -31,15 +31,10 @@ BACKBONES: Final = {
 _CURRENT: Final = "_training"
 _GROUP: Final = "training"
 
-RULES: Final = """
-.cam-previews { display: grid; grid-template-columns: repeat(auto-fill, minmax(92px, 1fr)); gap: .5rem; }
-.cam-previews img { width: 100%; border-radius: 5px; display: block; }
-"""
-
 
 @dataclass(frozen=True)
 class Run:
-    """What was begun: its job, and the settings that began it."""
+    """A training that was begun: its job, and the settings that began it."""
 
     job: Job
     settings: TrainSettings
@@ -93,8 +88,8 @@ def _form(busy: bool) -> None:
         epochs = _number("Epochs", "epochs", 8, 1, 200, 1, "Passes over the training images.")
         images = _number("Training images", "train-images", 1000, 20, 50_000, 500, "How many of them are used.")
         seed = _number("Seed", "train-seed", 0, 0, 2**31 - 1, 1, "Of weights, order and augmentation.")
-        wanted = st.button("Train", type="primary", disabled=busy, key="train", icon=":material/model_training:")
-    if wanted:
+        clicked = st.button("Train", type="primary", disabled=busy, key="train", icon=":material/model_training:")
+    if clicked:
         _begin(arch, backbone, data, epochs, images, seed)
 
 
@@ -121,7 +116,9 @@ def _number(label: str, key: str, value: int, low: int, high: int, step: int, he
 
 def _begin(arch: str, backbone: str, data: str, epochs: int, images: int, seed: int) -> None:
     if not data:
-        messages.failure("Nothing to train on.", "Name a folder that holds one folder of images a class.", key="train")
+        messages.failure(
+            "Nothing to train on.", "Name a folder that holds one folder of images per class.", key="train"
+        )
         return
     identity = compute.digest(arch, backbone, data, epochs, images, seed)[:12]
     try:
@@ -148,7 +145,7 @@ def start(settings: TrainSettings, before: tuple[Any, ...]) -> None:
     key = f"{_GROUP}{settings.out.name}"
     jobs.keep_only([], prefix=_GROUP)
     title = f"{ARCHITECTURE_TITLES[settings.arch]}, {settings.backbone}"
-    job = jobs.start(key, partial(_work, settings, before, models.own_folder()), title=title, lane=_GROUP)
+    job = jobs.start(key, partial(_work, settings, before, models.own_folder()), title=title)
     st.session_state[_CURRENT] = Run(job, settings)
 
 
@@ -172,19 +169,29 @@ def _work(settings: TrainSettings, before: tuple[Any, ...], networks: Path, job:
 
 
 def _growing(run: Run) -> None:
-    @st.fragment(run_every=messages.POLL)
-    def grow() -> None:
-        if not run.job.active:
-            st.rerun()
-        with st.container(key="poll-training"):
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.progress(run.job.fraction, text=messages.under_way(run.job, f"Training {run.job.title}"))
-                messages.button(("Cancel", run.job.cancel), key="cancel-training")
-            _curves(run, key="growing-curves")
-            if run.reports:
-                _maps(run, run.reports[-1])
+    def draw() -> None:
+        _state(run)
+        _curves(run, key="growing-curves")
+        if run.reports:
+            _maps(run, run.reports[-1])
 
-    grow()
+    messages.watch([run.job], draw, key="training")
+
+
+def _state(run: Run) -> None:
+    """How far it is, and how to go on where it has ended before its time."""
+    again = ("Go on", partial(_again, run))
+    stays = " What was learnt before stays." if run.reports else ""
+    messages.pending(
+        run.job,
+        f"Training {run.job.title}",
+        "The training stopped.",
+        again,
+        key="training",
+        leave=messages.cancel(run.job),
+        why=f"{run.job.error}{stays}",
+        cancelled=(_cancelled(run), again),
+    )
 
 
 def _curves(run: Run, key: str, mark: int | None = None) -> None:
@@ -193,9 +200,9 @@ def _curves(run: Run, key: str, mark: int | None = None) -> None:
         st.html(style.quiet("The first point comes after the first epoch."))
     st.plotly_chart(
         learning_chart(
-            [one.loss for one in reports],
-            [one.train_accuracy for one in reports],
-            [one.accuracy for one in reports],
+            [report.loss for report in reports],
+            [report.train_accuracy for report in reports],
+            [report.accuracy for report in reports],
             epochs=run.settings.epochs,
             mark=mark,
         ),
@@ -208,10 +215,10 @@ def _maps(run: Run, report: EpochReport) -> None:
     """The fixed images, with their attention after that epoch."""
     if run.previews is None:
         return
-    what = f"Attention after epoch {report.epoch}, on held-out images:"
+    caption = f"Attention after epoch {report.epoch}, on held-out images:"
     if report.attention is None:
-        what = "The baseline has no attention of its own: explain it on the other pages."
-    st.html(style.quiet(what))
+        caption = "The baseline has no attention of its own: explain it on the other pages."
+    st.html(style.quiet(caption))
     st.html(_previews(run.previews, report))
 
 
@@ -232,19 +239,12 @@ def _previews(previews: ImageSet, report: EpochReport) -> str:
 
 def _ended(run: Run) -> None:
     if run.kept is None and not run.job.wait(messages.POLL):
-        messages.progress(run.job, "Stopping")  # at its next batch
-        return
+        st.rerun()  # it stops at its next batch
     if run.kept is not None and run.kept not in st.session_state.setdefault("_shown_networks", []):
         st.session_state["_shown_networks"].append(run.kept)
         st.rerun()  # the sidebar was drawn before the network was there
-    again = ("Train again" if run.job.state == "done" else "Go on", partial(_again, run))
-    if run.job.state == "failed":
-        stays = " What was learnt before stays." if run.reports else ""
-        messages.failure("The training stopped.", f"{run.job.error}{stays}", again, key="training")
-    elif run.job.state == "cancelled":
-        with st.container(horizontal=True, vertical_alignment="center", key="cancelled-training"):
-            st.html(style.notice_line(_cancelled(run)))
-            messages.button(again, key="again-training")
+    if run.job.fruitless:
+        _state(run)
     if run.reports:
         _result(run)
 

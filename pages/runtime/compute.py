@@ -1,10 +1,10 @@
-"""Computing for many visitors at once: shared models, shared results, one fair lock a device, jobs of one's own.
+"""Computing for many visitors at once: shared models, shared results, one queue per device, jobs of one's own.
 
     for outcome in explanations(scene.question, scene.photo.image, requests):
         outcome is an `Explanation`, or the `Job` that computes it (or has failed, or was cancelled)
 
 Results are kept in one store for all visitors, under a key that holds everything a result depends on, so nobody is ever
-shown another's. Whoever computes holds the device's lock and gives way between batches: `computing(device, job)`.
+shown another's. Whoever computes holds the device and gives way between batches: `computing(device, job)`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ import streamlit as st
 from PIL import Image
 
 from cam_core import METHODS, Classifier, Explanation, explain, load_model
+from cam_core.models.batching import batches_within
 from cam_core.models.classifier import Prediction
 from cam_core.options import Options
 from cam_core.types import Progress
-from pages.runtime.jobs import FairLock, Job, Jobs
+from pages.runtime.jobs import Job, Jobs
+from pages.runtime.turns import Paces, Turn, Turns
 
 PATIENCE = 1.2
 """Seconds that a page waits for quick work before it draws what there is and lets the rest fill in."""
 
+_SHORT_BATCH = 0.1  # seconds that a batch lasts at most while somebody waits for the device
 _GLANCE = 0.15  # seconds: slow methods have cases in which they are not slow
 _KEPT_RESULTS = 512
 _KEPT_PREPARATIONS = 2  # some ten megabytes each, and their models stay as long
@@ -39,7 +42,7 @@ Work = Callable[[Job], T]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What identifies a loaded model: arguments of `load_model`."""
+    """The identity of a loaded model: arguments of `load_model`."""
 
     name: str
     weights: str = "default"
@@ -49,7 +52,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: everything that decides a result except the method."""
+    """A question: everything that decides a result except the method."""
 
     photo: str
     """SHA-256 of the photo."""
@@ -88,14 +91,14 @@ class Store:
         self._mutex = threading.Lock()
 
     def get(self, key: str) -> Any:
-        """What was put there, or None."""
+        """The value that was put there, or None."""
         with self._mutex:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
     def share(self, key: str, value: T) -> T:
-        """What is kept there; where there is nothing, `value` from now on."""
+        """The value that is kept there; where there is nothing, `value` from now on."""
         with self._mutex:
             kept: T = self._kept.setdefault(key, value)
             self._kept.move_to_end(key)
@@ -122,14 +125,20 @@ def results() -> Store:
 
 @st.cache_resource(show_spinner=False)
 def preparations() -> Store:
-    """What many results have in common, kept while somebody asks for one after the other."""
+    """The parts that many results have in common, kept while somebody asks for one after the other."""
     return Store(_KEPT_PREPARATIONS)
 
 
 @st.cache_resource(show_spinner=False)
-def device_lock(device: str) -> FairLock:
-    """The one lock of a device."""
-    return FairLock()
+def turns(device: str) -> Turns:
+    """Whose turn it is at a device."""
+    return Turns()
+
+
+@st.cache_resource(show_spinner=False)
+def paces() -> Paces:
+    """How long units of work took when they were done last."""
+    return Paces()
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -152,15 +161,23 @@ def digest(*parts: object) -> str:
 @contextmanager
 def computing(device: str, job: Job) -> Iterator[Progress]:
     """Hold the device; yields the `progress` for the core, which reports, gives way, and stops when cancelled."""
-    lock = device_lock(device)
+    at_device, kind = turns(device), f"{device} {job.title}"
+    turn = Turn(job.title, paces().of(kind))
+    job.queue = lambda: at_device.before(turn)
 
     def progress(done: int, total: int) -> None:
         job.progress(done, total)
-        lock.give_way()
+        turn.advance(done, total)
+        at_device.give_way(turn)
+        job.check()
 
-    with lock.held():
+    with paces().measured(kind, turn), at_device.held(turn), batches_within(lambda: _polite(at_device)):
         job.check()
         yield progress
+
+
+def _polite(at_device: Turns) -> float | None:
+    return _SHORT_BATCH if at_device.contended else None
 
 
 def predictions(spec: ModelSpec, photo: str, image: Image.Image) -> tuple[Prediction, ...] | Job:
@@ -207,7 +224,7 @@ def at_once(key: str, device: str, work: Callable[[], T]) -> T:
     """
     kept: T | None = results().get(key)
     if kept is None:
-        with device_lock(device).held():
+        with turns(device).held(Turn("a picture")):
             kept = work()
         results().put(key, kept)
     return kept
@@ -253,14 +270,13 @@ def _explain(
 class Task:
     """Work whose result is worth keeping.
 
-    `slow` work has a lane of its own, so that quick work does not queue; `lane` names another one that it waits in.
+    A page does not wait for `slow` work.
     """
 
     key: str
     work: Work[Any]
     title: str
     slow: bool = False
-    lane: str = ""
 
 
 def outcomes(group: str, tasks: Sequence[Task], patience: float = PATIENCE) -> list[Any]:
@@ -293,4 +309,4 @@ def _result_or_job(group: str, task: Task, jobs: Jobs) -> Any:
         results().put(task.key, result)
         return result
 
-    return jobs.start(group + task.key, work, title=task.title, slow=task.slow, lane=task.lane)
+    return jobs.start(group + task.key, work, title=task.title)

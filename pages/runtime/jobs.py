@@ -1,7 +1,7 @@
 """Background jobs: start, watch, cancel. Pure Python: nothing here touches Streamlit, so it runs in any thread.
 
     jobs = Jobs()
-    job = jobs.start("my-key", work, title="Score-CAM", slow=True)   # returns at once; work(job) runs in a thread
+    job = jobs.start("my-key", work, title="Score-CAM")   # returns at once; work(job) runs in a thread of its own
     jobs.wait([job], timeout=1.0)                                    # give quick work the chance to be done
     job.state, job.fraction, job.time_left, job.result, job.error
 
@@ -9,8 +9,7 @@
 `Progress`), which raises `Cancelled` once somebody cancelled. Intermediate results go out with `job.publish(item)` and
 stay readable in `job.items` whatever happens afterwards: what was computed by then is not lost.
 
-`FairLock` orders those who want the one device: first come, first served, and `give_way` lets everybody who waits have
-a turn, so that a short job gets in between two batches of a long one.
+All jobs begin at once; which of them computes is decided at the device: see `pages.runtime.turns`.
 """
 
 from __future__ import annotations
@@ -20,13 +19,11 @@ import logging
 import threading
 import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from queue import SimpleQueue
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from cam_core import CamError, Cancelled
+from pages.runtime.turns import Queue
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -34,49 +31,12 @@ _log = logging.getLogger(__name__)
 _STOPPING = threading.Event()  # the process is about to end
 
 
-class FairLock:
-    """A lock that serves those who wait in the order in which they came."""
-
-    def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._queue: deque[threading.Event] = deque()
-
-    def acquire(self) -> None:
-        """Wait for the turn of the calling thread."""
-        turn = threading.Event()
-        with self._mutex:
-            self._queue.append(turn)
-            if self._queue[0] is turn:
-                turn.set()
-        turn.wait()
-
-    def release(self) -> None:
-        """Hand the lock to whoever waits longest."""
-        with self._mutex:
-            self._queue.popleft()
-            if self._queue:
-                self._queue[0].set()
-
-    def give_way(self) -> None:
-        """Let everybody who waits now have a turn before going on; costs nothing where nobody waits."""
-        with self._mutex:
-            contended = len(self._queue) > 1
-        if contended:
-            self.release()
-            self.acquire()
-
-    @contextmanager
-    def held(self) -> Iterator[FairLock]:
-        """`with lock.held(): …`."""
-        self.acquire()
-        try:
-            yield self
-        finally:
-            self.release()
-
-
 class Job:
-    """One piece of work, and how it is doing. Read from any thread; written by its worker, and by `cancel`."""
+    """One piece of work, and how it is doing. Read from any thread; written by its worker, and by `cancel`.
+
+    Attributes:
+        queue: what it waits for at the device now, or None; set by whoever takes it there.
+    """
 
     def __init__(self, key: str, work: Callable[[Job], Any], title: str = "") -> None:
         self.key = key
@@ -84,6 +44,7 @@ class Job:
         self.result: Any = None
         self.error: str | None = None
         self.done, self.total = 0, 0
+        self.queue: Callable[[], Queue | None] = lambda: None
         self._work = work
         self._state: State = "waiting"
         self._items: list[Any] = []
@@ -108,7 +69,7 @@ class Job:
 
     @property
     def items(self) -> tuple[Any, ...]:
-        """What the work has published so far."""
+        """Intermediate results that the work has published so far."""
         return tuple(self._items)
 
     @property
@@ -166,52 +127,20 @@ class Job:
             self._finished.set()
 
 
-class _Lane:
-    """One worker thread that does jobs in the order of their coming; the thread ends with the process, not before."""
-
-    def __init__(self) -> None:
-        self._queue: SimpleQueue[Job | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        _LANES.add(self)
-
-    def put(self, job: Job) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._serve, daemon=True, name="camscope-jobs")
-            self._thread.start()
-        self._queue.put(job)
-
-    def close(self) -> None:
-        if self._thread is not None:
-            self._queue.put(None)
-
-    def join(self, timeout: float) -> None:
-        if self._thread is not None:
-            self._thread.join(timeout)
-
-    def _serve(self) -> None:
-        while (job := self._queue.get()) is not None:
-            job.run()
-
-
 class Jobs:
-    """One visitor's jobs by key, in lanes, so that quick work never queues behind slow work."""
+    """One visitor's jobs by key, each in a thread of its own."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
-        self._lanes: dict[str, _Lane] = {}
 
-    def start(
-        self, key: str, work: Callable[[Job], Any], *, title: str = "", slow: bool = False, lane: str = ""
-    ) -> Job:
-        """The job of that key: the one that exists, whatever its state, or else a new one that begins at once.
-
-        Args:
-            lane: the queue that it waits in; where omitted, there is one for quick and one for slow jobs.
-        """
+    def start(self, key: str, work: Callable[[Job], Any], *, title: str = "") -> Job:
+        """The job of that key: the one that exists, whatever its state, or else a new one that begins at once."""
         job = self._jobs.get(key)
         if job is None:
             job = self._jobs[key] = Job(key, work, title)
-            self._lanes.setdefault(lane or ("slow" if slow else "quick"), _Lane()).put(job)
+            thread = threading.Thread(target=job.run, daemon=True, name=f"camscope-{job.title}")
+            _THREADS.add(thread)
+            thread.start()
         return job
 
     def get(self, key: str) -> Job | None:
@@ -239,18 +168,16 @@ class Jobs:
     def close(self) -> None:
         """The visitor has left: stop everything."""
         self.keep_only([])
-        for lane in self._lanes.values():
-            lane.close()
 
 
-_LANES: weakref.WeakSet[_Lane] = weakref.WeakSet()
-_LAST_BATCH = 5.0  # seconds that a worker has to finish its batch when the server stops
+_THREADS: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+_LAST_BATCH = 5.0  # seconds that all workers together have to finish their batches when the server stops
 
 
 @atexit.register
 def _stop_everything() -> None:
     """The server stops. A thread that Python kills inside torch takes the process down with an abort."""
     _STOPPING.set()
-    for lane in list(_LANES):
-        lane.close()
-        lane.join(_LAST_BATCH)
+    until = time.monotonic() + _LAST_BATCH
+    for thread in list(_THREADS):
+        thread.join(max(0.0, until - time.monotonic()))

@@ -35,11 +35,11 @@ def choice(
         widget: passed on to `st.selectbox`.
     """
     key = widget_key(name, scope)
-    chosen, default_before = st.session_state.get(key), st.session_state.get(f"{key}|default", default)
+    option, default_before = st.session_state.get(key), st.session_state.get(f"{key}|default", default)
     st.session_state[f"{key}|default"] = default
-    if chosen == default_before != default:
+    if option == default_before != default:
         st.session_state[key] = default
-    elif chosen not in options:
+    elif option not in options:
         st.session_state[key] = _from_link(name, scope, options) or default
     value: str = st.selectbox(
         label, options, key=key, format_func=shown, filter_mode="contains", persist_state="session", **widget
@@ -53,33 +53,33 @@ def widget_key(name: str, scope: str = "") -> str:
     return f"{name}|{scope}"
 
 
-def note_unknown(name: str, wanted: str, instead: str) -> None:
+def note_unknown(name: str, option: str, instead: str) -> None:
     """Tell the visitor that the link asked for something that does not exist."""
-    text = f"The link asks for the {name} “{wanted}”, which does not exist here. {instead}"
-    told = st.session_state.setdefault(_NOTICES, [])
-    if text not in told:
-        told.append(text)
+    text = f"The link asks for the {name} “{option}”, which does not exist here. {instead}"
+    texts = st.session_state.setdefault(_NOTICES, [])
+    if text not in texts:
+        texts.append(text)
 
 
 def notices() -> list[str]:
-    """What is to be told about the link, until the visitor has dismissed it."""
+    """Notices about the link, until the visitor has dismissed them."""
     return list(st.session_state.get(_NOTICES, []))
 
 
 def dismiss() -> None:
-    """The visitor has read it."""
+    """The visitor has read them."""
     st.session_state.pop(_NOTICES, None)
 
 
 def _from_link(name: str, scope: str, options: Sequence[str]) -> str | None:
     first = st.session_state.setdefault(f"_linked_{name}", scope)
-    wanted = st.query_params.get(name)
-    if first != scope or wanted is None:
+    option = st.query_params.get(name)
+    if first != scope or option is None:
         return None
-    if wanted not in options:
-        note_unknown(name, wanted, "The default is shown instead.")
+    if option not in options:
+        note_unknown(name, option, "The default is shown instead.")
         return None
-    return wanted
+    return option
 
 
 def _to_link(name: str, value: str, default: str) -> None:

@@ -1,14 +1,20 @@
-"""What happened, why, and the next click. Nothing here ever shows a traceback."""
+"""Messages: what happened, why, and the next click; how a job stands. Nothing here ever shows a traceback.
+
+messages.pending(job, "Computing", "No map.", messages.again(job), key="map")               # one look at a job
+messages.watch([job], partial(messages.pending, job, …), key="map")                        # and one after the other
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import streamlit as st
 
+from pages.runtime import compute
 from pages.runtime.jobs import Job
 from pages.shared import links
-from pages.shared.style import duration
+from pages.shared.style import duration, notice_line, plain
 
 Action = tuple[str, Callable[[], None]]
 """A button's label and what it does before the page is drawn again."""
@@ -20,7 +26,7 @@ POLL = 0.5
 def failure(what: str, why: str, *actions: Action, key: str) -> None:
     """An error in the page: what happened, why, and buttons that lead on."""
     with st.container(key=f"failure-{key}"):
-        st.error(f"**{what}**  \n{_plain(_sentence(why))}", icon=":material/error:")
+        st.error(f"**{what}**  \n{plain(_sentence(why))}", icon=":material/error:")
         if actions:
             with st.container(horizontal=True):
                 for number, action in enumerate(actions):
@@ -35,10 +41,13 @@ def button(action: Action, *, key: str) -> None:
 
 
 def link_notices() -> None:
-    """What the link asked for in vain, until it is dismissed. Draw it last: pickers find out while they are drawn."""
-    if found := links.notices():
+    """Notices of what the link asked for in vain, until they are dismissed.
+
+    Draw them last: pickers find out while they are drawn.
+    """
+    if notices := links.notices():
         with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="link-notices"):
-            st.info("  \n".join(map(_plain, found)), icon=":material/link_off:")
+            st.info("  \n".join(map(plain, notices)), icon=":material/link_off:")
             st.button("Dismiss", on_click=links.dismiss, key="dismiss-notices", type="tertiary")
 
 
@@ -47,29 +56,86 @@ def empty(text: str) -> None:
     st.info(text, icon=":material/arrow_upward:")
 
 
-def progress(job: Job, what: str, *, leave: Action | None = None) -> None:
-    """A job under way: how far, how long still, and a way out if there is one. Draws the page again at its end."""
-    key = job.key
+def pending(
+    job: Job,
+    what: str,
+    lost: str,
+    *actions: Action,
+    key: str,
+    leave: Action | None = None,
+    why: str = "",
+    cancelled: tuple[str, Action] | None = None,
+    share: float | None = None,
+) -> None:
+    """One look at a job: waiting, running, failed or cancelled. If it is done, the page is drawn again with its result.
 
-    @st.fragment(run_every=POLL)
-    def poll() -> None:
-        if not job.active:
+    Args:
+        what: what it does, while it does it: "Computing".
+        lost: what there is not if it fails: "No map."
+        actions: what leads on then; `again(job)` in most places.
+        key: tells its buttons from those of other jobs on the page.
+        leave: the way out while it is under way.
+        why: the reason of a failure, where it is not the job's own.
+        cancelled: what is left, and how to go on. Where omitted, a cancelled job is one that failed.
+        share: how much of the work is done, where it is more than this job's.
+    """
+    state = job.state  # read once: the worker goes on while the page is drawn
+    if state == "done":
+        st.rerun()
+    if state == "failed" or (state == "cancelled" and not cancelled):
+        failure(lost, why or job.error or "It was cancelled.", *actions, key=key)
+        return
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False, key=f"pending-{key}"):
+        if state == "cancelled" and cancelled:
+            sentence, action = cancelled
+            st.html(notice_line(sentence))
+            button(action, key=f"again-{key}")
+            return
+        st.progress(job.fraction if share is None else share, text=f"{what}{_pace(job)}")
+        if leave:
+            button(leave, key=f"leave-{key}")
+
+
+def watch(
+    jobs: Sequence[Job],
+    draw: Callable[[], None],
+    *,
+    key: str,
+    ended: Callable[[Iterable[bool]], bool] = any,
+) -> None:
+    """Draw, twice per second as long as jobs are under way, and the whole page when one of them has ended.
+
+    Args:
+        ended: `all` where the page is drawn again only when every job has ended.
+    """
+    watched = [job for job in jobs if job.active]
+
+    @st.fragment(run_every=POLL if watched else None)
+    def look() -> None:
+        if watched and ended(not job.active for job in watched):
             st.rerun()
         with st.container(key=f"poll-{key}"):
-            st.progress(job.fraction, text=under_way(job, what))
-            if leave:
-                button(leave, key=f"leave-{key}")
+            draw()
 
-    poll()
+    look()
 
 
-def under_way(job: Job, what: str) -> str:
-    """ "Computing · 34 % · 12 s left"."""
-    return f"{what}{_pace(job)}"
+def again(job: Job, label: str = "Try again") -> Action:
+    """The job's work anew, or on from where it was stopped."""
+    return label, partial(compute.forget, job)
+
+
+def cancel(job: Job) -> Action:
+    """An end to it."""
+    return "Cancel", job.cancel
 
 
 def _pace(job: Job) -> str:
-    """ " · 34 % · 12 s left", as much of it as is known."""
+    """ " · 34 % · 12 s left", or what it waits behind; as much of it as is known."""
+    share = f" · {100 * job.fraction:.0f} %" if job.done else ""
+    if queue := job.queue():
+        before = f", {duration(queue.seconds)}" if queue.seconds >= 1 else ""
+        return f"{share} · waiting behind {queue.title}{before}"
     if job.state == "waiting":
         return " · waiting for its turn"
     if not job.total:
@@ -81,10 +147,3 @@ def _pace(job: Job) -> str:
 def _sentence(text: str) -> str:
     """The core's messages begin small and end without a stop, as exceptions do."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ")")) else ".")
-
-
-def _plain(text: str) -> str:
-    r"""Text from elsewhere, which may hold names such as `layer*` or `[0]`, as it is: nothing of it is Markdown."""
-    for mark in "\\`*_[]<>$~":
-        text = text.replace(mark, f"\\{mark}")
-    return text

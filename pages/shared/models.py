@@ -47,7 +47,7 @@ def offers() -> dict[str, Offer]:
 
 
 def title(name: str) -> str:
-    """What people call the network that `load_model` knows by this name."""
+    """The title of the network that `load_model` knows by this name."""
     return next((offer.title for offer in offers().values() if offer.name == name), name)
 
 
@@ -60,7 +60,7 @@ def _named(key: str, entry: CatalogEntry | TrainedNetwork) -> Offer:
 
 
 def _own() -> dict[str, Offer]:
-    """What the visitor has trained in this visit."""
+    """Networks that the visitor has trained in this visit."""
     paths = sorted(own_folder().glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime)
     return {path.stem: _offer(path.stem, find_trained(str(path)), "trained in this visit") for path in paths}
 

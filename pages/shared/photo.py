@@ -32,14 +32,14 @@ def photo_picker() -> Photo:
     gallery, file = st.container(), st.container()
     if source == "Gallery":
         with gallery:
-            chosen = _from_gallery()
+            photo = _from_gallery()
     else:
         with file:
-            chosen = from_file(source)
-        if chosen is not None and "sample" in st.query_params:
+            photo = from_file(source)
+        if photo is not None and "sample" in st.query_params:
             del st.query_params["sample"]  # a link cannot carry the upload, and must not name another photo
-    if chosen is not None:
-        st.session_state[_LAST] = chosen
+    if photo is not None:
+        st.session_state[_LAST] = photo
     elif _LAST not in st.session_state:
         st.session_state[_LAST] = _sample_photo(SAMPLES[0].key if SAMPLES else "")
     last: Photo = st.session_state[_LAST]

@@ -12,14 +12,14 @@ from typing import Any
 import streamlit as st
 
 from cam_core import METHODS
+from cam_core.declarations.parameters import DeclaredParameter
 from cam_core.methods.registry import Method
 from cam_core.overlay import DIVERGING, SEQUENTIAL
-from cam_core.registry.parameters import DeclaredParameter
 from pages.runtime.compute import Request
 from pages.shared import links
 
 FIRST_METHODS = ("grad-cam", "lift-cam")
-"""What a page opens with."""
+"""The methods that a page opens with."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ def methods(
 ) -> list[Method]:
     """Several methods in the order in which they were chosen, of all in the registry or of those `offered`."""
     by_title = {method.title: method for method in (METHODS.values() if offered is None else offered)}
-    for wanted in st.query_params.get_all(key) if key not in st.session_state else []:
-        if wanted not in by_title:
-            links.note_unknown("method", wanted, "The others are shown.")
-    chosen = st.multiselect(
+    for title in st.query_params.get_all(key) if key not in st.session_state else []:
+        if title not in by_title:
+            links.note_unknown("method", title, "The others are shown.")
+    titles = st.multiselect(
         label,
         list(by_title),
         default=[METHODS[method].title for method in default],
@@ -63,7 +63,7 @@ def methods(
         placeholder="Choose at least one method",
         help=help,
     )
-    return [by_title[title] for title in chosen]
+    return [by_title[title] for title in titles]
 
 
 def remove_method(method: str, key: str = "methods") -> None:
@@ -147,7 +147,7 @@ def look() -> Look:
             "methods measure in different units, so some will look empty.",
         )
         signed = values == "Signed"
-        chosen = st.selectbox(
+        colours = st.selectbox(
             "Colours",
             DIVERGING if signed else SEQUENTIAL,
             key="diverging" if signed else "colours",
@@ -159,6 +159,6 @@ def look() -> Look:
         opacity,
         signed,
         scale == "Shared",
-        sequential=SEQUENTIAL[0] if signed else chosen,
-        diverging=chosen if signed else DIVERGING[0],
+        sequential=SEQUENTIAL[0] if signed else colours,
+        diverging=colours if signed else DIVERGING[0],
     )

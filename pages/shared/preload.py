@@ -1,14 +1,11 @@
-"""What other pages will need, fetched by the browser while a visitor looks at this one."""
+"""Scripts that other pages will need, fetched by the browser while a visitor looks at this one."""
 
 from __future__ import annotations
 
-from typing import Final
-
 import streamlit as st
 
+from cam_core.analysis.curves import CurvePanel
 from cam_core.charts import curves_chart
-
-RULES: Final = ".st-key-preload { display: none; }"
 
 
 def charts() -> None:
@@ -17,4 +14,4 @@ def charts() -> None:
     Draw it last: what stands before it is on the screen by then.
     """
     with st.container(key="preload"):
-        st.plotly_chart(curves_chart([], {}), key="preloaded-chart")
+        st.plotly_chart(curves_chart(CurvePanel("deletion")), key="preloaded-chart")

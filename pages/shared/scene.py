@@ -1,7 +1,7 @@
 """The scene: what is explained. The sidebar makes it, every page starts from it.
 
 scene = current()            # draws why there is none and stops the page, while a model loads or cannot be had
-scene.photo.image, scene.model, scene.classifier, scene.layer, scene.target, scene.precision, scene.seed
+scene.photo.image, scene.question.layer, scene.question.target, scene.classifier, scene.prediction, scene.frame()
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Scene:
         return self.classifier.preprocessing.box(self.photo.image.size)
 
     def frame(self) -> Image.Image:
-        """What the network sees, at the resolution of the original: the picture that heatmaps are laid over."""
+        """The part that the network sees, at the resolution of the original: heatmaps are laid over it."""
         return _close_up(self.photo.digest, self.box, self.photo.image)
 
     def framed_photo(self) -> Image.Image:

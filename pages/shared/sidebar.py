@@ -45,15 +45,15 @@ def sidebar(page: str = "") -> None:
         with weights_box:
             weights, weights_seed = _weights(name)
         spec = ModelSpec(name, weights, weights_seed, device)
-        asked = compute.predictions(spec, photo.digest, photo.image)
-        if isinstance(asked, Job):
-            scene.put(_waiting(spec, asked))
+        outcome = compute.predictions(spec, photo.digest, photo.image)
+        if isinstance(outcome, Job):
+            scene.put(_waiting(spec, outcome))
             return
         with layer_box:
             layer = _layer(spec, nonlinear=page in _NONLINEAR)
         with class_box:
-            target = _class(spec, photo, asked)
-        scene.put(Scene(photo, Question(photo.digest, spec, layer, target, precision, seed, compiled), asked))
+            target = _class(spec, photo, outcome)
+        scene.put(Scene(photo, Question(photo.digest, spec, layer, target, precision, seed, compiled), outcome))
 
 
 def _model() -> str:
@@ -81,17 +81,20 @@ def _layer(spec: ModelSpec, nonlinear: bool) -> str:
 
 
 def _class(spec: ModelSpec, photo: Photo, predictions: tuple[Prediction, ...]) -> int:
-    shown = {str(one.index): f"{one.label} · {style.percent(one.probability)}" for one in predictions}
-    chosen = links.choice(
+    options = {
+        str(prediction.index): f"{prediction.label} · {style.percent(prediction.probability)}"
+        for prediction in predictions
+    }
+    index = links.choice(
         "class",
         "Class to explain",
-        list(shown),
+        list(options),
         default=str(predictions[0].index),
         scope=compute.digest(spec, photo.digest),
-        shown=shown.__getitem__,
+        shown=options.__getitem__,
         help="All classes, most probable first. Type to search.",
     )
-    return int(chosen)
+    return int(index)
 
 
 def _computation() -> tuple[str, st.delta_generator.DeltaGenerator, str, int, bool]:
@@ -152,20 +155,19 @@ def _explained(what: str, error: CamError) -> Callable[[], None]:
 
 
 def _waiting(spec: ModelSpec, job: Job) -> Callable[[], None]:
-    """What pages show while the model is on its way, or if it cannot be had."""
+    """The drawing that pages show while the model is on its way, or if it cannot be had."""
     title = models.title(spec.name)
 
     def draw() -> None:
-        if not job.fruitless:
-            leave = None if spec.name == BUNDLED else ("Use the bundled model instead", _use_bundled)
-            messages.progress(job, f"Loading {title}", leave=leave)
-            return
-        ways_out: list[messages.Action] = [("Try again", partial(compute.forget, job))]
+        leave = None if spec.name == BUNDLED else ("Use the bundled model instead", _use_bundled)
+        ways_out = [messages.again(job)]
         if spec.weights == "default" and spec.name != BUNDLED:
             ways_out.insert(0, ("Use random weights", _use_random_weights))
         if spec != ModelSpec(BUNDLED):
             ways_out.insert(0, ("Back to the bundled model", _use_bundled))
-        why = job.error or "It was cancelled."
-        messages.failure(f"{title} cannot be used.", why, *ways_out, key="scene")
+        what, lost = f"Loading {title}", f"{title} cannot be used."
+        messages.watch(
+            [job], partial(messages.pending, job, what, lost, *ways_out, key="scene", leave=leave), key=job.key
+        )
 
     return draw

@@ -1,99 +1,25 @@
-"""The style sheet, and the small pieces of HTML that Streamlit has no element for.
-
-Colours come from the theme (`currentColor`, thinned), so that light and dark need no sheet of their own.
-"""
+"""The style sheet, the small pieces of HTML that Streamlit has no element for, and how numbers are written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
-from math import floor, isnan, log10
+from math import floor, log10
+from pathlib import Path
+from typing import Final
 
 import streamlit as st
 
-from cam_core.models.classifier import Prediction
 from cam_core.overlay import colour_stops
 from cam_core.palette import AGAINST, FOR, NOTICE
 
-_COLOURS = f":root {{ --cam-accent: {FOR}; --cam-against: {AGAINST}; --cam-notice: {NOTICE}; }}"
-
-_SHEET = """
-.stMainBlockContainer { padding-left: 2.4rem; padding-right: 2.4rem; max-width: 1500px; container-type: inline-size; }
-[data-testid="stSidebarContent"] [data-testid="stVerticalBlock"] { gap: .7rem; }
-.stMainBlockContainer h1 { font-size: 1.65rem; padding: 0 0 .1rem; letter-spacing: -.01em; }
-.stMainBlockContainer h2 { font-size: 1.1rem; padding: .6rem 0 .1rem; }
-
-.st-key-zones { display: grid; grid-template-columns: minmax(220px, 270px) minmax(0, 1fr); gap: 2rem; }
-@container (max-width: 760px) { .st-key-zones { grid-template-columns: minmax(0, 1fr); gap: 1rem; } }
-.st-key-seen { gap: .6rem; }
-@container (max-width: 760px) {
-  .st-key-seen { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: .6rem 1.2rem; }
-}
-
-[class*="st-key-tiles"] {
-  display: grid; grid-template-columns: repeat(auto-fill, minmax(210px, 1fr)); gap: 1.4rem 1.1rem; align-items: start;
-}
-[class*="st-key-tile-"] { gap: .3rem; }
-[class*="st-key-tile-"] img, .st-key-seen img { border-radius: 6px; }
-/* Streamlit fades what is being redrawn: a tile that polls would flicker. */
-[class*="st-key-poll-"] [data-stale="true"] { opacity: 1 !important; transition: none !important; }
-[class*="st-key-idle-"] img { filter: grayscale(1) opacity(.3); }
-
-.cam-tile { line-height: 1.35; }
-.cam-name { font-weight: 600; }
-.cam-quiet { font-size: .8rem; opacity: .68; line-height: 1.4; }
-.cam-bar { display: flex; align-items: center; gap: .45rem; font-size: .75rem; font-variant-numeric: tabular-nums; }
-.cam-bar i { flex: 1; height: 8px; border-radius: 2px; }
-.cam-bar span { opacity: .75; }
-.cam-subtitle { opacity: .8; } .cam-subtitle b { font-weight: 600; }
-.cam-notice {
-  font-size: .8rem; line-height: 1.4; margin: .15rem 0 0; padding: .1rem 0 .1rem .6rem;
-  border-left: 3px solid var(--cam-notice);
-}
-
-.cam-top { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: .1rem .6rem; font-size: .85rem; }
-.cam-top .bar { grid-column: 1 / -1; height: 3px; border-radius: 2px; margin-bottom: .35rem;
-  background: color-mix(in srgb, currentColor 12%, transparent); }
-.cam-top .bar i { display: block; height: 100%; border-radius: 2px;
-  background: color-mix(in srgb, currentColor 45%, transparent); }
-.cam-top .chosen { font-weight: 600; }
-.cam-top .chosen + .share + .bar i { background: var(--cam-accent); }
-.cam-top .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.cam-top .share { font-variant-numeric: tabular-nums; opacity: .75; text-align: right; }
-
-[class*="st-key-tile-"] button { padding: .1rem .5rem; min-height: 1.9rem; }
-[class*="st-key-tile-"] button p { font-size: .8rem; }
-[class*="st-key-tile-"] [data-testid="stAlertContainer"] { padding: .55rem .7rem; }
-[class*="st-key-tile-"] [data-testid="stAlertContainer"] p { font-size: .8rem; line-height: 1.4; }
-[class*="st-key-tile-"] [data-testid="stProgress"] p { font-size: .8rem; opacity: .8; }
-
-[data-testid="stSidebarLogo"] { border-radius: 5px; }
-[data-testid="stSidebarHeader"] > :first-child { display: flex; align-items: center; gap: .55rem; }
-[data-testid="stSidebarHeader"] > :first-child::after { content: "CAMscope"; font-weight: 650; font-size: 1.1rem; }
-
-.cam-scroll { overflow-x: auto; }
-.cam-matrix { border-collapse: separate; border-spacing: 2px; font-size: .8rem; font-variant-numeric: tabular-nums; }
-.cam-matrix th { font-weight: 500; padding: .2rem .5rem; text-align: right; white-space: nowrap; border: 0; }
-.cam-matrix thead th { text-align: center; }
-.cam-matrix td { min-width: 4.4rem; text-align: center; padding: .34rem .4rem; border-radius: 3px; border: 0; }
-
-[data-testid="stSidebarContent"] [data-testid="stAlertContainer"] { padding: .6rem .7rem; }
-[data-testid="stSidebarContent"] [data-testid="stAlertContainer"] p { font-size: .85rem; line-height: 1.4; }
-.st-key-gallery { display: grid; grid-template-columns: repeat(6, 1fr); gap: 4px; }
-.st-key-gallery > div, .st-key-gallery > div > div { width: 100%; }
-.st-key-gallery button {
-  aspect-ratio: 1; min-height: 0; width: 100%; padding: 0; background-size: cover; background-position: center;
-  border: 0; border-radius: 5px; outline-offset: 1px;
-}
-.st-key-gallery button p { font-size: 0; }
-.st-key-gallery button:hover { outline: 2px solid color-mix(in srgb, currentColor 45%, transparent); }
-.st-key-gallery button:focus-visible { outline: 2px solid var(--cam-accent); }
-"""
+_SHEET: Final = Path(__file__).with_name("app.css")
+_COLOURS: Final = f"<style>:root {{ --cam-accent: {FOR}; --cam-against: {AGAINST}; --cam-notice: {NOTICE}; }}</style>"
 
 
 def apply_style() -> None:
-    """Put the style sheet on the page; once a run."""
-    st.html(f"<style>{_COLOURS}{_SHEET}</style>")
+    """Put the style sheet on the page, and the palette's colours that it uses; once per run."""
+    st.html(_COLOURS)
+    st.html(_SHEET)
 
 
 def style_rules(rules: str) -> None:
@@ -131,38 +57,6 @@ def colour_bar(colour_map: str, low: float, high: float) -> str:
     )
 
 
-def top_classes(predictions: Sequence[Prediction], chosen: int) -> str:
-    """Class names with their probabilities as thin bars; the explained class stands out."""
-    rows = [
-        f'<span class="name{" chosen" if one.index == chosen else ""}" title="{escape(one.label)}">{escape(one.label)}'
-        f'</span><span class="share">{percent(one.probability)}</span>'
-        f'<div class="bar"><i style="width: {100 * one.probability:.2f}%"></i></div>'
-        for one in predictions
-    ]
-    return f'<div class="cam-top">{"".join(rows)}</div>'
-
-
-def matrix(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
-    """A square table of numbers in [−1, 1], each on a tint as strong as itself; "–" where there is none."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-    rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(map(_cell, line))}</tr>'
-        for name, line in zip(names, values, strict=True)
-    )
-    return (
-        f'<div class="cam-scroll"><table class="cam-matrix"><thead><tr><th></th>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _cell(value: float) -> str:
-    if isnan(value):
-        return "<td>–</td>"
-    tint = "--cam-accent" if value > 0 else "--cam-against"
-    text = decimals(value, 2)
-    return f'<td style="background: color-mix(in srgb, var({tint}) {abs(value) * 55:.0f}%, transparent)">{text}</td>'
-
-
 def decimals(value: float, places: int, sign: str = "") -> str:
     """So many places after the point, with a true minus; nothing is "−0.00". `sign="+"` shows a plus, too."""
     text = f"{value:{sign}z.{places}f}"
@@ -189,3 +83,10 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def plain(text: str) -> str:
+    r"""Text from elsewhere, which may hold names such as `layer*` or `[0]`, as it is: nothing of it is Markdown."""
+    for mark in "\\`*_[]<>$~":
+        text = text.replace(mark, f"\\{mark}")
+    return text

@@ -1,4 +1,8 @@
-"""Tables of numbers, as HTML: with the line that stands for a method in a chart, and the best in bold."""
+"""Tables of numbers: Streamlit's own; or HTML, where a row has a method's line, a cell has help or a tint.
+
+show(["cosine"], [("LIFT-CAM", [Cell("0.898", best=True)])])       # st.table
+st.html(table(["Metric", hinted("Grad-CAM", "dog")], [(f"{line('lift-cam')}LIFT-CAM", [Cell("0.9", help="why")])]))
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import accumulate, pairwise
+from math import isnan
 from typing import Final
 
-from cam_core.palette import DASHES, style_of
+import streamlit as st
 
-RULES: Final = """
-.cam-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-.cam-table th, .cam-table td { padding: .3rem .9rem .3rem 0; border: 0; white-space: nowrap; text-align: left;
-  border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent); vertical-align: baseline; }
-.cam-table th { font-weight: 500; } .cam-table thead th { font-size: .78rem; opacity: .75; }
-.cam-table td small { opacity: .68; font-size: .78rem; }
-.cam-table b { font-weight: 650; }
-.cam-line { display: inline-block; vertical-align: middle; width: 26px; height: 3px; margin-right: .5rem; }
-"""
+from cam_core.models.classifier import Prediction
+from cam_core.palette import DASHES, style_of
+from pages.shared import style
 
 _WIDTH: Final = 3  # pixels of a line
 
@@ -42,6 +41,24 @@ def line(name: str) -> str:
         for number, (start, end) in enumerate(pairwise(ends))
     )
     return f'<i class="cam-line" style="background: repeating-linear-gradient(90deg, {stripes})"></i>'
+
+
+def show(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) -> None:
+    """Draw rows of cells under columns with Streamlit's own element, which has no help for a cell.
+
+    Args:
+        columns: their heads; the rows' names have none.
+        rows: name (Markdown; no two alike) and cells.
+    """
+    cells = {
+        style.plain(head): {name: _markdown(line[place]) for name, line in rows} for place, head in enumerate(columns)
+    }
+    st.table(cells, border="horizontal", width="content")
+
+
+def _markdown(cell: Cell) -> str:
+    text = f"**{style.plain(cell.text)}**" if cell.best else style.plain(cell.text)
+    return f"{text} :small[{style.plain(cell.aside)}]" if cell.aside else text
 
 
 def table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) -> str:
@@ -68,3 +85,35 @@ def _cell(cell: Cell) -> str:
     text = f"<b>{escape(cell.text)}</b>" if cell.best else escape(cell.text)
     aside = f" <small>{escape(cell.aside)}</small>" if cell.aside else ""
     return f'<td title="{escape(cell.help)}">{text}{aside}</td>' if cell.help else f"<td>{text}{aside}</td>"
+
+
+def top_classes(predictions: Sequence[Prediction], target: int) -> str:
+    """Class names with their probabilities as thin bars; the explained class stands out."""
+    rows = [
+        f'<span class="name{" chosen" if prediction.index == target else ""}" title="{escape(prediction.label)}">'
+        f'{escape(prediction.label)}</span><span class="share">{style.percent(prediction.probability)}</span>'
+        f'<div class="bar"><i style="width: {100 * prediction.probability:.2f}%"></i></div>'
+        for prediction in predictions
+    ]
+    return f'<div class="cam-top">{"".join(rows)}</div>'
+
+
+def matrix(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
+    """A square table of numbers in [−1, 1], each on a tint as strong as itself; "–" where there is none."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>{"".join(map(_tinted, line))}</tr>'
+        for name, line in zip(names, values, strict=True)
+    )
+    return (
+        f'<div class="cam-scroll"><table class="cam-matrix"><thead><tr><th></th>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _tinted(value: float) -> str:
+    if isnan(value):
+        return "<td>–</td>"
+    tint = "--cam-accent" if value > 0 else "--cam-against"
+    text = style.decimals(value, 2)
+    return f'<td style="background: color-mix(in srgb, var({tint}) {abs(value) * 55:.0f}%, transparent)">{text}</td>'

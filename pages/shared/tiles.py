@@ -1,22 +1,23 @@
 """Heatmap tiles: picture, colour bar, facts and notices; and what stands in their place while there is no map.
 
 with tiles.grid("compare"):
-    tiles.heatmap(explanation, frame, look, limits)
+    tiles.heatmap(explanation, drawn, frame, look)
     tiles.unfinished(job, frame, retry=...)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 
 import streamlit as st
 from PIL import Image
 
 from cam_core import METHODS, Explanation, Passes
+from cam_core.analysis.comparison import DrawnMap
 from cam_core.charts import trace_chart
-from cam_core.overlay import Limits, display_values, limits, overlay
-from cam_core.types import FloatArray
+from cam_core.overlay import overlay
 from pages.runtime.jobs import Job
 from pages.shared import messages, pictures, style
 from pages.shared.pickers import Look
@@ -27,35 +28,15 @@ def grid(key: str) -> AbstractContextManager[object]:
     return st.container(key=f"tiles-{key}")
 
 
-def scales(explanations: Sequence[Explanation], look: Look, size: tuple[int, int]) -> list[Limits]:
-    """The range of every map: its own, or the one that all maps of its kind (signed or not) share."""
-    values = [_values(one, look, size) for one in explanations]
-    signed = [is_signed(one, look) for one in explanations]
-    if not look.shared:
-        return [limits([one], signed=sign) for one, sign in zip(values, signed, strict=True)]
-    kinds = {kind: [one for one, sign in zip(values, signed, strict=True) if sign == kind] for kind in (True, False)}
-    return [limits(kinds[sign], signed=sign) for sign in signed]
-
-
-def is_signed(explanation: Explanation, look: Look) -> bool:
-    """Whether the map is drawn with its sign: asked for, and the method has signs."""
-    return look.signed and METHODS[explanation.method].signed
-
-
-def title(explanation: Explanation) -> str:
-    """The method's name as people write it."""
-    return METHODS[explanation.method].title
-
-
-def heatmap(explanation: Explanation, frame: Image.Image, look: Look, span: Limits) -> None:
+def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look: Look) -> None:
     """One finished tile."""
     method = METHODS[explanation.method]
-    colours = look.diverging if is_signed(explanation, look) else look.sequential
+    colours = look.diverging if drawn.signed else look.sequential
     with st.container(key=f"tile-{method.key}"):
         _heading(method.key)
-        picture = overlay(frame, _values(explanation, look, (frame.height, frame.width)), look.opacity, colours, span)
+        picture = overlay(frame, drawn.values, look.opacity, colours, drawn.limits)
         pictures.show(picture, alt=f"{method.title} heatmap for {explanation.label} over the photo")
-        st.html(style.colour_bar(colours, *span))
+        st.html(style.colour_bar(colours, *drawn.limits))
         with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             st.html(style.quiet(facts(explanation)))
             st.download_button(
@@ -91,14 +72,18 @@ def unfinished(
         _heading(method)
         with st.container(key=f"idle-{method}"):
             pictures.show(frame, alt=f"{METHODS[method].title}: no map yet")
-        state = job.state  # read once: the worker goes on while the page is drawn
-        if state == "failed":
-            messages.failure("No map.", job.error or "", ("Try again", retry), ("Remove", remove), key=f"tile-{method}")
-        elif state == "cancelled":
-            st.html(style.quiet(f"Cancelled{_at(job)}."))
-            messages.button(("Run again", retry), key=f"again-{method}")
-        else:  # also when it was done a moment ago: then the page is drawn again at once
-            messages.progress(job, "Computing", leave=("Cancel", job.cancel))
+        draw = partial(
+            messages.pending,
+            job,
+            "Computing",
+            "No map.",
+            ("Try again", retry),
+            ("Remove", remove),
+            key=f"tile-{method}",
+            leave=messages.cancel(job),
+            cancelled=(f"Cancelled{_at(job)}.", ("Run again", retry)),
+        )
+        messages.watch([job], draw, key=job.key)
 
 
 def _heading(method: str) -> None:
@@ -118,7 +103,3 @@ def passes(count: Passes) -> str:
 
 def _at(job: Job) -> str:
     return f" at {100 * job.fraction:.0f} %" if job.fraction else ""
-
-
-def _values(explanation: Explanation, look: Look, size: tuple[int, int]) -> FloatArray:
-    return display_values(explanation.map, size, signed=is_signed(explanation, look))

@@ -43,7 +43,7 @@ def begin(open_page: partial[Page], photos: Path, epochs: int) -> Page:
     return page
 
 
-def test_first_sight_has_the_maps_of_the_bundled_networks(open_page: partial[Page]) -> None:
+def test_first_sight_has_the_maps_of_the_digit_networks(open_page: partial[Page]) -> None:
     page = open_page()
     wait_for_tiles(page, 12)
     for name in ("LFI-CAM", "Attention branch network", "Baseline"):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cam_core import load_model
+from cam_core.analysis.channels import Checkpoint, channel_report
 from cam_core.charts import channel_chart, convergence_chart, removal_chart, waterfall_chart
 from cam_core.charts.signs import signed_text
 from cam_core.figures import Design, FigureError, channel_figure, encode_figure
@@ -56,7 +57,7 @@ def test_waterfall_bars_begin_where_the_one_before_ended() -> None:
 
 
 def test_convergence_leaves_out_what_is_unknown() -> None:
-    figure = convergence_chart([10, 20], [0.9, 1.0], [math.inf, 0.2], limit=0.1)
+    figure = convergence_chart([Checkpoint(10, 0.9, math.inf), Checkpoint(20, 1.0, 0.2)], limit=0.1)
     cosine, noise = figure.data
     assert list(cosine.x) == [10, 20] and list(cosine.y) == [0.9, 1.0]
     assert list(noise.y) == [None, 0.2]
@@ -80,7 +81,8 @@ def test_signed_numbers(value: float, text: str) -> None:
 def test_figure_for_print_in_every_format() -> None:
     estimate = channel_shap(tiny_classifier("residual"), tiny_images(1)[0], layer="relu1", budget=40)
     beside = {"lift-cam": np.arange(8.0), "grad-cam": -np.arange(8.0)}
-    figure = channel_figure(estimate, beside, 5, Design(width=85))
+    report = channel_report(estimate, beside)
+    figure = channel_figure(report, 5, Design(width=85))
     assert figure.get_figwidth() * 25.4 == pytest.approx(85)
     top, bottom = figure.axes
     shown = estimate.phi.abs().argsort(descending=True)[:5]
@@ -90,12 +92,12 @@ def test_figure_for_print_in_every_format() -> None:
     assert [label.get_text() for label in bottom.get_xticklabels()] == [str(int(channel)) for channel in shown]
     svg = encode_figure(figure, "svg")
     assert estimate.label.encode() in svg and b"unit L2 norm" in svg
-    assert svg == encode_figure(channel_figure(estimate, beside, 5, Design(width=85)), "svg"), "the same bytes"
+    assert svg == encode_figure(channel_figure(report, 5, Design(width=85)), "svg"), "the same bytes"
 
 
 def test_figure_of_exact_values_has_one_panel_and_says_so() -> None:
     estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], layer="features.3")
-    figure = channel_figure(estimate, {}, 20)
+    figure = channel_figure(channel_report(estimate), 20)
     (axes,) = figure.axes
     assert "exact" in axes.get_title(loc="left") and len(axes.patches) == 8 and not axes.collections
 
@@ -103,7 +105,7 @@ def test_figure_of_exact_values_has_one_panel_and_says_so() -> None:
 def test_figure_refuses_what_does_not_fit() -> None:
     estimate = channel_shap(tiny_classifier("plain"), tiny_images(1)[0], layer="features.3")
     with pytest.raises(FigureError, match="not 0"):
-        channel_figure(estimate, {}, 0)
+        channel_figure(channel_report(estimate), 0)
     wide = channel_shap(load_model("efficientnet_lite0"), sample("dog").open(), layer="bn2")
     with pytest.raises(FigureError, match="200 channels do not fit into 85 mm: 53 is the most"):
-        channel_figure(wide, {}, 200, Design(width=85))
+        channel_figure(channel_report(wide), 200, Design(width=85))

@@ -88,6 +88,17 @@ def test_without_random_maps_there_is_nothing_to_stand_beside(succeed: Call, pho
     assert lines[1].split("\t")[4] == "–"
 
 
+def test_doubts_are_on_stderr(succeed: Call, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "next to nothing" not in succeed("curve", photo, "--steps", 4, "--random", 0).stderr
+    monkeypatch.setattr("cam_core.analysis.curves.IMPROBABLE", 0.999)
+    monkeypatch.setattr("cam_core.analysis.curves.left_at_baseline", lambda curve: 0.93)
+    result = succeed("curve", photo, "--steps", 4, "--random", 0, "--class", 2)
+    assert "The network gives class 2 a probability of " in result.stderr
+    assert "Below 100 % there is next to nothing to lose" in result.stderr
+    assert "deletion: With every pixel replaced, 93 % of the probability is still there." in result.stderr
+    assert len(result.stdout.splitlines()) == 2
+
+
 def test_figures_in_every_format(succeed: Call, photo: Path, tmp_path: Path) -> None:
     files = [tmp_path / f"curves.{form}" for form in ("pdf", "svg", "png")]
     outs = [part for file in files for part in ("--out", file)]

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from cam_core import Explanation, explain, load_image, load_model
+from cam_core.analysis.agreement import rank_agreement
 from cam_core.images import SAMPLES, image_digest, sample
 from cam_core.version import versions
 from tests.cli.calls import Call, run
@@ -49,6 +50,20 @@ def test_prints_one_line_a_method_in_the_order_asked_for(succeed: Call, photo: P
         assert row["layer"] == TINY["plain"].layers[-1]
         assert float(row["probability"]) == pytest.approx(expected, abs=1e-4)
         assert int(row["tail passes"]) >= 1
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_agreement_and_top_classes_are_those_of_the_core(succeed: Call, photo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    result = succeed("explain", photo, "-M", "grad-cam", "-M", "fake-cam", "-M", "eigen-cam", "-c", 2, "--json", path)
+    clf, image = tiny_classifier("plain"), load_image(photo)
+    methods = ("grad-cam", "fake-cam", "eigen-cam")
+    expected = rank_agreement([explain(clf, image, method=method, target=2).map for method in methods])
+    np.testing.assert_allclose(np.array(read(path)["agreement"]), expected, atol=1e-5)
+    assert f"Grad-CAM and Eigen-CAM: rank correlation {expected[0, 2]:z.2f}" in result.stderr
+    top = read(path)["top_classes"]
+    assert [entry["index"] for entry in top] == [one.index for one in clf.predict(image, top=5)]
+    assert "rank correlation" not in succeed("explain", photo).stderr
 
 
 @pytest.mark.usefixtures("tiny_network")

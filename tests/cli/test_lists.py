@@ -13,7 +13,7 @@ import pytest
 from cam_core import CATALOG, METHODS, load_model
 from cam_core.cli.methods import methods_markdown
 from cam_core.models.load import named_networks
-from cam_core.models.trainable.trained import BUNDLED, find_trained
+from cam_core.models.trainable.trained import DIGIT_NETWORKS, find_trained
 from tests.cli.calls import Call
 
 
@@ -50,8 +50,8 @@ def test_models_lists_the_catalogue_and_where_the_weights_are(
     (cache / "resnet18-f37072fd.pth").touch()
     header, *rows = cells(succeed("models").stdout)
     weights = {row[0]: row[header.index("weights")] for row in rows}
-    assert list(weights) == [*CATALOG, *BUNDLED]
-    assert {weights.pop(name) for name in ("efficientnet_lite0", *BUNDLED)} == {"bundled"}
+    assert list(weights) == [*CATALOG, *DIGIT_NETWORKS]
+    assert {weights.pop(name) for name in ("efficientnet_lite0", *DIGIT_NETWORKS)} == {"bundled"}
     assert weights.pop("resnet18") == "here"
     assert set(weights.values()) == {"download"}
 
@@ -76,7 +76,7 @@ def test_whatever_models_lists_has_its_layers_listed(succeed: Call, model: str) 
 
 
 @pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize("model", BUNDLED)
+@pytest.mark.parametrize("model", DIGIT_NETWORKS)
 def test_layers_of_a_trained_network_are_those_of_the_loaded_one(succeed: Call, model: str) -> None:
     path = find_trained(model).path
     loaded = load_model(model, device="cpu").layers

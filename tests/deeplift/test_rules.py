@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cam_core.deeplift import contributions
-from cam_core.deeplift.functions import MaxPool, PoolWindow
+from cam_core.deeplift.rules import MaxPool, PoolWindow
 from cam_core.models.split.halves import build_halves
 from cam_core.models.split.model import SplitModel
 from cam_core.types import UnsupportedOperation

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cam_core import SAMPLES, explain, load_image, load_model
-from cam_core.deeplift import contributions, functions
+from cam_core.deeplift import contributions, rules
 from cam_core.models.split.halves import build_halves
 from cam_core.models.split.model import SplitModel
 from cam_core.types import Explanation
@@ -45,8 +45,8 @@ def test_an_incomplete_rule_is_said_with_its_numbers(
     monkeypatch: pytest.MonkeyPatch, factor: float, said: bool
 ) -> None:
     """A multiplier that is wrong by a factor makes the sum wrong by it; up to a thousandth is let pass."""
-    right = functions._rescale_multiplier
-    monkeypatch.setattr(functions, "_rescale_multiplier", lambda *args: factor * right(*args))
+    right = rules._rescale_multiplier
+    monkeypatch.setattr(rules, "_rescale_multiplier", lambda *args: factor * right(*args))
     found = ask("lift-cam", hidden())
     if said:
         assert numbers(INCOMPLETE, found) == pytest.approx((3 * factor, 3), rel=1e-3)
@@ -55,8 +55,8 @@ def test_an_incomplete_rule_is_said_with_its_numbers(
 
 
 def test_not_a_number_is_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = functions._rescale_multiplier
-    monkeypatch.setattr(functions, "_rescale_multiplier", lambda *args: torch.nan * right(*args))
+    right = rules._rescale_multiplier
+    monkeypatch.setattr(rules, "_rescale_multiplier", lambda *args: torch.nan * right(*args))
     net, acts = difference(1.0)
     sentences = contributions(net, acts, None, torch.tensor([0])).warnings[0]
     assert any("sum to nan" in sentence for sentence in sentences)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from itertools import pairwise
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from cam_core.analysis.curves import CurveLine, CurvePanel, CurveReport
 from cam_core.charts import Mark, curves_chart
-from cam_core.figures import CurvePanel, Design, FigureError, curve_figure, encode_figure
+from cam_core.figures import Design, FigureError, curve_figure, encode_figure
 from cam_core.metrics.curves.perturbation import Kind
 from cam_core.metrics.curves.points import Curve, CurvePoint
 from cam_core.metrics.curves.spread import band
@@ -26,10 +28,18 @@ def curve(name: str, kind: Kind, values: list[float], total: int = 0) -> Curve:
     return made
 
 
-def panel(kind: Kind, names: tuple[str, ...] = ("one", "other"), control: bool = True) -> CurvePanel:
-    curves = [curve(name, kind, [0.9, 0.4 + 0.1 * place, 0.0]) for place, name in enumerate(names)]
+def drawn(curve: Curve, titles: Mapping[str, str] = TITLES) -> CurveLine:
+    return CurveLine(curve.name, titles[curve.name], curve.fractions, curve.values, curve.complete, curve.auc)
+
+
+def panel(kind: Kind, titles: Mapping[str, str] = TITLES, control: bool = True) -> CurvePanel:
+    curves = [curve(name, kind, [0.9, 0.4 + 0.1 * place, 0.0]) for place, name in enumerate(titles)]
     random = [curve("random", kind, [0.9, 0.7, 0.1]), curve("random", kind, [0.9, 0.5, 0.1])]
-    return CurvePanel(kind, curves, band(random) if control else None)
+    return CurvePanel(kind, tuple(drawn(one, titles) for one in curves), band=band(random) if control else None)
+
+
+def report(*panels: CurvePanel, score: str = "probability") -> CurveReport:
+    return CurveReport(score, panels)
 
 
 def texts(svg: bytes) -> list[str]:
@@ -37,18 +47,18 @@ def texts(svg: bytes) -> list[str]:
 
 
 def test_figure_names_curves_axes_and_the_control() -> None:
-    words = texts(encode_figure(curve_figure([panel("deletion"), panel("insertion")], TITLES), "svg"))
+    words = texts(encode_figure(curve_figure(report(panel("deletion"), panel("insertion"))), "svg"))
     assert {"Grad-CAM", "LIFT-CAM", "2 random maps: mean and range"} <= set(words)
     assert {"Deletion", "Insertion", "pixels removed", "pixels shown", "p(class)"} <= set(words)
-    without = texts(encode_figure(curve_figure([panel("deletion", control=False)], TITLES, score="logit"), "svg"))
+    alone = report(panel("deletion", control=False), score="logit")
+    without = texts(encode_figure(curve_figure(alone), "svg"))
     assert "logit" in without and not any("random" in word for word in without)
 
 
 @pytest.mark.parametrize("width", [85.0, 174.0])
 def test_nothing_is_cut_off(width: float) -> None:
     titles = {f"method {n}": f"A method with a long name {n}" for n in range(7)}
-    panels = [panel(kind, tuple(titles)) for kind in ("deletion", "insertion")]
-    figure = curve_figure(panels, titles, Design(width=width))
+    figure = curve_figure(report(panel("deletion", titles), panel("insertion", titles)), Design(width=width))
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
     page = figure.bbox
@@ -70,20 +80,19 @@ def test_nothing_is_cut_off(width: float) -> None:
 
 
 def test_same_curves_same_bytes() -> None:
-    one, two = (encode_figure(curve_figure([panel("deletion")], TITLES), "pdf") for _ in range(2))
+    one, two = (encode_figure(curve_figure(report(panel("deletion"))), "pdf") for _ in range(2))
     assert one == two
 
 
 def test_no_point_no_figure() -> None:
     with pytest.raises(FigureError, match="at least one point"):
-        curve_figure([], TITLES)
+        curve_figure(report())
     with pytest.raises(FigureError, match="at least one point"):
-        curve_figure([CurvePanel("deletion", [Curve("one", "deletion")])], TITLES)
+        curve_figure(report(CurvePanel("deletion", (drawn(Curve("one", "deletion")),))))
 
 
 def test_chart_has_curves_band_and_marks() -> None:
-    shown = panel("deletion")
-    figure = curves_chart(shown.curves, TITLES, shown.control, mark=Mark(0.3, {"one": 0.5, "other": 0.6}))
+    figure = curves_chart(panel("deletion"), mark=Mark(0.3, {"one": 0.5, "other": 0.6}))
     lines = {trace.name: trace for trace in figure.data}
     assert list(lines["one"].y) == [0.9, 0.4, 0.0]
     assert list(lines["lowest"].y) == [0.9, 0.5, 0.1] and list(lines["highest"].y) == [0.9, 0.7, 0.1]
@@ -94,9 +103,9 @@ def test_chart_has_curves_band_and_marks() -> None:
 
 
 def test_a_growing_curve_shows_its_points_and_small_scores_fill_the_chart() -> None:
-    growing = curve("one", "insertion", [0.01, 0.02], total=5)
-    figure = curves_chart([growing, Curve("other", "insertion")], TITLES)
+    growing, empty = drawn(curve("one", "insertion", [0.01, 0.02], total=5)), drawn(Curve("other", "insertion"))
+    figure = curves_chart(CurvePanel("insertion", (growing, empty)))
     assert figure.data[0].mode == "lines+markers"
     assert figure.layout.yaxis.range[1] == pytest.approx(0.022)
-    assert curves_chart([growing], TITLES, score="logit").layout.yaxis.range is None
-    assert curves_chart([Curve("one", "insertion")], TITLES).layout.yaxis.range[1] > 0
+    assert curves_chart(CurvePanel("insertion", (growing,)), score="logit").layout.yaxis.range is None
+    assert curves_chart(CurvePanel("insertion", (empty,))).layout.yaxis.range[1] > 0

@@ -1,4 +1,4 @@
-"""What is measured: every method, metric and Shapley estimator on three networks, with two images each, in few numbers.
+"""Measurements: every method, metric and Shapley estimator on three networks, with two images each, in few numbers.
 
 The only place of the golden numbers that knows the core: where its names move, they are followed here.
 """
@@ -61,9 +61,9 @@ METRIC_PARAMS: Mapping[str, Mapping[str, Any]] = {
 }
 CURVE_STEPS = 6
 
-# They push an image a channel, or several, through most of the network: at a layer that has few channels.
+# They push one image per channel, or several, through most of the network: at a layer that has few channels.
 PER_CHANNEL = ("score-cam", "ss-cam", "is-cam", "shap")
-# The same a position: at a layer that has few positions.
+# The same per position: at a layer that has few positions.
 PER_POSITION = ("shap-cam",)
 
 
@@ -93,7 +93,7 @@ def photos() -> dict[str, Image.Image]:
 def digits() -> dict[str, Image.Image]:
     """Two images of the kind that the bundled digit networks know, unseen in training."""
     pixels = DigitsSet("held-out", count=2).images.transpose(0, 2, 3, 1)
-    return {f"digit{i}": Image.fromarray(one) for i, one in enumerate(pixels)}
+    return {f"digit{i}": Image.fromarray(image) for i, image in enumerate(pixels)}
 
 
 NETWORKS: Mapping[str, Network] = {
@@ -119,40 +119,45 @@ def summary(values: npt.ArrayLike) -> Record:
     array = np.asarray(values, dtype=np.float64).ravel()
     finite = np.isfinite(array)
     known = np.where(finite, array, 0)
-    found: Record = {
+    record: Record = {
         "max": float(known.max()),
         "mean": float(known.mean()),
         "projection": float(known @ _pattern(len(known)) / np.sqrt(len(known))),
         "rms": float(np.sqrt((known**2).mean())),
     }
-    return found if finite.all() else found | {"unknown": int((~finite).sum())}
+    return record if finite.all() else record | {"unknown": int((~finite).sum())}
 
 
-def of_explanation(found: Explanation) -> Record:
+def of_explanation(explanation: Explanation) -> Record:
     """Everything but what says how long it took, where, and in which words."""
-    arrays = {"map": found.map, "saliency": found.saliency, "coefficients": found.coefficients, "stderr": found.stderr}
-    arrays |= {f"extras {name}": values for name, values in found.extras.items()}
+    arrays = {
+        "map": explanation.map,
+        "saliency": explanation.saliency,
+        "coefficients": explanation.coefficients,
+        "stderr": explanation.stderr,
+    }
+    arrays |= {f"extras {name}": values for name, values in explanation.extras.items()}
     return {
-        "target": found.target,
-        "score": found.score,
-        "probability": found.probability,
-        "passes": list(found.passes),
-        "warnings": len(found.warnings),
+        "target": explanation.target,
+        "score": explanation.score,
+        "probability": explanation.probability,
+        "passes": list(explanation.passes),
+        "warnings": len(explanation.warnings),
         **{name: summary(values) for name, values in arrays.items() if values is not None},
     }
 
 
-def of_estimate(found: ChannelEstimate) -> Record:
+def of_estimate(estimate: ChannelEstimate) -> Record:
     return {
-        "target": found.target,
-        "passes": found.passes,
-        "repetitions": found.repetitions,
-        "dead": found.dead,
-        "v_all": found.v_all,
-        "v_empty": found.v_empty,
-        "sum": float(found.phi.sum()),
-        "phi": summary(found.phi),
-        "stderr": summary(found.stderr),
+        "target": estimate.target,
+        "passes": estimate.passes,
+        "repetitions": estimate.repetitions,
+        "dead": estimate.dead,
+        "v_all": estimate.v_all,
+        "v_empty": estimate.v_empty,
+        "sum": float(estimate.phi.sum()),
+        "phi": summary(estimate.phi),
+        "stderr": summary(estimate.stderr),
     }
 
 
@@ -161,12 +166,12 @@ def measure(name: str) -> dict[str, Record]:
     network = NETWORKS[name]
     clf = load_model(name, weights=network.weights, device="cpu")
     images = network.images()
-    found = {**_methods(clf, network, images), **_metrics(clf, network, images), **_shap(clf, network, images)}
-    return {f"{name} · {place}": record for place, record in found.items()}
+    records = {**_methods(clf, network, images), **_metrics(clf, network, images), **_shap(clf, network, images)}
+    return {f"{name} · {place}": record for place, record in records.items()}
 
 
 def _or_refusal(measured: Callable[..., Any], *arguments: Any) -> Any:
-    """What is measured, or the kind of error by which the core refuses it: part of what it promises."""
+    """The measurement, or the kind of error by which the core refuses it: part of what it promises."""
     try:
         return measured(*arguments)
     except CamError as error:
@@ -174,14 +179,14 @@ def _or_refusal(measured: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _methods(clf: Classifier, network: Network, images: Images) -> dict[str, Record]:
-    found: dict[str, Record] = {}
+    records: dict[str, Record] = {}
     for key in METHODS:
         for layer, names in _places(key, network, list(images)):
-            records = _or_refusal(_explained, clf, [images[name] for name in names], key, layer)
+            measured = _or_refusal(_explained, clf, [images[name] for name in names], key, layer)
             for place, name in enumerate(names):
-                record = records[place] if isinstance(records, list) else records
-                found[f"{layer or 'its layers'} · {name} · {key}"] = record
-    return found
+                record = measured[place] if isinstance(measured, list) else measured
+                records[f"{layer or 'its layers'} · {name} · {key}"] = record
+    return records
 
 
 def _places(key: str, network: Network, names: list[str]) -> list[tuple[str | None, list[str]]]:
@@ -199,28 +204,28 @@ def _places(key: str, network: Network, names: list[str]) -> list[tuple[str | No
 
 
 def _explained(clf: Classifier, images: list[Image.Image], key: str, layer: str | None) -> list[Record]:
-    found = explain_batch(clf, images, method=key, layer=layer, seed=SEED, **METHOD_PARAMS.get(key, {}))
-    return [of_explanation(one) for one in found]
+    explanations = explain_batch(clf, images, method=key, layer=layer, seed=SEED, **METHOD_PARAMS.get(key, {}))
+    return [of_explanation(explanation) for explanation in explanations]
 
 
 def _metrics(clf: Classifier, network: Network, images: Images) -> dict[str, Record]:
     """All of them, and the points of two curves, for the maps of Grad-CAM."""
-    found: dict[str, Record] = {}
+    records: dict[str, Record] = {}
     for name, image in images.items():
         place = f"{network.layers[0]} · {name}"
         explanation = explain(clf, image, method="grad-cam")
         for key in METRICS:
-            found[f"{place} · metric {key}"] = _or_refusal(_judged, clf, image, explanation, key)
-        found[f"{place} · curves"] = _or_refusal(_curves, clf, image, explanation)
-    return found
+            records[f"{place} · metric {key}"] = _or_refusal(_evaluated, clf, image, explanation, key)
+        records[f"{place} · curves"] = _or_refusal(_curves, clf, image, explanation)
+    return records
 
 
-def _judged(clf: Classifier, image: Image.Image, explanation: Explanation, key: str) -> Record:
-    """The subject is said to fill the left of the image, and another one the right."""
+def _evaluated(clf: Classifier, image: Image.Image, explanation: Explanation, key: str) -> Record:
+    """The object is said to fill the left of the image, and another one the right."""
     height, width = clf.input_size
     regions = {"region": [[0, 0, width // 2, height]], "other_region": [[width // 2, 0, width, height]]}
-    judged = evaluate(clf, image, explanation, metric=key, seed=SEED, **regions, **METRIC_PARAMS.get(key, {}))
-    return {"value": judged.value, "warnings": len(judged.warnings)}
+    result = evaluate(clf, image, explanation, metric=key, seed=SEED, **regions, **METRIC_PARAMS.get(key, {}))
+    return {"value": result.value, "warnings": len(result.warnings)}
 
 
 def _curves(clf: Classifier, image: Image.Image, explanation: Explanation) -> Record:
@@ -236,17 +241,17 @@ def _curves(clf: Classifier, image: Image.Image, explanation: Explanation) -> Re
 def _shap(clf: Classifier, network: Network, images: Images) -> dict[str, Record]:
     """All estimators where the tail is long, exact values where it may have a closed form, and a channel report."""
     default, longer = network.layers
-    first, image = next(iter(images.items()))
-    found = {
-        f"{longer} · {first} · estimator {key}": _or_refusal(_estimated, clf, image, longer, key, network.budget)
+    name, image = next(iter(images.items()))
+    records = {
+        f"{longer} · {name} · estimator {key}": _or_refusal(_estimated, clf, image, longer, key, network.budget)
         for key in ESTIMATORS
     }
     for name, image in images.items():
-        found[f"{default} · {name} · estimator exact"] = _or_refusal(
+        records[f"{default} · {name} · estimator exact"] = _or_refusal(
             _estimated, clf, image, default, "exact", network.budget
         )
-        found[f"{longer} · {name} · channel report"] = _or_refusal(_report, clf, image, longer, network.budget)
-    return found
+        records[f"{longer} · {name} · channel report"] = _or_refusal(_report, clf, image, longer, network.budget)
+    return records
 
 
 def _estimated(clf: Classifier, image: Image.Image, layer: str, estimator: str, budget: int) -> Record:

@@ -34,7 +34,7 @@ NETWORKS = ("residual", "squeeze-excite", "untraceable")
 REGION, OTHER = [[2, 2, 9, 9]], [[10, 3, 15, 15]]
 
 
-def judge(clf: Classifier, images: Tensor, maps: Any, key: str, **arguments: Any) -> list[MetricResult]:
+def evaluate_any(clf: Classifier, images: Tensor, maps: Any, key: str, **arguments: Any) -> list[MetricResult]:
     """Any metric, given all that any metric may need."""
     count = len(images)
     grey: list[Any] = [lambda image: image.mean(0).sigmoid()] * count
@@ -62,30 +62,30 @@ def test_the_entry_says_what_it_is(key: str) -> None:
 @pytest.mark.parametrize("key", METRICS)
 def test_values_are_in_range_and_do_not_depend_on_the_batch(key: str, network: str) -> None:
     clf, images, maps, _ = scene(network, count=4)
-    together = judge(clf, images, maps, key)
-    alone = [judge(clf, images[i : i + 1], maps[i : i + 1], key)[0] for i in range(4)]
+    together = evaluate_any(clf, images, maps, key)
+    alone = [evaluate_any(clf, images[i : i + 1], maps[i : i + 1], key)[0] for i in range(4)]
     low, high = METRICS[key].range
-    for one, other in zip(together, alone, strict=True):
-        assert low <= one.value <= high
-        assert one.value == pytest.approx(other.value, rel=1e-4, abs=1e-5)
-        assert one.metric == key
-        for name, values in one.extras.items():
-            np.testing.assert_allclose(values, other.extras[name], rtol=1e-4, atol=1e-5)
+    for batched, single in zip(together, alone, strict=True):
+        assert low <= batched.value <= high
+        assert batched.value == pytest.approx(single.value, rel=1e-4, abs=1e-5)
+        assert batched.metric == key
+        for name, values in batched.extras.items():
+            np.testing.assert_allclose(values, single.extras[name], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("key", METRICS)
 def test_same_seed_same_value(key: str) -> None:
     clf, images, maps, _ = scene(count=1)
-    one, same, other = (judge(clf, images, maps, key, seed=s)[0].value for s in (3, 3, 4))
-    assert one == same
-    assert METRICS[key].stochastic or one == other
+    value, again, reseeded = (evaluate_any(clf, images, maps, key, seed=s)[0].value for s in (3, 3, 4))
+    assert value == again
+    assert METRICS[key].stochastic or value == reseeded
 
 
 @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("key", METRICS)
 def test_a_constant_map_has_a_value(key: str, level: float) -> None:
     clf, images, _, _ = scene(count=1)
-    result = judge(clf, images, torch.full((1, *SIZE), level), key)[0]
+    result = evaluate_any(clf, images, torch.full((1, *SIZE), level), key)[0]
     assert math.isfinite(result.value)
     assert all(np.isfinite(values).all() for values in result.extras.values())
 
@@ -95,7 +95,7 @@ def test_a_map_of_any_origin(key: str) -> None:
     """NumPy or torch, float32 or float64, a list: the values are what counts."""
     clf, images, maps, _ = scene(count=1)
     forms = (maps[0], maps[0].double(), maps[0].numpy(), maps[0].tolist())
-    values = [judge(clf, images, [form], key)[0].value for form in forms]
+    values = [evaluate_any(clf, images, [form], key)[0].value for form in forms]
     assert values == [values[0]] * 4
 
 
@@ -103,7 +103,7 @@ def test_a_map_of_any_origin(key: str) -> None:
 def test_progress_ends_where_it_said_and_may_stop_the_work(key: str) -> None:
     clf, images, maps, _ = scene(count=2)
     seen: list[tuple[int, int]] = []
-    judge(clf, images, maps, key, progress=lambda done, total: seen.append((done, total)))
+    evaluate_any(clf, images, maps, key, progress=lambda done, total: seen.append((done, total)))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1][0] == seen[-1][1] > 0
 
@@ -112,7 +112,7 @@ def test_progress_ends_where_it_said_and_may_stop_the_work(key: str) -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        judge(clf, images, maps, key, progress=stop)
+        evaluate_any(clf, images, maps, key, progress=stop)
 
 
 @pytest.mark.parametrize("key", [key for key, entry in METRICS.items() if entry.needs])
@@ -176,9 +176,9 @@ def test_the_class_comes_from_the_target_the_explanation_or_the_network() -> Non
 
 def test_bfloat16_is_near_float32() -> None:
     clf, images, maps, _ = scene("plain", count=2)
-    exact, rough = (judge(clf, images, maps, "deletion-auc", precision=p) for p in ("float32", "bfloat16"))
-    for one, other in zip(exact, rough, strict=True):
-        assert one.value == pytest.approx(other.value, abs=2e-2)
+    exact, rough = (evaluate_any(clf, images, maps, "deletion-auc", precision=p) for p in ("float32", "bfloat16"))
+    for in_float32, in_bfloat16 in zip(exact, rough, strict=True):
+        assert in_float32.value == pytest.approx(in_bfloat16.value, abs=2e-2)
 
 
 @pytest.mark.parametrize("network", ["max-pool", "squeeze-excite"])
@@ -206,7 +206,7 @@ def test_maps_are_not_written_to() -> None:
     clf, images, maps, _ = scene(count=1)
     before = random_maps(1)
     for key in METRICS:
-        judge(clf, images, maps[:1], key)
+        evaluate_any(clf, images, maps[:1], key)
     assert torch.equal(maps[:1], before)
 
 
@@ -215,8 +215,8 @@ def test_maps_are_not_written_to() -> None:
 def test_the_gpu_agrees(key: str) -> None:
     cpu, images, maps, _ = scene(count=2)
     gpu = Classifier(cpu.module, input_size=cpu.input_size, default_layer=cpu.default_layer, device="cuda")
-    one, other = (judge(clf, images, maps, key)[0].value for clf in (cpu, gpu))
-    assert one == pytest.approx(other, rel=1e-2, abs=1e-3)
+    on_cpu, on_gpu = (evaluate_any(clf, images, maps, key)[0].value for clf in (cpu, gpu))
+    assert on_cpu == pytest.approx(on_gpu, rel=1e-2, abs=1e-3)
 
 
 def test_several_metrics_of_one_map_are_those_of_each_alone() -> None:
@@ -224,13 +224,15 @@ def test_several_metrics_of_one_map_are_those_of_each_alone() -> None:
     explanation = explain(clf, images[0], method="grad-cam", target=targets[0])
     keys = ["average-drop", "sparseness", "coherency"]
     reports: list[tuple[int, int]] = []
-    found = list(
+    results = list(
         evaluate_many(clf, images[0], explanation, metrics=keys, progress=lambda *report: reports.append(report))
     )
-    assert [one.metric for one in found] == keys
-    assert [one.value for one in found] == [evaluate(clf, images[0], explanation, metric=key).value for key in keys]
+    assert [result.metric for result in results] == keys
+    assert [result.value for result in results] == [
+        evaluate(clf, images[0], explanation, metric=key).value for key in keys
+    ]
     assert reports[-1] == (3000, 3000)
-    assert all(one <= other for one, other in pairwise(reports))
+    assert all(before <= after for before, after in pairwise(reports))
 
 
 def test_a_metric_that_fails_leaves_the_others() -> None:

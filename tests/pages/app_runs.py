@@ -49,3 +49,9 @@ def heatmaps(at: AppTest) -> list[str]:
     """Titles of the methods whose heatmap is shown, in order."""
     texts = [image.proto.imgs[0].alt for image in at.get("image")]
     return [text.split(" heatmap")[0] for text in texts if " heatmap " in text]
+
+
+def similarity(at: AppTest) -> dict[str, list[str]]:
+    """The cells of the table of similarities by the row's name, as Markdown."""
+    (table,) = at.table
+    return {name: list(row) for name, row in zip(table.value.index, table.value.to_numpy(), strict=True)}

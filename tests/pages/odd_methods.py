@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from cam_core.registry.parameters import Parameter
+from cam_core.declarations.parameters import Parameter
 from cam_core.types import MethodError
 
 

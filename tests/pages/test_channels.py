@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 from streamlit.testing.v1 import AppTest
 
 from cam_core.analysis.channels import largest
+from cam_core.analysis.removal import RemovalReport
 from cam_core.palette import REFERENCE
-from cam_core.shapley import ChannelEstimate, Removal, channel_shap, stream_channel_shap
+from cam_core.shapley import ChannelEstimate, channel_shap, stream_channel_shap
 from pages.channels import estimate, removal
 from pages.runtime.jobs import Jobs
-from tests.pages.app_runs import PATIENCE, Open, html, load_tiny, settle
+from tests.pages.app_runs import PATIENCE, Open, html, load_tiny, settle, similarity
 
 OpenChannels = Callable[..., AppTest]
 
@@ -98,7 +99,7 @@ def test_a_linear_tail_is_said_to_be_exact(open_channels: OpenChannels) -> None:
     assert "Exact" in badges(at) and "onverged" not in badges(at)
     assert "These values are exact and their error bars are zero: behind features there is only pooling" in html(at)
     assert not [alt for alt in charts(at) if alt.startswith("Convergence")]
-    assert re.search(r"LIFT-CAM</th><td>(<b>)?1\.000", html(at))
+    assert similarity(at)["LIFT-CAM"][0].strip("*") == "1.000"
 
 
 def test_few_channels_are_enumerated_where_the_budget_allows(open_channels: OpenChannels) -> None:
@@ -121,11 +122,18 @@ def test_choosing_a_channel_shows_its_map_and_the_link_says_so(open_channels: Op
 
 def test_similarity_is_read_in_two_ways(open_channels: OpenChannels) -> None:
     plain, times_mean = (
-        re.findall(r"<td>.*?</td>", html(open_channels(layer="features", reading=reading)))
-        for reading in ("α", "α · mean A")
+        similarity(open_channels(layer="features", reading=reading)) for reading in ("α", "α · mean A")
     )
     assert plain != times_mean
-    assert "noise ceiling" in html(open_channels())
+    assert "*noise ceiling*" in similarity(open_channels())
+
+
+def test_the_closest_method_comes_first_and_alone_is_bold(open_channels: OpenChannels) -> None:
+    cells = similarity(open_channels(beside=["Grad-CAM", "LIFT-CAM", "Ablation-CAM"]))
+    *methods, ceiling = cells
+    cosines = [float(cells[method][0].strip("*").replace("−", "-")) for method in methods]
+    assert cosines == sorted(cosines, reverse=True) and ceiling == "*noise ceiling*"
+    assert [cell for row in cells.values() for cell in row if cell.startswith("**")] == [cells[methods[0]][0]]
 
 
 def test_no_method_beside_leaves_the_bars(open_channels: OpenChannels) -> None:
@@ -143,7 +151,7 @@ def test_methods_without_coefficients_are_named_not_offered(open_channels: OpenC
 def test_a_failing_method_leaves_the_others(open_channels: OpenChannels) -> None:
     at = open_channels(beside=["CAM", "LIFT-CAM"])
     assert len(at.error) == 1 and "stands in the way" in at.error[0].value
-    assert "LIFT-CAM</th>" in html(at) and len(charts(at)) == 4
+    assert "LIFT-CAM" in similarity(at) and len(charts(at)) == 4
     at.button(key="cam-action-1").click().run()
     settle(at)
     assert at.multiselect(key="beside").value == ["LIFT-CAM"] and not at.error
@@ -209,7 +217,6 @@ def test_table_and_figures_can_be_saved(open_channels: OpenChannels) -> None:
 
 def test_a_click_on_a_bar_chooses_its_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     """The chart's event, as Streamlit hands it over."""
-    from types import SimpleNamespace
 
     from pages.channels import board
 
@@ -237,10 +244,8 @@ def test_the_pages_layer_follows_where_none_was_chosen(open_app: Open) -> None:
 
 
 def test_numbers_get_a_true_minus_and_names_keep_their_hyphens() -> None:
-    scene = SimpleNamespace(
-        classifier=SimpleNamespace(labels=["soft-coated wheaten terrier"]), question=SimpleNamespace(target=0)
-    )
-    found = Removal((3,), torch.tensor([1.0, -2.0]), torch.tensor([0.9, 0.2]), torch.tensor([0, 0]))
-    text = removal._sentence(scene, found, [1.0, -0.001], 1)
+    logit, predicted, probability = np.array([1.0, -2.0]), np.array([1.0, -0.001]), np.array([0.9, 0.2])
+    labels = ("soft-coated wheaten terrier",) * 2
+    text = removal._sentence(RemovalReport(logit, predicted, probability, labels, (True, True)), 1)
     assert "logit <b>−2.00</b>, predicted <b>0.00</b>" in text
     assert "still says <b>soft-coated wheaten terrier</b>" in text

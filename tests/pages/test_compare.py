@@ -14,7 +14,7 @@ from cam_core import METHODS, Explanation, explain
 from cam_core.methods.registry import Method
 from pages.runtime import compute
 from pages.runtime.jobs import Jobs
-from pages.shared import style
+from pages.shared import style, tables
 from tests.pages.app_runs import Open, heatmaps, html, settle
 from tests.pages.odd_methods import adjustable, broken, endless, surprised, zero
 
@@ -214,7 +214,7 @@ def test_a_long_job_runs_in_the_background_and_can_be_cancelled(open_app: Open, 
     next(button for button in at.button if button.label == "Cancel").click().run()
     settle(at)
     assert "Cancelled" in html(at) and heatmaps(at) == ["Grad-CAM"]
-    at.button(key="again-endless").click().run()
+    at.button(key="again-tile-endless").click().run()
     assert len(at.get("progress")) == 1
 
 
@@ -273,4 +273,4 @@ def test_percentages(share: float, text: str) -> None:
 
 def test_text_from_elsewhere_is_escaped() -> None:
     assert "<script>" not in style.quiet("<script>") + style.notice_line("<script>") + style.name_line("<script>")
-    assert "<b>x</b>" not in style.matrix(["<b>x</b>"], [[1.0]])
+    assert "<b>x</b>" not in tables.matrix(["<b>x</b>"], [[1.0]])

@@ -137,14 +137,14 @@ def test_what_is_written_under_a_picture_is_what_the_network_says_of_it(
 def test_the_control_is_that_of_the_core(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each map by itself, for each is kept by itself; together what `random_control` gives at the same layer."""
     drawn: list[tuple[Question, dict[str, Explanation]]] = []
-    original = curves.control
+    original = curves.control_sources
 
     def control(*arguments: Any) -> list[curves.Source]:
         found = original(*arguments)
         drawn.append((arguments[0][0][0], {source.name: source.explanation for source in found}))
         return found
 
-    monkeypatch.setattr(curves, "control", control)
+    monkeypatch.setattr(curves, "control_sources", control)
     open_page(layer="features.1")
     question, found = drawn[-1]
     assert question.layer == "features.1"
@@ -236,13 +236,14 @@ def test_nothing_chosen_says_what_to_do(open_page: Open, nothing: str) -> None:
 
 def test_an_improbable_class_is_pointed_out_with_the_rule(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not open_page().warning
-    monkeypatch.setattr("cam_core.types.IMPROBABLE", 0.99)
+    monkeypatch.setattr("cam_core.analysis.curves.IMPROBABLE", 0.99)
     at = open_page()
     assert "Below 99 % there is next to nothing to lose" in at.warning[0].value
 
 
 def test_a_baseline_that_keeps_the_class_is_pointed_out(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board, "left_at_baseline", lambda curve: 0.93 if curve.kind == "insertion" else 0.1)
+    left = {"deletion": 0.1, "insertion": 0.93}
+    monkeypatch.setattr("cam_core.analysis.curves.left_at_baseline", lambda curve: left[curve.kind])
     text = html(open_page())
     assert text.count("of the probability is still there") == 1
     assert "93 % of the probability is still there. Above 50 %" in text
@@ -269,18 +270,18 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Curves]]:
 def test_curves_grow_a_cancel_keeps_them_and_they_go_on(open_page: Open, slowly: list[Curves], jobs: Jobs) -> None:
     at = open_page(wait=False, curves="Deletion", steps="56")
     until = time.monotonic() + PATIENCE
-    while not any(button.key == "cancel-curves" for button in at.button):
+    while not any(button.key == "leave-curves" for button in at.button):
         assert time.monotonic() < until
         at.run()
     assert any("Computing the curves" in bar.proto.text for bar in at.get("progress"))
     assert charts(at) == 1
-    at.button(key="cancel-curves").click().run()
+    at.button(key="leave-curves").click().run()
     settle(at)
     assert "What was computed stays" in html(at)
     kept = rows(at, "Area under the curve")["Grad-CAM"]
     assert kept[0].startswith("≈") or kept == ["…"]
     assert charts(at) == 1
-    at.button(key="go-on-curves").click().run()
+    at.button(key="again-curves").click().run()
     settle(at)
     assert re.match(r"\d\.\d{3} ", rows(at, "Area under the curve")["Grad-CAM"][0])
     assert len(slowly) == 2
@@ -311,7 +312,7 @@ def test_charts_that_grow_begin_with_a_point_and_do_not_wait_for_pictures(
     monkeypatch.setattr(Film, "at", noted_film)
     monkeypatch.setattr(curves, "_FIRST_POINTS", PATIENCE)
     at = open_page(wait=False, curves="Deletion", steps="56")
-    assert any(button.key == "cancel-curves" for button in at.button), "still growing"
+    assert any(button.key == "leave-curves" for button in at.button), "still growing"
     assert order == ["chart", "frames"]
     assert lines(at)["grad-cam"], "not an empty chart"
     assert "grad-cam here" not in lines(at)
@@ -378,15 +379,6 @@ def test_fake_cam_stands_beside_them_when_asked_for(open_page: Open) -> None:
     assert all(len(cells) == 4 for cells in rows(at, "Metric").values())
     assert float(rows(at, "Metric")["Average drop, % ↓"][3]) < 1
     assert list(rows(at, "Area under the curve")) == ["Grad-CAM", "LIFT-CAM", "Random, 5 maps"]
-
-
-def test_the_best_is_no_control_and_nobody_where_all_are_equal() -> None:
-    drop, gain = METRICS["average-drop"], METRICS["average-gain"]
-    values = {"grad-cam": 3.0, "lift-cam": 5.0, "fake-cam": 0.0, control_name(0): 1.0}
-    assert scores.best_of(values, drop) == {"grad-cam"}
-    assert scores.best_of(values, gain) == {"lift-cam"}
-    assert scores.best_of({"grad-cam": 0.0, "lift-cam": 0.0, "fake-cam": 9.0}, gain) == set()
-    assert scores.best_of({"grad-cam": 1.0, "lift-cam": float("nan")}, gain) == set()
 
 
 def test_downloads_hold_every_curve(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

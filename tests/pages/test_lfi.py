@@ -36,7 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         path = tmp_path / "bundled" / f"{arch}_digits.safetensors"
         save_checkpoint(path, build_network(arch, "resnet8", 10, stem_stride=4), FACTS | {"accuracy": 0.5})
     monkeypatch.setattr(
-        trained, "BUNDLED", {path.stem: path for path in sorted((tmp_path / "bundled").glob("*.safetensors"))}
+        trained, "DIGIT_NETWORKS", {path.stem: path for path in sorted((tmp_path / "bundled").glob("*.safetensors"))}
     )
     monkeypatch.setattr(models, "visitor_folder", lambda: tmp_path)
     board.network.clear()
@@ -137,10 +137,8 @@ def test_a_file_that_is_no_image_is_answered(open_page: Page) -> None:
     assert any("This file cannot be used" in error.value for error in at.error)
 
 
-def test_without_bundled_networks_the_page_says_how_to_get_them(
-    open_page: Page, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trained, "BUNDLED", {})
+def test_without_digit_networks_the_page_says_how_to_get_them(open_page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trained, "DIGIT_NETWORKS", {})
     at = open_page()
     assert any("python -m cam_core train" in info.value for info in at.info)
     assert at.button(key="train")
@@ -154,9 +152,10 @@ def test_the_table_is_that_of_the_benchmark(open_page: Page, folder: Path, monke
         '{"columns": ["", "accuracy"], "rows": [["LFI-CAM", "91.0% [90.1%, 91.9%]"]], "notes": ["Five <networks>."]}'
     )
     table._read.clear()
-    text = html(open_page())
-    assert "<td>91.0% <small>[90.1%, 91.9%]</small></td>" in text
-    assert "Five &lt;networks&gt;." in text
+    at = open_page()
+    (measured,) = at.table
+    assert measured.value.to_dict() == {"accuracy": {"LFI-CAM": r"91.0% :small[\[90.1%, 91.9%\]]"}}
+    assert "Five &lt;networks&gt;." in html(at)
 
 
 # ---- training
@@ -213,7 +212,7 @@ def test_a_cancelled_training_keeps_the_best_network_and_can_go_on(
         assert time.monotonic() < until
         at.run()
     assert at.button(key="train").disabled
-    at.button(key="cancel-training").click().run()
+    at.button(key="leave-training").click().run()
     settle(at)
     assert "Cancelled after 1 of 8 epochs. The best network is kept." in html(at)
     assert any("30.0% right" in option for option in picker(at))
@@ -235,7 +234,7 @@ def test_cancelled_before_the_first_epoch_there_is_no_network(
     at = open_page()
     before = picker(at)
     at.button(key="train").click().run()
-    at.button(key="cancel-training").click().run()
+    at.button(key="leave-training").click().run()
     settle(at)
     assert "Cancelled in the first epoch: there is no network yet." in html(at)
     assert picker(at) == before

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from cam_core import METHODS, explain
 from cam_core.cli import app, inputs
 from cam_core.cli.requests import read_requests
+from cam_core.declarations.parameters import DeclaredParameter, Parameter
 from cam_core.methods import Method
-from cam_core.registry.parameters import DeclaredParameter, Parameter
 from cam_core.types import MethodError
 from pages.runtime import compute
 from tests.pages.app_runs import Open, load_tiny, settle

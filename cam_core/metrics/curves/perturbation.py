@@ -12,9 +12,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from cam_core.declarations.parameters import DeclaredParameter, MaskSpace, Parameter
+from cam_core.declarations.signatures import declared_fields
 from cam_core.metrics.scoring import Score, descending_order, ranks
-from cam_core.registry.parameters import DeclaredParameter, MaskSpace, Parameter
-from cam_core.registry.signatures import declared_fields
 from cam_core.run import Run
 from cam_core.types import Images, MetricError
 

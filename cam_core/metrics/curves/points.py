@@ -8,9 +8,7 @@ curves["Grad-CAM", "deletion"].auc
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
@@ -21,6 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from cam_core.declarations.parameters import validate
 from cam_core.deprecated import formerly_positional
 from cam_core.forward import Target
 from cam_core.masked import class_score, image_rows
@@ -38,7 +37,6 @@ from cam_core.metrics.scoring import picture_scores
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
 from cam_core.options import Options
-from cam_core.registry.parameters import validate
 from cam_core.run import Run
 from cam_core.types import Explanation, MetricError, Progress
 
@@ -181,16 +179,6 @@ AXIS_OF_SCORE: Final[Mapping[str, str]] = MappingProxyType({"probability": "p(cl
 """The quantity that it follows there."""
 
 
-def curves_csv(curves: Iterable[Curve]) -> str:
-    """The known points of many curves as text, with the columns method, kind, fraction, value."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("method", "kind", "fraction", "value"))
-    for curve in curves:
-        writer.writerows((curve.name, curve.kind, x, y) for x, y in zip(curve.fractions, curve.values, strict=True))
-    return text.getvalue()
-
-
 def perturbations(
     image: Tensor, saliencies: Mapping[str, Saliency], settings: Settings, run: Run
 ) -> dict[str, Perturbation]:
@@ -253,8 +241,7 @@ def _grow(net: SplitModel, jobs: Sequence[_Job], target: int, run: Run) -> Itera
     ends = sum(job.index in (0, len(job.line.way.counts) - 1) for job in jobs)
     for start, stop in pairwise(_bounds(ends, len(jobs), rows)):
         batch = jobs[start:stop]
-        values = _score(net, batch, target)
-        run.advance(len(batch))
+        values = _score(net, batch, target, run)
         yield from (line.point(job.index, v) for job, v in zip(batch, values, strict=True) for line in job.sharers)
 
 
@@ -283,7 +270,7 @@ def _inside(last: int, order: str) -> list[int]:
     return middles
 
 
-def _score(net: SplitModel, batch: Sequence[_Job], target: int) -> list[float]:
+def _score(net: SplitModel, batch: Sequence[_Job], target: int, run: Run) -> list[float]:
     """The scores of one batch of pictures, which are made line by line and put back into the batch's order."""
     by_line: dict[_Line, list[int]] = {}
     for place, job in enumerate(batch):
@@ -294,7 +281,7 @@ def _score(net: SplitModel, batch: Sequence[_Job], target: int) -> list[float]:
     )
     score = batch[0].line.way.settings.score
     classes = torch.full((len(batch),), target)
-    scores = picture_scores(net, lambda i, j: pictures[i:j], classes, len(batch), score=score)
+    scores = picture_scores(net, lambda i, j: pictures[i:j], classes, len(batch), score=score, advance=run.advance)
     values = torch.empty_like(scores)
     values[places] = scores
     return [float(v) for v in values]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from PIL import Image
@@ -78,6 +78,10 @@ class Band:
     high: Values
 
 
+Verdict = Literal["better", "within", "worse"]
+"""How an area stands to those of the control: better than all of them, within their range, or worse than all."""
+
+
 @dataclass(frozen=True)
 class Spread:
     """Mean, lowest and highest of the areas under `count` curves."""
@@ -87,8 +91,8 @@ class Spread:
     high: float
     count: int
 
-    def verdict(self, area: float, kind: Kind) -> str:
-        """The place of an area among these: "better" than all of them, "worse" than all, or "within" their range.
+    def verdict(self, area: float, kind: Kind) -> Verdict:
+        """The place of an area among these.
 
         A map is better where its class's score falls fast (deletion) or rises fast (insertion).
         """

@@ -35,7 +35,7 @@ class TrainedNetwork:
     """A checkpoint with its card, not yet built.
 
     Attributes:
-        key: its name for `load_model`: that of a bundled one, or the path.
+        key: its name for `load_model`: that of a digit network, or the path.
         path: of the weights.
         card: see `cam_core.models.trainable.checkpoints.save_checkpoint`.
     """
@@ -99,30 +99,31 @@ class TrainedNetwork:
 
 
 _FOLDER: Final = ASSETS / "models"
-BUNDLED: Final[Mapping[str, Path]] = MappingProxyType(
+DIGIT_NETWORKS: Final[Mapping[str, Path]] = MappingProxyType(
     {f"{arch}_digits": _FOLDER / f"{arch}_digits{SUFFIX}" for arch in ("lfi", "abn", "baseline")}
 )
 """The networks that come along, by their name for `load_model`: trained on digits pasted into photos, 64 × 64."""
 
 
 def is_checkpoint(name: str) -> bool:
-    """Whether `load_model` takes the name for a trained network's: a bundled one, or a checkpoint's path."""
-    return name in BUNDLED or name.endswith(SUFFIX)
+    """Whether `load_model` takes the name for a trained network's: a digit network, or a checkpoint's path."""
+    return name in DIGIT_NETWORKS or name.endswith(SUFFIX)
 
 
 def find_trained(name: str) -> TrainedNetwork:
-    """A bundled network by name, or any checkpoint by its path.
+    """A digit network by name, or any checkpoint by its path.
 
     Raises:
         ModelError: weights or card are missing, or the card is none.
     """
-    path = BUNDLED.get(name, Path(name).expanduser())
+    path = DIGIT_NETWORKS.get(name, Path(name).expanduser())
     if not path.is_file():
-        again = f"; train it by: python -m cam_core train --arch {name.partition('_')[0]}" if name in BUNDLED else ""
+        arch = name.partition("_")[0]
+        again = f"; train it by: python -m cam_core train --arch {arch}" if name in DIGIT_NETWORKS else ""
         raise ModelError(f"there is no checkpoint {path.name!r} in {path.parent}{again}")
     return TrainedNetwork(name, path, read_card(card_path(path)))
 
 
-def bundled_networks() -> dict[str, TrainedNetwork]:
-    """Those of the bundled networks that are here, by name."""
-    return {name: find_trained(name) for name, path in BUNDLED.items() if path.is_file()}
+def digit_networks() -> dict[str, TrainedNetwork]:
+    """Those of the digit networks that are here, by name."""
+    return {name: find_trained(name) for name, path in DIGIT_NETWORKS.items() if path.is_file()}

@@ -21,7 +21,6 @@ from cam_core.metrics.curves.points import (
     _bounds,
     add_point,
     curve_points,
-    curves_csv,
 )
 from cam_core.types import MetricError
 from tests.metrics.given_maps import GivenMaps
@@ -337,12 +336,6 @@ def test_a_curve_says_how_far_it_is() -> None:
     curve.add(CurvePoint("map", "deletion", 1, 3, 0.5, 0.2))
     assert curve.complete
     assert curve.auc == pytest.approx(0.35)
-    assert curves_csv([curve]).splitlines() == [
-        "method,kind,fraction,value",
-        "map,deletion,0.0,0.8",
-        "map,deletion,0.5,0.2",
-        "map,deletion,1.0,0.2",
-    ]
 
 
 def test_an_explanation_brings_its_class() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from cam_core.masked import distinct_channels
-from cam_core.models.batching import in_batches
+from cam_core.models import batching
+from cam_core.models.batching import batches_within, in_batches
 from cam_core.models.split.halves import build_halves
 from cam_core.models.split.model import SplitModel
 from cam_core.models.split.prepare import dtype_of, fold_batch_norms
@@ -157,3 +160,21 @@ def test_failing_compiler_falls_back_and_says_so(monkeypatch: pytest.MonkeyPatch
     with torch.no_grad():
         torch.testing.assert_close(compiled.whole(images), halves.whole(images))
     assert "C++ compiler" in compiled.problem
+
+
+def test_batches_last_no_longer_than_somebody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row takes 0.04 s here: two fit into 0.1 s. While nobody waits, batches are as large as ever."""
+    now, sizes, waiting = [0.0], [], [True]
+    monkeypatch.setattr(batching, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def function(start: int, stop: int) -> Tensor:
+        now[0] += 0.04 * (stop - start)
+        sizes.append(stop - start)
+        waiting[0] = start < 7
+        return torch.arange(start, stop)
+
+    with batches_within(lambda: 0.1 if waiting[0] else None):
+        assert in_batches(function, 30, 8).tolist() == list(range(30))
+    assert sizes == [2, 2, 2, 2, 2, 8, 8, 4]
+    assert in_batches(function, 16, 8).tolist() == list(range(16))
+    assert sizes[8:] == [8, 8], "outside there is no limit"

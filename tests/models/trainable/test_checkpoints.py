@@ -18,7 +18,7 @@ from cam_core.images import Preprocessing
 from cam_core.models.trainable import trained
 from cam_core.models.trainable.checkpoints import card_path, load_checkpoint, preprocessing_of, save_checkpoint
 from cam_core.models.trainable.lfi import ARCHITECTURES, build_network
-from cam_core.models.trainable.trained import BUNDLED, bundled_networks, find_trained
+from cam_core.models.trainable.trained import DIGIT_NETWORKS, digit_networks, find_trained
 from cam_core.models.zoo.downloads import sha256_of
 from cam_core.types import CamError, ModelError, WeightsError
 
@@ -232,11 +232,11 @@ def test_what_is_known_of_a_checkpoint_before_it_is_built(path: Path) -> None:
 
 
 def test_a_bundled_network_that_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(trained, "BUNDLED", {"lfi_digits": tmp_path / "lfi_digits.safetensors"})
+    monkeypatch.setattr(trained, "DIGIT_NETWORKS", {"lfi_digits": tmp_path / "lfi_digits.safetensors"})
     with pytest.raises(ModelError, match=r"no checkpoint 'lfi_digits\.safetensors'.*train it by: .* --arch lfi"):
         load_model("lfi_digits", device="cpu")
-    assert bundled_networks() == {}
+    assert digit_networks() == {}
 
 
-def test_names_of_the_bundled_networks() -> None:
-    assert list(BUNDLED) == ["lfi_digits", "abn_digits", "baseline_digits"]
+def test_names_of_the_digit_networks() -> None:
+    assert list(DIGIT_NETWORKS) == ["lfi_digits", "abn_digits", "baseline_digits"]

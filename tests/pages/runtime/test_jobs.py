@@ -1,4 +1,4 @@
-"""Background jobs and the fair lock, without any page."""
+"""Background jobs, without any page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from cam_core import Cancelled
 from cam_core.types import MethodError
-from pages.runtime.jobs import FairLock, Job, Jobs
+from pages.runtime.jobs import Job, Jobs
 
 ROOT = Path(__file__).parents[3]
 SOON = 10  # seconds: far more than needed, so that only a hanging thread fails
@@ -96,19 +96,9 @@ def test_cancel_stops_at_the_next_batch_and_keeps_what_was_published(jobs: Jobs)
     assert (job.state, job.items, job.result) == ("cancelled", ("first",), None)
 
 
-def test_a_job_cancelled_while_waiting_never_begins(jobs: Jobs) -> None:
-    gate = threading.Event()
-    first = jobs.start("first", lambda job: gate.wait(SOON), slow=True)
-    second = jobs.start("second", lambda job: pytest.fail("began"), slow=True)
-    second.cancel()
-    gate.set()
-    assert first.wait(SOON) and second.wait(SOON)
-    assert (first.state, second.state) == ("done", "cancelled")
-
-
 def test_quick_work_does_not_queue_behind_slow_work(jobs: Jobs) -> None:
     gate = threading.Event()
-    slow = jobs.start("slow", lambda job: gate.wait(SOON), slow=True)
+    slow = jobs.start("slow", lambda job: gate.wait(SOON))
     quick = jobs.start("quick", lambda job: "there")
     assert quick.wait(SOON)
     assert (quick.result, slow.active) == ("there", True)
@@ -121,7 +111,7 @@ def test_keep_only_cancels_what_nobody_waits_for(jobs: Jobs) -> None:
     def work(job: Job) -> bool:
         return gate.wait(SOON)
 
-    kept, dropped, other = (jobs.start(key, work, slow=True) for key in ("map:a", "map:b", "train:c"))
+    kept, dropped, other = (jobs.start(key, work) for key in ("map:a", "map:b", "train:c"))
     jobs.keep_only(["map:a"], prefix="map:")
     assert (kept.active, dropped.state, other.active) == (True, "cancelled", True)
     assert jobs.get("map:b") is None
@@ -143,7 +133,7 @@ def test_close_stops_everything() -> None:
             job.check()
 
     own = Jobs()
-    running = [own.start("quick", work), own.start("slow", work, slow=True)]
+    running = [own.start("quick", work), own.start("slow", work)]
     own.close()
     assert all(job.wait(SOON) for job in running)
     assert {job.state for job in running} == {"cancelled"}
@@ -159,7 +149,7 @@ def work(job):
         torch.randn(300, 300) @ torch.randn(300, 300)
         job.check()
 
-job = Jobs().start("key", work, slow=True)
+job = Jobs().start("key", work)
 while job.state == "waiting":
     time.sleep(0.01)
 """
@@ -172,59 +162,6 @@ def test_check_names_what_was_cancelled() -> None:
     job.cancel()
     with pytest.raises(Cancelled, match="Score-CAM"):
         job.check()
-
-
-def test_lock_lets_a_short_job_in_between_two_batches_of_a_long_one() -> None:
-    lock, order = FairLock(), []
-    waiting = threading.Event()
-
-    def short() -> None:
-        waiting.set()
-        with lock.held():
-            order.append("short")
-
-    thread = threading.Thread(target=short)
-    with lock.held():
-        order.append("batch 1")
-        thread.start()
-        assert waiting.wait(SOON)
-        while len(lock._queue) < 2:  # until the short job has queued
-            pass
-        lock.give_way()
-        order.append("batch 2")
-        lock.give_way()
-    thread.join(SOON)
-    assert order == ["batch 1", "short", "batch 2"]
-
-
-def test_lock_serves_in_the_order_of_coming_and_one_at_a_time() -> None:
-    lock, order, inside = FairLock(), [], []
-    lock.acquire()
-    threads = []
-    for number in range(5):
-
-        def visit(number: int = number) -> None:
-            with lock.held():
-                inside.append(number)
-                order.append((number, len(inside)))
-                inside.pop()
-
-        threads.append(threading.Thread(target=visit))
-        threads[-1].start()
-        while len(lock._queue) < number + 2:
-            pass
-    lock.release()
-    for thread in threads:
-        thread.join(SOON)
-    assert order == [(number, 1) for number in range(5)]
-
-
-def test_lock_is_free_again_after_an_error() -> None:
-    lock = FairLock()
-    with pytest.raises(ZeroDivisionError), lock.held():
-        raise ZeroDivisionError
-    with lock.held():
-        pass
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cam_core import CATALOG
-from cam_core.models.trainable.trained import bundled_networks
+from cam_core.models.trainable.trained import digit_networks
 from pages.runtime import compute
 from tests.pages.app_runs import BUNDLED, LABELS, Open, heatmaps, html, load_tiny, settle
 
@@ -17,7 +17,7 @@ def box(at: AppTest, label: str):
 
 def test_every_catalogue_model_is_offered_with_its_size(open_app: Open) -> None:
     options = box(open_app(), "Model").options
-    assert len(options) == len(CATALOG) + len(bundled_networks())
+    assert len(options) == len(CATALOG) + len(digit_networks())
     assert options[0] == "EfficientNet-Lite0 · 4.7 M weights"
 
 

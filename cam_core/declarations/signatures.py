@@ -15,7 +15,7 @@ from functools import wraps
 from types import SimpleNamespace
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from cam_core.registry.parameters import DeclaredParameter, Kind, Parameter
+from cam_core.declarations.parameters import DeclaredParameter, Kind, Parameter
 from cam_core.types import CamError
 
 R = TypeVar("R")

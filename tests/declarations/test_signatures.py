@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import pytest
 
-from cam_core.registry.parameters import DeclaredParameter, Parameter
-from cam_core.registry.signatures import Signature, declared_fields
+from cam_core.declarations.parameters import DeclaredParameter, Parameter
+from cam_core.declarations.signatures import Signature, declared_fields
 from cam_core.types import MetricError
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Parameters, declared once where they are taken: `steps: Annotated[int, Parameter("…", low=1, high=2000)] = 100`.
 
-`cam_core.registry.signatures` reads name, type and default from there.
+`cam_core.declarations.signatures` reads name, type and default from there.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
-from cam_core.registry.parameters import DeclaredParameter, validate
-from cam_core.registry.signatures import Signature
+from cam_core.declarations.parameters import DeclaredParameter, validate
+from cam_core.declarations.signatures import Signature
 from cam_core.types import CamError
 
 P = ParamSpec("P")

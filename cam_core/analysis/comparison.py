@@ -1,0 +1,104 @@
+"""The report of several maps of one image side by side: how far they agree, how they are drawn, and the top classes.
+
+    report = comparison_report(explanations, clf.predict(image, top=None), target)
+    report.agreement[0][1], report.top[0].probability
+
+Plain data: the page and the command line only format it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+from cam_core.analysis.agreement import rank_agreement
+from cam_core.methods import METHODS
+from cam_core.models.classifier import Prediction
+from cam_core.overlay import Limits, display_values, limits
+from cam_core.types import Explanation, FloatArray
+
+_TOP: Final = 5  # classes
+
+
+@dataclass(frozen=True)
+class ComparisonReport:
+    """The report of the maps of one image and class.
+
+    Attributes:
+        target: the explained class.
+        top: the most probable classes, and the explained one where it is none of them.
+        maps: in the order in which they stand side by side.
+        titles: their methods' names as people write them.
+        agreement: (n, n), as of `rank_agreement`; None where there are not two maps to agree.
+    """
+
+    target: int
+    top: tuple[Prediction, ...]
+    maps: tuple[Explanation, ...]
+    titles: tuple[str, ...]
+    agreement: FloatArray | None
+
+    @property
+    def pairs(self) -> list[tuple[str, str, float]]:
+        """Titles of every two maps, and how far they agree."""
+        if self.agreement is None:
+            return []
+        places = combinations(range(len(self.maps)), 2)
+        return [(self.titles[i], self.titles[j], float(self.agreement[i, j])) for i, j in places]
+
+
+@dataclass(frozen=True)
+class DrawnMap:
+    """A map as it is drawn.
+
+    Attributes:
+        values: (H, W) in the map's own unit.
+        signed: whether what speaks against the class is drawn too.
+        limits: the values at the two ends of its colour bar.
+    """
+
+    values: FloatArray
+    signed: bool
+    limits: Limits
+
+
+def comparison_report(
+    explanations: Sequence[Explanation], predictions: Sequence[Prediction], target: int
+) -> ComparisonReport:
+    """The report of the maps that there are by now, which may be none.
+
+    Args:
+        explanations: all of one image and class.
+        predictions: of all classes, most probable first.
+        target: index of the explained class.
+    """
+    top = predictions[:_TOP]
+    explained = [prediction for prediction in predictions[_TOP:] if prediction.index == target]
+    return ComparisonReport(
+        target,
+        (*top, *explained),
+        tuple(explanations),
+        tuple(METHODS[explanation.method].title for explanation in explanations),
+        rank_agreement([explanation.map for explanation in explanations]) if len(explanations) > 1 else None,
+    )
+
+
+def drawn_maps(
+    explanations: Sequence[Explanation], size: tuple[int, int], *, signed: bool = False, shared: bool = False
+) -> list[DrawnMap]:
+    """The maps as they are drawn side by side.
+
+    Args:
+        size: (H, W) of the picture.
+        signed: draw those with their sign whose methods have signs.
+        shared: one range for all maps of a kind (with sign or without) instead of each its own.
+    """
+    signs = [signed and METHODS[explanation.method].signed for explanation in explanations]
+    values = [display_values(made.map, size, signed=sign) for made, sign in zip(explanations, signs, strict=True)]
+    kinds = {kind: [drawn for drawn, sign in zip(values, signs, strict=True) if sign == kind] for kind in signs}
+    return [
+        DrawnMap(drawn, sign, limits(kinds[sign] if shared else [drawn], signed=sign))
+        for drawn, sign in zip(values, signs, strict=True)
+    ]

@@ -1,0 +1,162 @@
+"""Turns at a device: one computation at a time, the shortest first, and nobody waits for ever. Pure Python, any thread.
+
+    turns = Turns()
+    turn = Turn("Score-CAM")
+    with turns.held(turn):                  # waits for its turn
+        for batch in batches:
+            ...
+            turn.advance(done, total)       # how much there is to do is known from the first call on
+            turns.give_way(turn)            # lets whoever has less to do go first; costs nothing where nobody waits
+
+Shortest remaining time first: between two batches the device goes to whoever has the least left to do, by the amount
+that the work itself announces and the pace at which it has gone so far. Who has not begun is taken to have nothing to
+do: its first batch tells. Where somebody has waited long, every other turn is theirs, one batch of it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+_LONG_WAIT = 3.0
+"""Seconds without a turn after which work gets a batch in, however much it has to do."""
+
+
+class Turn:
+    """The place of one piece of work at a device, and what it still has to do.
+
+    Args:
+        title: what others are told that they wait for.
+        pace: seconds for each unit of work, if known from earlier; measured from the first batch on.
+    """
+
+    def __init__(self, title: str, pace: float | None = None) -> None:
+        self.title = title
+        self.busy = 0.0
+        self._pace = pace
+        self._done, self._total = 0, 0
+        self._since = 0.0  # when it began to wait, or to hold the device
+        self._holds = False
+        self._called = threading.Event()
+
+    def advance(self, done: int, total: int) -> None:
+        """Told between batches: `done` of `total` units are finished."""
+        if not done:
+            self.busy, self._since = 0.0, time.monotonic()  # preparing says nothing about the pace
+        self._done, self._total = done, total
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds of the device for each unit so far; None while neither this nor an earlier time tells."""
+        return self._held() / self._done if self._done else self._pace
+
+    @property
+    def remaining(self) -> float:
+        """Seconds of the device that it still needs; 0 while that cannot be told."""
+        return (self._total - self._done) * (self.pace or 0.0)
+
+    def _held(self) -> float:
+        return self.busy + (time.monotonic() - self._since if self._holds else 0.0)
+
+    def _begin(self, holds: bool) -> None:
+        self._since, self._holds = time.monotonic(), holds
+
+    def _end(self) -> None:
+        if self._holds:
+            self.busy += time.monotonic() - self._since
+        self._holds = False
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The queue before a piece of work that waits: the title of what has the device, and seconds until its turn."""
+
+    title: str
+    seconds: float
+
+
+class Turns:
+    """Who has a device, and who waits for it."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._holder: Turn | None = None
+        self._waiting: list[Turn] = []
+        self._was_long = False  # whether the last turn was given for a long wait
+
+    @contextmanager
+    def held(self, turn: Turn) -> Iterator[Turn]:
+        """The device is the caller's inside the block, apart from the moments in which it gives way."""
+        with self._mutex:
+            self._waiting.append(turn)
+            turn._begin(holds=False)
+            if self._holder is None:
+                self._call_next()
+        turn._called.wait()
+        try:
+            yield turn
+        finally:
+            with self._mutex:
+                turn._end()
+                self._call_next()
+
+    def give_way(self, turn: Turn) -> None:
+        """Between two batches: whoever comes first now goes on, the caller or somebody who waits."""
+        if not self._waiting:  # a look without the lock: who comes a moment later is seen after the next batch
+            return
+        with self._mutex:
+            turn._end()
+            turn._called.clear()
+            self._waiting.append(turn)
+            turn._begin(holds=False)
+            self._call_next()
+        turn._called.wait()
+
+    @property
+    def contended(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
+
+    def before(self, turn: Turn) -> Queue | None:
+        """The queue before a turn; None where it does not wait."""
+        with self._mutex:
+            if turn not in self._waiting or self._holder is None:
+                return None
+            ahead = [self._holder, *(other for other in self._waiting if other is not turn)]
+            seconds = sum(other.remaining for other in ahead if other.remaining <= turn.remaining)
+            return Queue(self._holder.title, seconds)
+
+    def _call_next(self) -> None:
+        self._holder = self._next() if self._waiting else None
+        if self._holder is not None:
+            self._waiting.remove(self._holder)
+            self._holder._begin(holds=True)
+            self._holder._called.set()
+
+    def _next(self) -> Turn:
+        longest = min(self._waiting, key=lambda turn: turn._since)
+        self._was_long = not self._was_long and time.monotonic() - longest._since > _LONG_WAIT
+        return longest if self._was_long else min(self._waiting, key=lambda turn: turn.remaining)
+
+
+class Paces:
+    """Seconds for each unit of work by its kind, as measured last: what work of that kind will take."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    def of(self, kind: str) -> float | None:
+        """The pace that was measured; None for a kind that nobody has done yet."""
+        return self._seconds.get(kind)
+
+    @contextmanager
+    def measured(self, kind: str, turn: Turn) -> Iterator[None]:
+        """Keeps the pace at which the work of the block went."""
+        try:
+            yield
+        finally:
+            if turn.busy and turn.pace is not None:
+                self._seconds[kind] = turn.pace

@@ -1,0 +1,16 @@
+"""Who wins, by hand."""
+
+from __future__ import annotations
+
+from cam_core import METRICS
+from cam_core.analysis.best import best_of
+from cam_core.metrics.curves.spread import control_name
+
+
+def test_the_best_is_no_control_and_nobody_where_all_are_equal() -> None:
+    drop, gain = METRICS["average-drop"], METRICS["average-gain"]
+    values = {"grad-cam": 3.0, "lift-cam": 5.0, "fake-cam": 0.0, control_name(0): 1.0}
+    assert best_of(values, drop) == {"grad-cam"}
+    assert best_of(values, gain) == {"lift-cam"}
+    assert best_of({"grad-cam": 0.0, "lift-cam": 0.0, "fake-cam": 9.0}, gain) == set()
+    assert best_of({"grad-cam": 1.0, "lift-cam": float("nan")}, gain) == set()

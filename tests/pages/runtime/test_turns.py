@@ -1,0 +1,199 @@
+"""Turns at a device: the shortest first, between two batches, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from pages.runtime import compute, turns
+from pages.runtime.jobs import Job
+from pages.runtime.turns import Paces, Turn, Turns
+
+SOON = 10  # seconds: far more than needed, so that only a hanging thread fails
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    own = Clock()
+    monkeypatch.setattr(turns, "time", own)
+    return own
+
+
+class Worker(threading.Thread):
+    """Work of so many batches of one unit; each takes `seconds` of the clock and is written down."""
+
+    def __init__(self, at: Turns, name: str, batches: int, seconds: float, clock: Clock, log: list[str]) -> None:
+        super().__init__(daemon=True)
+        self.turn = Turn(name, pace=seconds)
+        self.following: Worker | None = None
+        self._at, self._batches, self._seconds, self._clock, self._log = at, batches, seconds, clock, log
+
+    def run(self) -> None:
+        with self._at.held(self.turn):
+            for done in range(self._batches):
+                self.turn.advance(done, self._batches)
+                self._at.give_way(self.turn)
+                self._clock.now += self._seconds
+                self._log.append(self.turn.title)
+            if self.following is not None:  # it comes while this one still has the device
+                queue_up(self._at, [self.following])
+
+
+def queue_up(at: Turns, workers: Sequence[Worker]) -> None:
+    """Start them one after the other; each waits when the next one comes."""
+    for worker in workers:
+        before = len(at._waiting)
+        worker.start()
+        while len(at._waiting) == before:
+            pass
+
+
+def run_behind(at: Turns, workers: Sequence[Worker]) -> None:
+    """Let them all come while somebody has the device, then let it go."""
+    with at.held(Turn("first")):
+        queue_up(at, workers)
+    for worker in workers:
+        worker.join(SOON)
+        assert not worker.is_alive()
+
+
+def test_the_shortest_goes_first_and_is_not_interrupted_by_longer_work(clock: Clock) -> None:
+    at, log = Turns(), []
+    run_behind(at, [Worker(at, name, n, 0.01, clock, log) for name, n in (("long", 6), ("short", 2), ("middle", 4))])
+    # Each tells at its first turn how much there is to do, and gives way where others have less.
+    assert log == [*["short"] * 2, *["middle"] * 4, *["long"] * 6]
+
+
+def test_short_work_gets_in_between_two_batches_of_long_work(clock: Clock) -> None:
+    at, log = Turns(), []
+    long = Turn("long", pace=1.0)
+    short = Worker(at, "short", 2, 0.01, clock, log)
+    with at.held(long):
+        clock.now += 1
+        long.advance(1, 100)
+        queue_up(at, [short])
+        log.append("long")
+        at.give_way(long)
+        log.append("long")
+    short.join(SOON)
+    assert log == ["long", "short", "short", "long"]
+
+
+def test_long_work_gets_a_batch_in_while_short_work_keeps_coming(clock: Clock) -> None:
+    at, log = Turns(), []
+    long = Worker(at, "long", 6, 1.0, clock, log)
+    shorts = [Worker(at, "short", 1, 2.0, clock, log) for _ in range(8)]
+    for short, following in pairwise(shorts):
+        short.following = following
+    run_behind(at, [long, shorts[0]])
+    for short in shorts:
+        short.join(SOON)
+    # Whenever it has waited for more than three seconds, that is behind two short ones, it gets one batch in.
+    assert log == ["short", "short", "long"] * 4 + ["long"] * 2
+
+
+def test_equals_are_served_in_the_order_of_coming(clock: Clock) -> None:
+    at, log = Turns(), []
+    run_behind(at, [Worker(at, str(number), 1, 0.01, clock, log) for number in range(5)])
+    assert log == ["0", "1", "2", "3", "4"]
+
+
+def test_one_at_a_time() -> None:
+    at, inside, most = Turns(), [0], [0]
+
+    def visit() -> None:
+        turn = Turn("one of many")
+        with at.held(turn):
+            for done in range(20):
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                inside[0] -= 1
+                turn.advance(done, 20)
+                at.give_way(turn)
+
+    threads = [threading.Thread(target=visit, daemon=True) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SOON)
+        assert not thread.is_alive()
+    assert most == [1]
+    assert not at.contended
+
+
+def test_the_device_is_free_again_after_an_error() -> None:
+    at = Turns()
+    with pytest.raises(ZeroDivisionError), at.held(Turn("broken")):
+        raise ZeroDivisionError
+    with at.held(Turn("next")):
+        pass
+
+
+def test_what_waits_knows_behind_what_and_for_how_long(clock: Clock) -> None:
+    at, log = Turns(), []
+    holder = Turn("SS-CAM", pace=0.5)
+    waiting = Worker(at, "Score-CAM", 100, 0.5, clock, log)
+    shorter = Worker(at, "LIFT-CAM", 10, 0.5, clock, log)
+    with at.held(holder):
+        holder.advance(40, 80)
+        clock.now += 20  # 40 units in 20 s, after the first call
+        holder.advance(41, 81)
+        queue_up(at, [waiting, shorter])
+        waiting.turn._done, waiting.turn._total = 0, 100
+        shorter.turn._done, shorter.turn._total = 0, 10
+        seen = at.before(waiting.turn)
+        assert seen is not None and seen.title == "SS-CAM"
+        assert seen.seconds == pytest.approx(holder.remaining + 5.0)
+        next_one = at.before(shorter.turn)
+        assert next_one is not None and next_one.seconds == 0, "it comes after the next batch"
+        assert at.before(holder) is None
+    waiting.join(SOON)
+    shorter.join(SOON)
+
+
+def test_pace_is_that_of_the_device_and_leaves_out_what_came_before_the_first_batch(clock: Clock) -> None:
+    at, turn, paces = Turns(), Turn("work"), Paces()
+    with paces.measured("kind", turn), at.held(turn):
+        clock.now += 100  # preparing
+        turn.advance(0, 10)
+        assert turn.remaining == 0, "no unit was done yet, and no earlier time tells"
+        clock.now += 2
+        turn.advance(4, 10)
+        assert turn.remaining == pytest.approx(3.0)
+    assert paces.of("kind") == pytest.approx(0.5)
+    assert paces.of("another kind") is None
+
+
+def test_a_job_cancelled_while_it_waits_never_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = Turns()
+    monkeypatch.setattr(compute, "turns", lambda device: at)
+    began: list[str] = []
+
+    def work(job: Job) -> None:
+        with compute.computing("cpu", job):
+            began.append(job.title)
+
+    job = Job("key", work, "Score-CAM")
+    thread = threading.Thread(target=job.run, daemon=True)
+    with at.held(Turn("SS-CAM")):
+        thread.start()
+        while not at.contended:
+            pass
+        queue = job.queue()
+        assert queue is not None and queue.title == "SS-CAM"
+        job.cancel()
+    thread.join(SOON)
+    assert (job.state, began) == ("cancelled", [])

@@ -1,0 +1,80 @@
+"""How a job's state is drawn: one look at each state, and a page that is drawn again when a job has ended."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.app_runs import html
+
+
+def looks(state: str, cancelled: bool) -> AppTest:
+    def script(state: str, cancelled: bool) -> None:
+        import streamlit as st
+
+        from cam_core.types import CamError
+        from pages.runtime.jobs import Job
+        from pages.runtime.turns import Queue
+        from pages.shared import messages
+
+        def work(job: Job) -> str:
+            if state == "failed":
+                raise CamError("no room")
+            return "a map"
+
+        if "drawn" in st.session_state:
+            st.write("drawn again")
+            st.stop()
+        st.session_state["drawn"] = True
+        job = Job("key", work)
+        if state == "running":
+            job._state, job.done, job.total = "running", 1, 4
+        elif state == "queued":
+            job._state, job.done, job.total, job.queue = "running", 1, 4, lambda: Queue("SS-CAM", 75.0)
+        elif state == "cancelled":
+            job.cancel()
+        elif state != "waiting":
+            job.run()
+        stays = ("Cancelled. The rest stays.", ("Go on", lambda: None)) if cancelled else None
+        action = ("Try again", lambda: None)
+        messages.pending(job, "Drawing", "No map.", action, key="x", leave=messages.cancel(job), cancelled=stays)
+
+    at = AppTest.from_function(script, kwargs={"state": state, "cancelled": cancelled}).run()
+    assert not at.exception
+    return at
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ("waiting", "Drawing · waiting for its turn"),
+        ("running", "Drawing · 25 %"),
+        ("queued", "Drawing · 25 % · waiting behind SS-CAM, 1 min 15 s"),
+    ],
+)
+def test_under_way_there_is_a_bar_and_a_way_out(state: str, text: str, cancelled: bool) -> None:
+    at = looks(state, cancelled)
+    (bar,) = at.get("progress")
+    assert bar.proto.text.startswith(text) and bar.proto.value == (0 if state == "waiting" else 25)
+    assert [button.label for button in at.button] == ["Cancel"] and not at.error
+
+
+def test_failed_it_says_why_and_leads_on() -> None:
+    at = looks("failed", True)
+    assert at.error[0].value == "**No map.**  \nNo room."
+    assert [button.label for button in at.button] == ["Try again"] and not at.get("progress")
+
+
+def test_cancelled_it_says_what_stays_where_something_does() -> None:
+    at = looks("cancelled", True)
+    assert "Cancelled. The rest stays." in html(at) and not at.error
+    assert [button.label for button in at.button] == ["Go on"]
+    at = looks("cancelled", False)
+    assert at.error[0].value == "**No map.**  \nIt was cancelled."
+    assert [button.label for button in at.button] == ["Try again"]
+
+
+def test_done_the_page_is_drawn_again() -> None:
+    at = looks("done", False)
+    assert [text.value for text in at.markdown] == ["drawn again"] and not at.button
