@@ -349,8 +349,8 @@ class Bench:
         figures.core_cpu.append(time.process_time() - cpu_before)
 
     def idle(self) -> dict[str, float]:
-        """Polls of a page whose one job waits for the other, which takes minutes: nearly all are without news."""
-        slow = [METHODS[method].title for method in ("ss-cam", "score-cam")]
+        """Polls of a page whose one job waits behind the other, which takes a minute."""
+        slow = [METHODS[method].title for method in ("ss-cam", "is-cam")]
         case = Case(next(self.photos), "", next(self.seeds))
         rest(self.server.pid)
         with visiting(self.browser, self.server.address, "/", case.link({"methods": slow})) as visitor:
