@@ -230,7 +230,7 @@ def shrink(picture: Path) -> None:
     """
     with Image.open(picture) as image:
         full = image.convert("RGB")
-    for step in (1, 2, 4, 6, 8):
+    for step in (1, 2, 4, 6, 8, 10, 12):
         table = [round(value / step) * step if value < 230 else value for value in range(256)]
         full.point(table * 3).save(picture, optimize=True)
         if picture.stat().st_size < README_BYTES:
