@@ -73,9 +73,7 @@ def _view(live: int) -> View:
             1,
             min(_MOST_BARS, max(2, live)),
             min(20, max(2, live)),
-            key="top",
-            bind="query-params",
-            persist_state="session",
+            **links.kept("top"),
             width=170,
             help="Those with the largest |φ|.",
         )
@@ -84,18 +82,14 @@ def _view(live: int) -> View:
             ["By |φ|", "By number"],
             default="By |φ|",
             required=True,
-            key="order",
-            bind="query-params",
-            persist_state="session",
+            **links.kept("order"),
         )
         reading = st.segmented_control(
             "Methods’ values",
             list(_READINGS),
             default=next(iter(_READINGS)),
             required=True,
-            key="reading",
-            bind="query-params",
-            persist_state="session",
+            **links.kept("reading"),
             help="α is the method’s coefficient as it is. Many methods give it per unit of activation: times the "
             "channel’s mean activation it becomes a contribution, as φ is.",
         )

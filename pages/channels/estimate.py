@@ -69,9 +69,7 @@ def settings() -> Settings:
         max_value=_MOST_PASSES,
         value=FIRST_BUDGET,
         step=64,
-        key="budget",
-        bind="query-params",
-        persist_state="session",
+        **links.kept("budget"),
         width=170,
         help="How often the part of the network behind the layer is run. At least one repetition is made, whatever it "
         "costs: of permutations that is two passes per channel.",

@@ -15,7 +15,7 @@ from cam_core.shapley import ChannelEstimate, Removal, remove_channels
 from pages.runtime import compute
 from pages.runtime.compute import Question, Task
 from pages.runtime.jobs import Job
-from pages.shared import messages, style
+from pages.shared import links, messages, style
 from pages.shared.scene import Scene
 
 _MOST = 30  # channels that can be taken away
@@ -46,9 +46,7 @@ def _side() -> Side:
         list(_SIDES),
         default=next(iter(_SIDES)),
         required=True,
-        key="removed-kind",
-        bind="query-params",
-        persist_state="session",
+        **links.kept("removed-kind"),
         help="Those with the largest |φ|, or only those that speak for, or against, the class; largest first.",
     )
     return _SIDES[label]

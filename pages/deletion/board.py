@@ -20,7 +20,7 @@ from cam_core.metrics.curves.spread import CONTROL
 from pages.deletion import curves
 from pages.deletion.curves import ARROWS, Settings, Source, Views
 from pages.runtime.jobs import Job
-from pages.shared import messages, pictures, style, tables
+from pages.shared import links, messages, pictures, style, tables
 from pages.shared.scene import Scene
 from pages.shared.tables import Cell
 
@@ -130,9 +130,7 @@ def player() -> float:
             100,
             20,
             format="%d %%",
-            key=CHANGED,
-            bind="query-params",
-            persist_state="session",
+            **links.kept(CHANGED),
         )
     return percent / 100
 

@@ -13,7 +13,7 @@ from pages.deletion.curves import Settings, Source
 from pages.runtime import compute
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
-from pages.shared import messages, pickers, scene, style
+from pages.shared import links, messages, pickers, scene, style
 from pages.shared.scene import Scene
 
 STEPS = (14, 28, 56, 112, 224)
@@ -52,27 +52,21 @@ def how() -> Settings:
             [kind.capitalize() for kind in KINDS],
             selection_mode="multi",
             default=[kind.capitalize() for kind in KINDS],
-            key="curves",
-            bind="query-params",
-            persist_state="session",
+            **links.kept("curves"),
             help="Deletion removes pixels from the photo, insertion shows them; the most salient ones go first.",
         )
         steps = st.selectbox(
             "Steps",
             STEPS,
             index=STEPS.index(28),
-            key="steps",
-            bind="query-params",
-            persist_state="session",
+            **links.kept("steps"),
             width=90,
             help="Points of each curve after the first.",
         )
         baseline = st.selectbox(
             "A pixel becomes",
             (OWN, "Zero", "Mean", "Blur", "Noise"),
-            key="baseline",
-            bind="query-params",
-            persist_state="session",
+            **links.kept("baseline"),
             width=130,
             help="Usual: deletion to zero, insertion from blur, as published. Zero is the mean colour of the training "
             "images, Mean that of this photo, Blur the photo blurred by 5 pixels, Noise independent normal draws.",
@@ -82,9 +76,7 @@ def how() -> Settings:
             ["Probability", "Logit"],
             default="Probability",
             required=True,
-            key="score",
-            bind="query-params",
-            persist_state="session",
+            **links.kept("score"),
             help="What the curve follows: the class’s softmax probability, or its logit, which other classes do not "
             "touch.",
         )

@@ -22,7 +22,7 @@ from cam_core.types import FloatArray
 from pages.runtime import compute
 from pages.runtime.compute import Task
 from pages.runtime.jobs import Job
-from pages.shared import messages, photo, pictures, style
+from pages.shared import links, messages, photo, pictures, style
 
 SHOWN: Final = 4
 """Images on the board."""
@@ -70,9 +70,7 @@ def board() -> None:
             help="Held-out: digits and photos that no network was trained on. Mine: an image of yours.",
         )
         first = _first() if source != _MINE else 0
-        opacity = st.slider(
-            "Opacity", 0.0, 1.0, 0.55, 0.05, key="opacity", bind="query-params", persist_state="session", width=180
-        )
+        opacity = st.slider("Opacity", 0.0, 1.0, 0.55, 0.05, **links.kept("opacity"), width=180)
     outcome = _held_out(networks, first) if source != _MINE else _mine(networks)
     if isinstance(outcome, Job):
         _unfinished(outcome)

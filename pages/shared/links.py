@@ -48,6 +48,11 @@ def choice(
     return value
 
 
+def kept(key: str) -> dict[str, Any]:
+    """For a widget whose value stands in the address as `?key=value`, and stays when another page is looked at."""
+    return {"key": key, "bind": "query-params", "persist_state": "session"}
+
+
 def widget_key(name: str, scope: str = "") -> str:
     """Where a `choice` lives in the session state: for callbacks that set it."""
     return f"{name}|{scope}"

@@ -57,9 +57,7 @@ def methods(
         label,
         list(by_title),
         default=[METHODS[method].title for method in default],
-        key=key,
-        bind="query-params",
-        persist_state="session",
+        **links.kept(key),
         placeholder="Choose at least one method",
         help=help,
     )
@@ -88,10 +86,8 @@ def parameter(method: Method, declared: DeclaredParameter) -> Any:
     """One widget of the declared kind, range and default; the value in the declared type."""
     label = declared.name.replace("_", " ")
     common: dict[str, Any] = {
-        "key": f"{method.key}.{declared.name}",
+        **links.kept(f"{method.key}.{declared.name}"),
         "help": declared.help,
-        "bind": "query-params",
-        "persist_state": "session",
     }
     if declared.kind == "choice":
         index = declared.choices.index(str(declared.default))
@@ -121,17 +117,13 @@ def _step(default: float) -> float:
 def look() -> Look:
     """How heatmaps are to look, in one row."""
     with st.container(horizontal=True, vertical_alignment="top", key="look"):
-        opacity = st.slider(
-            "Opacity", 0.0, 1.0, 0.5, 0.05, key="opacity", bind="query-params", persist_state="session", width=180
-        )
+        opacity = st.slider("Opacity", 0.0, 1.0, 0.5, 0.05, **links.kept("opacity"), width=180)
         values = st.segmented_control(
             "Values",
             ["Positive", "Signed"],
             default="Positive",
             required=True,
-            key="values",
-            bind="query-params",
-            persist_state="session",
+            **links.kept("values"),
             help="Positive: what speaks for the class. Signed: also what speaks against it, on a scale centred at 0, "
             "for methods that tell the two apart.",
         )
@@ -140,9 +132,7 @@ def look() -> Look:
             ["Own", "Shared"],
             default="Own",
             required=True,
-            key="scale",
-            bind="query-params",
-            persist_state="session",
+            **links.kept("scale"),
             help="Own: every map from its lowest to its highest value. Shared: one range for all, in raw values; "
             "methods measure in different units, so some will look empty.",
         )
@@ -150,9 +140,7 @@ def look() -> Look:
         colours = st.selectbox(
             "Colours",
             DIVERGING if signed else SEQUENTIAL,
-            key="diverging" if signed else "colours",
-            bind="query-params",
-            persist_state="session",
+            **links.kept("diverging" if signed else "colours"),
             width=130,
         )
     return Look(

@@ -89,7 +89,7 @@ def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
     """
     duplicate = private_copy(module, input_size)
     if carries_hooks(duplicate):
-        raise NotImplementedError("hooks that change a module's output are lost when it is folded, fused or inlined")
+        raise fx.proxy.TraceError("hooks that change a module's output are lost when it is folded, fused or inlined")
     tracer = LayerTracer()
     graph = tracer.trace(duplicate)
     return Traced(duplicate, graph, tracer.outputs)
