@@ -189,12 +189,12 @@ def predictions(spec: ModelSpec, photo: str, image: Image.Image) -> tuple[Predic
             return tuple(clf.predict(image, top=None))
 
     task = Task(digest("predict", photo, spec), work, spec.name)
-    found: tuple[Prediction, ...] | Job = outcomes("predict", [task], patience=4 * PATIENCE)[0]
-    return found
+    outcome: tuple[Prediction, ...] | Job = outcomes("predict", [task], patience=4 * PATIENCE)[0]
+    return outcome
 
 
 def explanations(question: Question, image: Image.Image, requests: Sequence[Request]) -> list[Explanation | Job]:
-    """One outcome a request, in the same order."""
+    """One outcome per request, in the same order."""
     return all_explanations(image, [(question, request) for request in requests])
 
 
@@ -286,12 +286,11 @@ def outcomes(group: str, tasks: Sequence[Task], patience: float = PATIENCE) -> l
     """
     jobs = visitor_jobs()
     jobs.keep_only([group + task.key for task in tasks], prefix=group)
-    found = [_result_or_job(group, task, jobs) for task in tasks]
+    pending = [_result_or_job(group, task, jobs) for task in tasks]
     for slow, seconds in ((False, patience), (True, _GLANCE)):
-        Jobs.wait(
-            [one for one, task in zip(found, tasks, strict=True) if isinstance(one, Job) and task.slow == slow], seconds
-        )
-    return [one.result if isinstance(one, Job) and one.state == "done" else one for one in found]
+        alike = [job for job, task in zip(pending, tasks, strict=True) if isinstance(job, Job) and task.slow == slow]
+        Jobs.wait(alike, seconds)
+    return [job.result if isinstance(job, Job) and job.state == "done" else job for job in pending]
 
 
 def forget(job: Job) -> None:
