@@ -4,6 +4,7 @@ import pandas  # noqa: F401  (whole, before anybody draws: see below)
 import streamlit as st
 
 from cam_core.images import ASSETS
+from pages.runtime import polling
 from pages.shared.sidebar import sidebar
 from pages.shared.style import apply_style
 
@@ -21,5 +22,6 @@ page = st.navigation(
 )
 st.logo(str(ASSETS / "icon.png"))
 apply_style()
-sidebar(page.url_path)
-page.run()
+with polling.of_page():
+    sidebar(page.url_path)
+    page.run()

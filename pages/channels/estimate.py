@@ -14,7 +14,7 @@ from cam_core.analysis.channels import ChannelReport, channel_report
 from cam_core.charts import channel_chart, convergence_chart
 from cam_core.models.tails import is_pooled_linear
 from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, stream_channel_shap
-from pages.runtime import compute
+from pages.runtime import compute, polling
 from pages.runtime.compute import PATIENCE, Question, Task
 from pages.runtime.jobs import Job
 from pages.shared import links, messages, style
@@ -120,8 +120,7 @@ def _estimate(question: Question, image: Image.Image, settings: Settings, job: J
 def unfinished(job: Job) -> None:
     """An estimate that is being computed, with what there is of it, or has ended before its time."""
     stays = " What was estimated by then stays." if job.items else ""
-    draw = partial(
-        messages.pending,
+    messages.pending(
         job,
         "Estimating",
         "No estimate.",
@@ -131,32 +130,25 @@ def unfinished(job: Job) -> None:
         why=f"{job.error}{stays}",
         cancelled=(f"Cancelled.{stays}", messages.again(job, "Run again")),
     )
-    messages.watch([job], draw, key=job.key)
     if job.active:
-        growing(job)
+        polling.watch([job], partial(growing, job), key="growing", every=polling.SELDOM)
 
 
 def growing(job: Job) -> None:
-    """Bars and convergence of an estimate while it is computed, drawn again as they change."""
-
-    @st.fragment(run_every=2 * messages.POLL)
-    def grow() -> None:
-        if not job.items:
-            st.html(style.quiet("The first estimate comes after a few passes."))
-            return
-        trail: Trail = job.items[-1]
-        report = channel_report(trail.last, trail=trail.estimates)
-        channels = list(report.order[:_GROWING])
-        with st.container(key="poll-growing"):
-            st.html(style.quiet(f"After {report.passes} of {job.total} passes:"))
-            st.plotly_chart(
-                channel_chart(channels, report.phi[channels], report.stderr[channels], {}),
-                key="growing-bars",
-                config={"displayModeBar": False},
-            )
-            draw_convergence(report, key="growing-convergence")
-
-    grow()
+    """Bars and convergence of an estimate as they are now."""
+    if not job.items:
+        st.html(style.quiet("The first estimate comes after a few passes."))
+        return
+    trail: Trail = job.items[-1]
+    report = channel_report(trail.last, trail=trail.estimates)
+    channels = list(report.order[:_GROWING])
+    st.html(style.quiet(f"After {report.passes} of {job.total} passes:"))
+    st.plotly_chart(
+        channel_chart(channels, report.phi[channels], report.stderr[channels], {}),
+        key="growing-bars",
+        config={"displayModeBar": False},
+    )
+    draw_convergence(report, key="growing-convergence")
 
 
 def status(seen: Scene, report: ChannelReport, seconds: float) -> None:

@@ -68,18 +68,12 @@ def show(seen: Scene, settings: Settings, requests: Sequence[Request]) -> None:
 
 def unfinished(requests: Sequence[Request], outcomes: Sequence[Explanation | Job]) -> None:
     """Methods that are not there yet, or failed; the others are shown without them."""
-    missing = {
-        request: outcome for request, outcome in zip(requests, outcomes, strict=True) if isinstance(outcome, Job)
-    }
-
-    def draw() -> None:
-        for request, job in missing.items():
+    for request, outcome in zip(requests, outcomes, strict=True):
+        if isinstance(outcome, Job):
             remove = ("Remove", partial(pickers.remove_method, request.method, "beside"))
             lost = f"No coefficients of {request.title}."
-            messages.pending(job, request.title, lost, messages.again(job), remove, key=request.method, leave=remove)
-
-    if missing:
-        messages.watch(list(missing.values()), draw, key="beside")
+            again = messages.again(outcome)
+            messages.pending(outcome, request.title, lost, again, remove, key=request.method, leave=remove)
 
 
 page()

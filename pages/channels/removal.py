@@ -36,8 +36,7 @@ def removal(seen: Scene, estimate: ChannelEstimate, report: ChannelReport) -> No
         _look(removal_report(outcome, estimate, seen.classifier.labels))
         return
     lost = "No channel was removed."
-    draw = partial(messages.pending, outcome, "Removing channels", lost, messages.again(outcome), key="removal")
-    messages.watch([outcome], draw, key=outcome.key)
+    messages.pending(outcome, "Removing channels", lost, messages.again(outcome), key="removal")
 
 
 def _side() -> Side:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -11,12 +12,8 @@ from cam_core import Explanation
 from cam_core.analysis.comparison import ComparisonReport, comparison_report, drawn_maps
 from cam_core.models.hardware import hardware
 from pages.runtime import compute
-from pages.runtime.compute import Request
-from pages.runtime.jobs import Job
 from pages.shared import messages, pickers, pictures, preload, scene, style, tables, tiles
 from pages.shared.scene import Scene
-
-Outcome = Explanation | Job
 
 
 def page() -> None:
@@ -64,24 +61,32 @@ def what_the_methods_say(seen: Scene) -> None:
         messages.empty("Choose one or more methods to see where they look.")
         return
     outcomes = compute.explanations(seen.question, seen.photo.image, requests)
-    board(seen, requests, outcomes)
-    agreement(_report(seen, [outcome for outcome in outcomes if isinstance(outcome, Explanation)]))
+    look = st.container()
+    with tiles.grid("compare"):
+        cells = [st.container() for _ in requests]
+    done = []
+    for request, outcome, cell in zip(requests, outcomes, cells, strict=True):
+        if isinstance(outcome, Explanation):
+            done.append((outcome, cell))
+        else:
+            with cell:
+                retry, remove = partial(compute.forget, outcome), partial(pickers.remove_method, request.method)
+                tiles.unfinished(outcome, request.method, seen.frame(), retry, remove)
+    with look:
+        maps(seen, done)
+    agreement(_report(seen, [explanation for explanation, _ in done]))
 
 
 @st.fragment
-def board(seen: Scene, requests: Sequence[Request], outcomes: Sequence[Outcome]) -> None:
-    """The tiles and what changes their look: redrawn alone, so that a slider answers at once."""
+def maps(seen: Scene, done: Sequence[tuple[Explanation, Any]]) -> None:
+    """The heatmaps, each in its cell, and what changes their look: redrawn alone, so that a slider answers at once."""
     look = pickers.look()
     frame = seen.frame()
-    done = [outcome for outcome in outcomes if isinstance(outcome, Explanation)]
-    drawn = iter(drawn_maps(done, (frame.height, frame.width), signed=look.signed, shared=look.shared))
-    with tiles.grid("compare"):
-        for request, outcome in zip(requests, outcomes, strict=True):
-            if isinstance(outcome, Explanation):
-                tiles.heatmap(outcome, next(drawn), frame, look)
-            else:
-                retry, remove = partial(compute.forget, outcome), partial(pickers.remove_method, request.method)
-                tiles.unfinished(outcome, request.method, frame, retry, remove)
+    shape = (frame.height, frame.width)
+    drawn = drawn_maps([explanation for explanation, _ in done], shape, signed=look.signed, shared=look.shared)
+    for (explanation, cell), values in zip(done, drawn, strict=True):
+        with cell:
+            tiles.heatmap(explanation, values, frame, look)
 
 
 def agreement(report: ComparisonReport) -> None:

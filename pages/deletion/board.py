@@ -1,6 +1,6 @@
 """The board of the Deletion page: charts that grow, the table of areas, and the slider with what the curves look at.
 
-All of it is one fragment: the slider moves the mark on every curve and the pictures, and nothing else is drawn again.
+The slider is in a fragment: it moves the mark on every curve and the pictures, and nothing else is drawn again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from cam_core.metrics.curves.frames import Frames
 from cam_core.metrics.curves.spread import CONTROL
 from pages.deletion import curves
 from pages.deletion.curves import ARROWS, Settings, Source, Views
+from pages.runtime import polling
 from pages.runtime.jobs import Job
 from pages.shared import links, messages, pictures, style, tables
 from pages.shared.scene import Scene
@@ -28,6 +29,8 @@ CHANGED = "changed"
 """Where the slider lives in the session state, and in the link: per cent of the pixels."""
 
 _PLAYING = "_deletion_playing"
+_LINES_OF_CONTROL = 3  # lowest, highest and mean of the random maps
+_NUMBERS_PER_SECOND = 1500  # of some seven bytes: what a growing chart may take of a visitor's line
 _HEAD_START = 0.06
 """Seconds between pictures and charts: a browser that has both at once shows no picture before it has drawn charts."""
 _STRIDE = 5  # per cent between two pictures while it plays
@@ -35,48 +38,56 @@ _VERDICTS = {"better": "better than random", "within": "no better than random", 
 _DONE = {"deletion": "removed", "insertion": "shown"}
 
 
-def board(seen: Scene, sources: Sequence[Source], control: Sequence[Source], settings: Settings) -> None:
-    """Draw it; it draws itself again while curves grow or the slider plays."""
-    growing = curves.curves(seen, [*sources, *control], settings)
-    views = Views(seen, [*sources, *control[:1]], settings)
-    job = growing.job
-    moving = st.session_state.get(_PLAYING, False) or (job is not None and job.active)
-    report_now = _reporter(growing, sources, control, settings)
+class Drawn:
+    """What the page shows of the curves: charts and areas that grow, the slider, and the photos that it chooses."""
 
-    @st.fragment(run_every=messages.POLL if moving else None)
-    def draw() -> None:
-        if moving and _at_rest(job):
-            st.rerun()
-        with st.container(key="poll-deletion"):
-            with st.container():  # also where it is empty, for nothing below to move when the job ends
-                if job is not None:
-                    progress(job)
-            report = report_now()
-            state = _Board(report)
-            with st.container():
-                for warning in report.warnings:
-                    st.warning(warning, icon=":material/warning:")
-            charts, table, looks = st.container(key="charts"), st.container(), st.container()
-            with looks:
-                fraction = player()
-            # Pictures go first, for the slider's sake. Only where growing curves hold the device, charts do not wait
-            # for what they look at, and have their dots the next time.
-            frames = views.known(fraction) if job is not None and job.active else views.at(fraction)
-            if frames:
-                with looks:
-                    state.pictures(frames, fraction)
+    def __init__(self, seen: Scene, sources: Sequence[Source], control: Sequence[Source], settings: Settings) -> None:
+        growing = curves.curves(seen, [*sources, *control], settings)
+        self._job = growing.job
+        self._grows = growing.job is not None and growing.job.active
+        self._every = _interval(settings, len(sources))
+        self._views = Views(seen, [*sources, *control[:1]], settings)
+        self._report_now = _reporter(growing, sources, control, settings)
+
+    def charts(self) -> None:
+        """Charts and the table of areas: while the curves grow they draw themselves again, later the slider does it."""
+        with st.container():  # also where it is empty, for nothing below to move when the job ends
+            if self._job is not None:
+                progress(self._job)
+        self._charts = st.container(key="poll-deletion")
+        if self._job is not None and self._grows:
+            polling.watch([self._job], self._growing, place=self._charts, every=self._every)
+        downloads(self._report_now)
+
+    def looks(self) -> None:
+        """The slider, and the photos at the share of pixels that it says. It moves the marks on the charts too."""
+        playing = st.session_state.get(_PLAYING, False)
+
+        def draw() -> None:
+            if playing and not st.session_state[_PLAYING]:
+                st.rerun()
+            fraction = player()
+            frames = self._views.at(fraction)
+            look = Look(self._report_now())
+            look.pictures(frames, fraction)
+            if not self._grows:
                 time.sleep(_HEAD_START)
-            with charts:
-                for panel in report.panels:
-                    state.chart(panel, frames, fraction)
-            with table:
-                st.html(state.areas())
-                state.downloads()
-            if not frames:
-                with looks:
-                    state.pictures(views.at(fraction), fraction)
+                with self._charts:
+                    look.curves(frames, fraction)
 
-    draw()
+        st.fragment(draw, run_every=polling.OFTEN if playing else None)()
+
+    def _growing(self) -> None:
+        percent = st.session_state.get(CHANGED)  # none before the slider was drawn
+        fraction = None if percent is None else percent / 100
+        frames = {} if fraction is None else self._views.known(fraction)
+        Look(self._report_now()).curves(frames, fraction)
+
+
+def _interval(settings: Settings, methods: int) -> float:
+    """Seconds between two drawings of growing charts: the larger they are, the more seldom."""
+    numbers = 2 * settings.steps * len(settings.kinds) * (methods + _LINES_OF_CONTROL)
+    return max(polling.SELDOM, numbers / _NUMBERS_PER_SECOND)
 
 
 def _reporter(
@@ -93,10 +104,6 @@ def _reporter(
         return last
 
     return report_now
-
-
-def _at_rest(job: Job | None) -> bool:
-    return not st.session_state.get(_PLAYING, False) and (job is None or not job.active)
 
 
 def progress(job: Job) -> None:
@@ -146,19 +153,29 @@ def _step() -> None:
     st.session_state[_PLAYING] = st.session_state[CHANGED] < 100
 
 
-class _Board:
+class Look:
     """One look at the report."""
 
     def __init__(self, report: CurveReport) -> None:
         self._report = report
 
-    def chart(self, panel: CurvePanel, frames: Frames, fraction: float) -> None:
+    def curves(self, frames: Frames, fraction: float | None) -> None:
+        """Charts with a mark at the fraction, what is to be known of them, and the areas."""
+        for warning in self._report.warnings:
+            st.warning(warning, icon=":material/warning:")
+        with st.container(key="charts"):
+            for panel in self._report.panels:
+                self._chart(panel, frames, fraction)
+        st.html(self._areas())
+
+    def _chart(self, panel: CurvePanel, frames: Frames, fraction: float | None) -> None:
         """One kind's curves, with the mark at the fraction, and a dot where what is shown was scored."""
         with st.container():
             direction = style.quiet(f"The {panel.better}, the better.")
             st.html(f"{style.name_line(panel.kind.capitalize())}{direction}")
             keys = [(line.name, panel.kind) for line in panel.lines]
-            mark = Mark(fraction, {key[0]: frames[key].value for key in keys if key in frames})
+            values = {key[0]: frames[key].value for key in keys if key in frames}
+            mark = None if fraction is None else Mark(fraction, values)
             figure = curves_chart(panel, score=self._report.score, mark=mark)
             st.plotly_chart(figure, key=f"chart-{panel.kind}", config={"displayModeBar": False})
             for warning in panel.warnings:
@@ -189,7 +206,7 @@ class _Board:
             return f"p = {style.percent(value)}"
         return f"logit = {style.number(value, max(abs(value), 1.0))}"
 
-    def areas(self) -> str:
+    def _areas(self) -> str:
         """The table of areas under the curves; which line is whose."""
         panels = self._report.panels
         heads = [f"{panel.kind.capitalize()} {ARROWS[panel.better]}" for panel in panels]
@@ -201,19 +218,20 @@ class _Board:
         control = (title, [_control_area(panel) for panel in panels])
         return tables.table(["Area under the curve", *heads], [*rows, control])
 
-    def downloads(self) -> None:
-        """The curves as numbers, and as a figure for print."""
-        with st.container(horizontal=True, gap="small", key="downloads"):
-            points = partial(curves_csv, self._report)
-            _download("CSV", points, "text/csv", "Every point: method, kind, fraction, value.")
-            for form, mime in _MIME.items():
-                _download(form.upper(), partial(self._figure, form), mime, "Both charts, for print: 174 mm wide.")
 
-    def _figure(self, form: str) -> bytes:
-        # Matplotlib takes a fifth of a second to import: the page's first visitor shall not wait for it.
-        from cam_core.figures import curve_figure, encode_figure
+def downloads(report: Callable[[], CurveReport]) -> None:
+    """The curves as numbers, and as a figure for print, as they are when they are asked for."""
+    with st.container(horizontal=True, gap="small", key="downloads"):
+        _download("CSV", lambda: curves_csv(report()), "text/csv", "Every point: method, kind, fraction, value.")
+        for form, mime in _MIME.items():
+            _download(form.upper(), partial(_figure, report, form), mime, "Both charts, for print: 174 mm wide.")
 
-        return encode_figure(curve_figure(self._report), form)
+
+def _figure(report: Callable[[], CurveReport], form: str) -> bytes:
+    # Matplotlib takes a fifth of a second to import: the page's first visitor shall not wait for it.
+    from cam_core.figures import curve_figure, encode_figure
+
+    return encode_figure(curve_figure(report()), form)
 
 
 _MIME: Final = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
@@ -10,7 +10,7 @@ import streamlit as st
 from cam_core.metrics.curves.perturbation import KINDS
 from pages.deletion import board, curves, score_board
 from pages.deletion.curves import Settings, Source
-from pages.runtime import compute
+from pages.runtime import compute, polling
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
 from pages.shared import links, messages, pickers, scene, style
@@ -97,33 +97,33 @@ def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:
     sources = curves.method_sources(questions, outcomes)
     control = curves.control_sources(control_questions, control_outcomes)
     with st.container():  # also where it is empty, for nothing below to move when a map is there
-        missing = {
-            request: outcome for request, outcome in zip(requests, outcomes, strict=True) if isinstance(outcome, Job)
-        }
-        missing_maps(missing, [job for job in control_outcomes if isinstance(job, Job) and not job.fruitless])
-    if sources:
-        board.board(seen, sources, control, settings)
-        st.header("Metrics of these maps")
-        score_board.board(seen, [*sources, *control[:1]], fake(seen))
-
-
-def missing_maps(missing: Mapping[Request, Job], random: Sequence[Job]) -> None:
-    """Methods without a map, so without curves: being computed, failed, or cancelled; and random maps on their way."""
-
-    def draw() -> None:
-        for request, job in missing.items():
-            missing_map(request, job)
-        if random:
-            messages.pending(random[-1], "Drawing random maps", "There are no random maps.", key="random")
-
-    if missing or random:
-        messages.watch([*missing.values(), *random[-1:]], draw, key="maps")
+        for request, outcome in zip(requests, outcomes, strict=True):
+            if isinstance(outcome, Job):
+                missing_map(request, outcome)
+        missing_control([job for job in control_outcomes if isinstance(job, Job) and not job.fruitless])
+    if not sources:
+        return
+    drawn = board.Drawn(seen, sources, control, settings)
+    drawn.charts()
+    looks = st.container()
+    st.header("Metrics of these maps")
+    score_board.board(seen, [*sources, *control[:1]], fake(seen))
+    polling.begin()  # curves that are there come first, pictures that have to be computed after them
+    with looks:
+        drawn.looks()
 
 
 def missing_map(request: Request, job: Job) -> None:
+    """A method without a map, so without curves: being computed, failed, or cancelled."""
     what, lost = f"{request.title}: computing the map", f"{request.title} has no map."
     remove = ("Remove", partial(pickers.remove_method, request.method))
     messages.pending(job, what, lost, messages.again(job), remove, key=request.method, leave=messages.cancel(job))
+
+
+def missing_control(jobs: Sequence[Job]) -> None:
+    """Random maps on their way."""
+    if jobs:
+        messages.pending(jobs[-1], "Drawing random maps", "There are no random maps.", key="random")
 
 
 def fake(seen: Scene) -> Source | None:

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.deletion import scores
 from pages.deletion.curves import Source
 from pages.deletion.scores import QUICK, SLOW, Scored, score_table, stopped, working
-from pages.runtime import compute
+from pages.runtime import compute, polling
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
 from pages.shared import messages, style
@@ -30,22 +30,26 @@ def fake_source(seen: Scene) -> Source:
 
 
 def board(seen: Scene, sources: Sequence[Source], fake: Source | None) -> None:
-    """The table, which draws itself again while it fills."""
+    """The table, drawn again while it fills."""
     by_name = {source.name: source for source in [*sources, *([fake] if fake else [])]}
     rows = list(by_name.values())
     quick = scores.scores(seen, rows, "scores", QUICK)
     slow = slow_metrics_asked()
     late = scores.scores(seen, rows, "slow-scores", SLOW) if slow else []
 
+    with st.container():
+        unfinished(late)
+
     def draw() -> None:
-        with st.container():
-            unfinished(late)
         st.html(score_table(_fresh(quick), QUICK))
         if slow:
             st.html(score_table(_fresh(late), SLOW))
-        st.html(style.quiet(_WORDS))
 
-    messages.watch(working([*quick, *late]), draw, key="scores", ended=all)
+    if jobs := working([*quick, *late]):
+        polling.watch(jobs, draw, key="scores", every=polling.SELDOM, ended=all)
+    else:
+        draw()
+    st.html(style.quiet(_WORDS))
 
 
 def slow_metrics_asked() -> bool:
@@ -67,18 +71,29 @@ def unfinished(late: Sequence[Scored]) -> None:
     jobs = working(late) or stopped(late)
     if not jobs:
         return
-    shown_job = next((job for job in jobs if job.state in ("running", "failed")), jobs[0])
     messages.pending(
-        shown_job,
-        shown_job.title,
+        _shown(jobs),
+        "",
         "Some metrics are missing.",
         ("Try again", partial(_each, jobs, compute.forget)),
         key="scores",
         leave=("Cancel", partial(_each, jobs, Job.cancel)),
         why=" ".join(scores.reasons(late)),
         cancelled=("Cancelled. What was computed stays.", ("Compute the rest", partial(_each, jobs, compute.forget))),
-        share=(len(late) - len(jobs) + shown_job.fraction) / len(late),
+        among=jobs,
+        bar=partial(_bar, late),
     )
+
+
+def _shown(jobs: Sequence[Job]) -> Job:
+    return next((job for job in jobs if job.state in ("running", "failed")), jobs[0])
+
+
+def _bar(late: Sequence[Scored]) -> None:
+    jobs = working(late)
+    if jobs:
+        job = _shown(jobs)
+        messages.progress(job, job.title, (len(late) - len(jobs) + job.fraction) / len(late))
 
 
 def _each(jobs: Sequence[Job], act: Callable[[Job], None]) -> None:

@@ -160,8 +160,7 @@ def network(key: str) -> Classifier:
 
 def _unfinished(job: Job) -> None:
     why = job.error or "They were cancelled."
-    draw = partial(messages.pending, job, "Looking", "There are no maps.", messages.again(job), key="board", why=why)
-    messages.watch([job], draw, key=job.key)
+    messages.pending(job, "Looking", "There are no maps.", messages.again(job), key="board", why=why)
 
 
 def _html(content: Board, networks: dict[str, TrainedNetwork], opacity: float) -> str:

@@ -17,7 +17,7 @@ from cam_core.training import BUILT_IN, EpochReport, ImageSet, TrainSettings, op
 from cam_core.training.lfi import BEST
 from cam_core.types import CamError
 from pages.lfi import board
-from pages.runtime import compute
+from pages.runtime import compute, polling
 from pages.runtime.jobs import Job
 from pages.shared import links, messages, models, style
 
@@ -170,12 +170,12 @@ def _work(settings: TrainSettings, before: tuple[Any, ...], networks: Path, job:
 
 def _growing(run: Run) -> None:
     def draw() -> None:
-        _state(run)
         _curves(run, key="growing-curves")
         if run.reports:
             _maps(run, run.reports[-1])
 
-    messages.watch([run.job], draw, key="training")
+    _state(run)
+    polling.watch([run.job], draw, key="growing", every=polling.SELDOM)
 
 
 def _state(run: Run) -> None:
@@ -238,7 +238,7 @@ def _previews(previews: ImageSet, report: EpochReport) -> str:
 
 
 def _ended(run: Run) -> None:
-    if run.kept is None and not run.job.wait(messages.POLL):
+    if run.kept is None and not run.job.wait(polling.OFTEN):
         st.rerun()  # it stops at its next batch
     if run.kept is not None and run.kept not in st.session_state.setdefault("_shown_networks", []):
         st.session_state["_shown_networks"].append(run.kept)

@@ -1,26 +1,22 @@
 """Messages: what happened, why, and the next click; how a job stands. Nothing here ever shows a traceback.
 
-messages.pending(job, "Computing", "No map.", messages.again(job), key="map")               # one look at a job
-messages.watch([job], partial(messages.pending, job, …), key="map")                        # and one after the other
+messages.pending(job, "Computing", "No map.", messages.again(job), key="map")
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
 
-from pages.runtime import compute
+from pages.runtime import compute, polling
 from pages.runtime.jobs import Job
 from pages.shared import links
 from pages.shared.style import duration, notice_line, plain
 
 Action = tuple[str, Callable[[], None]]
 """A button's label and what it does before the page is drawn again."""
-
-POLL = 0.5
-"""Seconds between two looks at a running job."""
 
 
 def failure(what: str, why: str, *actions: Action, key: str) -> None:
@@ -65,9 +61,10 @@ def pending(
     leave: Action | None = None,
     why: str = "",
     cancelled: tuple[str, Action] | None = None,
-    share: float | None = None,
+    among: Sequence[Job] = (),
+    bar: Callable[[], None] | None = None,
 ) -> None:
-    """One look at a job: waiting, running, failed or cancelled. If it is done, the page is drawn again with its result.
+    """How a job stands: its bar, which moves, or how it failed or was cancelled. The page is drawn again when it ends.
 
     Args:
         what: what it does, while it does it: "Computing".
@@ -77,10 +74,11 @@ def pending(
         leave: the way out while it is under way.
         why: the reason of a failure, where it is not the job's own.
         cancelled: what is left, and how to go on. Where omitted, a cancelled job is one that failed.
-        share: how much of the work is done, where it is more than this job's.
+        among: all jobs under way that it stands for; the page is drawn again when the last of them has ended.
+        bar: draws the bar, where it is not the job's own.
     """
     state = job.state  # read once: the worker goes on while the page is drawn
-    if state == "done":
+    if state == "done" and not among:
         st.rerun()
     if state == "failed" or (state == "cancelled" and not cancelled):
         failure(lost, why or job.error or "It was cancelled.", *actions, key=key)
@@ -91,33 +89,14 @@ def pending(
             st.html(notice_line(sentence))
             button(action, key=f"again-{key}")
             return
-        st.progress(job.fraction if share is None else share, text=f"{what}{_pace(job)}")
+        polling.watch(among or [job], bar or partial(progress, job, what), key=key, ended=all)
         if leave:
             button(leave, key=f"leave-{key}")
 
 
-def watch(
-    jobs: Sequence[Job],
-    draw: Callable[[], None],
-    *,
-    key: str,
-    ended: Callable[[Iterable[bool]], bool] = any,
-) -> None:
-    """Draw, twice per second as long as jobs are under way, and the whole page when one of them has ended.
-
-    Args:
-        ended: `all` where the page is drawn again only when every job has ended.
-    """
-    watched = [job for job in jobs if job.active]
-
-    @st.fragment(run_every=POLL if watched else None)
-    def look() -> None:
-        if watched and ended(not job.active for job in watched):
-            st.rerun()
-        with st.container(key=f"poll-{key}"):
-            draw()
-
-    look()
+def progress(job: Job, what: str, share: float | None = None) -> None:
+    """A job's bar as it is now; `share` is how much of the work is done, where it is more than this job's."""
+    st.progress(job.fraction if share is None else share, text=f"{what}{_pace(job)}")
 
 
 def again(job: Job, label: str = "Try again") -> Action:

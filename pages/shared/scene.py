@@ -15,7 +15,7 @@ from PIL import Image
 from cam_core import Classifier, LayerInfo
 from cam_core.models.classifier import Prediction
 from cam_core.overlay import Box, close_up, framed
-from pages.runtime import compute
+from pages.runtime import compute, polling
 from pages.runtime.compute import Question
 
 _KEY = "_scene"
@@ -92,4 +92,5 @@ def current() -> Scene:
     if isinstance(scene, Scene):
         return scene
     scene()
+    polling.begin()
     st.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import streamlit as st
 
@@ -166,8 +165,6 @@ def _waiting(spec: ModelSpec, job: Job) -> Callable[[], None]:
         if spec != ModelSpec(BUNDLED):
             ways_out.insert(0, ("Back to the bundled model", _use_bundled))
         what, lost = f"Loading {title}", f"{title} cannot be used."
-        messages.watch(
-            [job], partial(messages.pending, job, what, lost, *ways_out, key="scene", leave=leave), key=job.key
-        )
+        messages.pending(job, what, lost, *ways_out, key="scene", leave=leave)
 
     return draw

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import partial
 
 import streamlit as st
 from PIL import Image
@@ -72,8 +71,7 @@ def unfinished(
         _heading(method)
         with st.container(key=f"idle-{method}"):
             pictures.show(frame, alt=f"{METHODS[method].title}: no map yet")
-        draw = partial(
-            messages.pending,
+        messages.pending(
             job,
             "Computing",
             "No map.",
@@ -83,7 +81,6 @@ def unfinished(
             leave=messages.cancel(job),
             cancelled=(f"Cancelled{_at(job)}.", ("Run again", retry)),
         )
-        messages.watch([job], draw, key=job.key)
 
 
 def _heading(method: str) -> None:

@@ -298,7 +298,7 @@ def test_charts_that_grow_begin_with_a_point_and_do_not_wait_for_pictures(
     open_page: Open, slowly: list[Curves], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    chart, film = board._Board.chart, Film.at
+    chart, film = board.Look._chart, Film.at
 
     def noted_chart(*arguments: Any) -> None:
         order.append("chart")
@@ -308,7 +308,7 @@ def test_charts_that_grow_begin_with_a_point_and_do_not_wait_for_pictures(
         order.append("frames")
         return film(*arguments)
 
-    monkeypatch.setattr(board._Board, "chart", noted_chart)
+    monkeypatch.setattr(board.Look, "_chart", noted_chart)
     monkeypatch.setattr(Film, "at", noted_film)
     monkeypatch.setattr(curves, "_FIRST_POINTS", PATIENCE)
     at = open_page(wait=False, curves="Deletion", steps="56")

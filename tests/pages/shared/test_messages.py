@@ -13,6 +13,7 @@ def looks(state: str, cancelled: bool) -> AppTest:
         import streamlit as st
 
         from cam_core.types import CamError
+        from pages.runtime import polling
         from pages.runtime.jobs import Job
         from pages.runtime.turns import Queue
         from pages.shared import messages
@@ -37,7 +38,8 @@ def looks(state: str, cancelled: bool) -> AppTest:
             job.run()
         stays = ("Cancelled. The rest stays.", ("Go on", lambda: None)) if cancelled else None
         action = ("Try again", lambda: None)
-        messages.pending(job, "Drawing", "No map.", action, key="x", leave=messages.cancel(job), cancelled=stays)
+        with polling.of_page():
+            messages.pending(job, "Drawing", "No map.", action, key="x", leave=messages.cancel(job), cancelled=stays)
 
     at = AppTest.from_function(script, kwargs={"state": state, "cancelled": cancelled}).run()
     assert not at.exception

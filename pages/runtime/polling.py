@@ -1,0 +1,100 @@
+"""One look at the jobs of a page at a time: what moves while they run is drawn again in its place, and nothing else.
+
+    with polling.of_page():                            # around a run of the page
+        ...
+        polling.watch([job], draw, key="map")          # `draw` has a place here, and fills it twice a second
+
+All that moves on a page shares one fragment, whatever it is in: each look costs a visitor's browser a request, and the
+server a run. When a job has ended, the whole page is drawn again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import streamlit as st
+
+from pages.runtime.jobs import Job
+
+OFTEN: Final = 0.5
+"""Seconds between two looks where a bar moves."""
+SELDOM: Final = 1.0
+"""The same where charts grow: it costs more to draw them."""
+
+_KEY: Final = "_watches"
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """Something that moves: what draws it, where, how often, and the jobs that move it."""
+
+    draw: Callable[[], None]
+    place: Any
+    every: float
+    jobs: Sequence[Job]
+    ended: Callable[[Iterable[bool]], bool]
+
+    @property
+    def over(self) -> bool:
+        return self.ended(not job.active for job in self.jobs)
+
+
+class _Page:
+    """Everything that moves in one run of a page."""
+
+    def __init__(self) -> None:
+        self._watches: list[_Watch] = []
+        self._begun = False
+
+    def add(self, watch: _Watch) -> None:
+        self._watches.append(watch)
+
+    def begin(self) -> None:
+        if self._watches and not self._begun:
+            self._begun = True
+            st.fragment(self._look, run_every=min(watch.every for watch in self._watches))()
+
+    def _look(self) -> None:
+        if any(watch.over for watch in self._watches):
+            st.rerun()
+        for watch in self._watches:
+            with watch.place:
+                watch.draw()
+
+
+@contextmanager
+def of_page() -> Iterator[None]:
+    """Around a run of a page: what is watched inside the block begins to move at its end."""
+    st.session_state[_KEY] = _Page()
+    yield
+    begin()
+
+
+def watch(
+    jobs: Sequence[Job],
+    draw: Callable[[], None],
+    *,
+    place: Any = None,
+    key: str = "",
+    every: float = OFTEN,
+    ended: Callable[[Iterable[bool]], bool] = any,
+) -> None:
+    """Give `draw` a place that it fills again and again as long as jobs are under way.
+
+    Args:
+        draw: draws all that is there; no two at a time.
+        place: an empty container; where omitted, one is made here, called by the `key`.
+        every: seconds between two drawings, or less if something else on the page moves faster.
+        ended: `all` where the page is drawn again only when every job has ended.
+    """
+    page: _Page = st.session_state[_KEY]
+    page.add(_Watch(draw, st.container(key=f"poll-{key}") if place is None else place, every, jobs, ended))
+
+
+def begin() -> None:
+    """Draw what is watched so far, for the first time: where the page stops, or something follows that takes longer."""
+    page: _Page = st.session_state[_KEY]
+    page.begin()

@@ -1,0 +1,106 @@
+"""What moves on a page: one fragment for all of it, drawn in its places, and the whole page when a job has ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pages.runtime import polling
+from pages.runtime.jobs import Job
+
+
+@pytest.fixture
+def intervals(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
+    """Seconds between the runs of each fragment that was made."""
+    made: list[float | None] = []
+    fragment = st.fragment
+
+    def noted(draw: Any, *, run_every: float | None = None) -> Any:
+        made.append(run_every)
+        return fragment(draw, run_every=run_every)
+
+    monkeypatch.setattr(st, "fragment", noted)
+    return made
+
+
+def run(script: Any, *jobs: Job) -> AppTest:
+    at = AppTest.from_function(script, kwargs={"jobs": jobs}).run()
+    assert not at.exception
+    return at
+
+
+def texts(at: AppTest) -> list[str]:
+    return [element.value for element in at.text]
+
+
+def running(key: str) -> Job:
+    job = Job(key, lambda job: None)
+    job._state = "running"
+    return job
+
+
+def three_bars(jobs: tuple[object, ...]) -> None:
+    import streamlit as st
+
+    from pages.runtime import polling
+
+    with polling.of_page():
+        for job in jobs:
+            st.text(f"over {job.key}")
+            polling.watch([job], lambda job=job: st.text(f"{job.key} {job.done}"), key=job.key)
+        st.text("the end")
+
+
+def test_all_that_moves_shares_one_fragment_and_stands_in_its_place(intervals: list[float | None]) -> None:
+    at = run(three_bars, *map(running, "abc"))
+    assert texts(at) == ["over a", "a 0", "over b", "b 0", "over c", "c 0", "the end"]
+    assert intervals == [polling.OFTEN]
+
+
+def test_where_nothing_moves_nothing_polls(intervals: list[float | None]) -> None:
+    assert texts(run(three_bars)) == ["the end"] and intervals == []
+
+
+def test_the_page_is_drawn_again_when_the_first_job_has_ended_or_the_last(intervals: list[float | None]) -> None:
+    def script(jobs: tuple[object, ...]) -> None:
+        import streamlit as st
+
+        from pages.runtime import polling
+
+        if "drawn" in st.session_state:
+            st.text("drawn again")
+            st.stop()
+        st.session_state["drawn"] = True
+        with polling.of_page():
+            ended = all if jobs[0].title == "all" else any
+            polling.watch(jobs, lambda: st.text("drawing"), key="x", ended=ended)
+
+    done = Job("done", lambda job: None)
+    done.run()
+    assert texts(run(script, running("a"), done)) == ["drawn again"]
+    patient = running("b")
+    patient.title = "all"
+    assert texts(run(script, patient, done)) == ["drawing"]
+    other = Job("other", lambda job: None, "all")
+    other.run()
+    assert texts(run(script, other, done)) == ["drawn again"]
+
+
+def test_what_begins_early_comes_before_what_follows_also_where_the_page_stops(intervals: list[float | None]) -> None:
+    def script(jobs: tuple[object, ...]) -> None:
+        import streamlit as st
+
+        from pages.runtime import polling
+
+        order: list[str] = st.session_state.setdefault("order", [])
+        with polling.of_page():
+            polling.watch(jobs, lambda: order.append("moves"), key="x", every=polling.SELDOM)
+            polling.begin()
+            order.append("takes long")
+            st.stop()
+
+    at = run(script, running("a"))
+    assert at.session_state["order"] == ["moves", "takes long"] and intervals == [polling.SELDOM]
