@@ -45,10 +45,12 @@ def board(seen: Scene, sources: Sequence[Source], fake: Source | None) -> None:
         if slow:
             st.html(score_table(_fresh(late), SLOW))
 
+    place = st.container(key="poll-scores")
     if jobs := working([*quick, *late]):
-        polling.watch(jobs, draw, key="scores", every=polling.SELDOM, ended=all)
+        polling.watch(jobs, draw, place=place, every=polling.SELDOM, ended=all)
     else:
-        draw()
+        with place:
+            draw()
     st.html(style.quiet(_WORDS))
 
 

@@ -89,7 +89,7 @@ def pending(
             st.html(notice_line(sentence))
             button(action, key=f"again-{key}")
             return
-        polling.watch(among or [job], bar or partial(progress, job, what), key=key, ended=all)
+        polling.watch(among or [job], bar or partial(progress, job, what), key=f"bar-{key}", ended=all)
         if leave:
             button(leave, key=f"leave-{key}")
 
