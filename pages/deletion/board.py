@@ -20,7 +20,7 @@ from cam_core.metrics.curves.spread import CONTROL
 from pages.deletion import curves
 from pages.deletion.curves import ARROWS, Settings, Source, Views
 from pages.runtime.jobs import Job
-from pages.shared import links, messages, pictures, style, tables
+from pages.shared import charts, links, messages, pictures, style, tables
 from pages.shared.scene import Scene
 from pages.shared.tables import Cell
 
@@ -159,8 +159,7 @@ class _Board:
             st.html(f"{style.name_line(panel.kind.capitalize())}{direction}")
             keys = [(line.name, panel.kind) for line in panel.lines]
             mark = Mark(fraction, {key[0]: frames[key].value for key in keys if key in frames})
-            figure = curves_chart(panel, score=self._report.score, mark=mark)
-            st.plotly_chart(figure, key=f"chart-{panel.kind}", config={"displayModeBar": False})
+            charts.show(curves_chart(panel, score=self._report.score, mark=mark), key=f"chart-{panel.kind}")
             for warning in panel.warnings:
                 st.html(style.notice_line(warning))
 
