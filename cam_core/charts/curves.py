@@ -44,12 +44,13 @@ def curves_chart(
 
 
 def _band(control: Band) -> list[Part]:
-    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False, **_edge(control.fractions)}
+    places = _places(control.fractions)
+    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False, **places}
     return [
         scatter(y=rounded(control.low), name="lowest", **edge),
         scatter(y=rounded(control.high), name="highest", fill="tonexty", fillcolor=translucent(NEUTRAL, 0.25), **edge),
         scatter(
-            x=_percent(control.fractions),
+            **places,
             y=rounded(control.mean, decimals=3),
             mode="lines",
             name="random",
@@ -59,22 +60,27 @@ def _band(control: Band) -> list[Part]:
     ]
 
 
-def _edge(fractions: Values) -> Part:
-    """Where points of an edge are: begin and step where they are evenly spaced, as those of a band that has all are."""
-    even = np.linspace(fractions[0], fractions[-1], len(fractions))
-    if len(fractions) > 1 and np.allclose(fractions, even, rtol=0, atol=1e-4):
-        return {"x0": float(fractions[0]), "dx": float(even[1] - even[0])}
-    return {"x": _percent(fractions)}
+def _places(fractions: Values) -> Part:
+    """Where points are: begin and step where they are evenly spaced, as those of complete curves, else one by one."""
+    if not len(fractions):
+        return {"x": []}
+    first, last, count = float(fractions[0]), float(fractions[-1]), len(fractions)
+    step = (last - first) / max(count - 1, 1)
+    even: Values = first + step * np.arange(count, dtype=np.float64)
+    if np.allclose(fractions, even, rtol=0, atol=1e-4) and np.array_equal(_percent(fractions), _percent(even)):
+        return {"x0": first, "dx": step}
+    return {"x": rounded(fractions, decimals=2)}
 
 
-def _percent(fractions: Values) -> list[float | None]:
-    return rounded(fractions, decimals=2)
+def _percent(fractions: Values) -> Values:
+    """As the axis and the hover texts write them (".0%")."""
+    return np.floor(100 * fractions + 0.5)
 
 
 def _line(line: CurveLine) -> Part:
     colour, dash, _ = style_of(line.name)
     return scatter(
-        x=_percent(line.fractions),
+        **_places(line.fractions),
         y=rounded(line.values, decimals=3),
         mode="lines" if line.complete else "lines+markers",
         name=line.name,
