@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib.colors
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from cam_core import METHODS
@@ -104,7 +105,7 @@ def test_a_method_s_curve_is_the_same_on_screen_in_print_and_in_the_table() -> N
     curves = [grown(name) for name in reversed(names)]
     lines = [CurveLine(one.name, one.name, one.fractions, one.values, one.complete, one.auc) for one in curves]
     panel = CurvePanel("deletion", tuple(lines))
-    screen = {trace.name: (trace.line.color, trace.line.dash) for trace in curves_chart(panel).data}
+    screen = {trace.name: (trace.line.color, trace.line.dash) for trace in go.Figure(curves_chart(panel)).data}
     (axes,) = curve_figure(CurveReport("probability", (panel,))).axes
     for curve, line in zip(curves, axes.lines, strict=True):
         colour, dash, _ = style_of(curve.name)
@@ -119,7 +120,7 @@ def test_a_method_s_points_are_the_same_on_screen_and_in_print() -> None:
     keys = [key for key, method in METHODS.items() if method.unit][::-1]
     beside = {key: np.arange(8.0) for key in keys}
     screen = channel_chart(range(8), estimate.phi, estimate.stderr, {REFERENCE: estimate.phi, **beside})
-    dots = [trace for trace in screen.data if trace.type == "scatter" and trace.mode == "markers"]
+    dots = [trace for trace in go.Figure(screen).data if trace.type == "scatter" and trace.mode == "markers"]
     points = {trace.name: trace.marker.color for trace in dots}
     report = channel_report(estimate, beside)
     printed = {line.get_label(): line.get_color() for line in channel_figure(report, 8).axes[1].lines}

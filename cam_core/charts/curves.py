@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import plotly.graph_objects as go
+import numpy as np
 
 from cam_core.analysis.curves import CurveLine, CurvePanel
+from cam_core.charts.chart import Chart, Part, axis_title, rounded, scatter, vertical_line
+from cam_core.metrics.base import Values
 from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE
 from cam_core.metrics.curves.spread import Band
 from cam_core.palette import NEUTRAL, method_colour, style_of, translucent
@@ -23,7 +25,7 @@ class Mark:
 
 def curves_chart(
     panel: CurvePanel, *, score: str = "probability", mark: Mark | None = None, height: int = 320
-) -> go.Figure:
+) -> Chart:
     """Curves of one kind over the band of the random control.
 
     Args:
@@ -32,36 +34,54 @@ def curves_chart(
         mark: a vertical line, and a dot on each curve.
         height: pixels.
     """
-    figure = go.Figure()
-    if panel.band is not None and len(panel.band.fractions):
-        _add_band(figure, panel.band)
-    for line in panel.lines:
-        _add_line(figure, line)
+    data = _band(panel.band) if panel.band is not None and len(panel.band.fractions) else []
+    data += [_line(line) for line in panel.lines]
+    layout = _layout(panel, score, height)
     if mark is not None:
-        _add_mark(figure, mark)
-    _lay_out(figure, panel, score, height)
-    return figure
+        data += [_dot(name, mark.fraction, value) for name, value in mark.values.items()]
+        layout["shapes"] = [vertical_line(mark.fraction, color=NEUTRAL, width=1)]
+    return {"data": data, "layout": layout}
 
 
-def _add_band(figure: go.Figure, control: Band) -> None:
-    edge = {"x": control.fractions, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
-    figure.add_scatter(y=control.low, name="lowest", **edge)
-    figure.add_scatter(y=control.high, name="highest", fill="tonexty", fillcolor=translucent(NEUTRAL, 0.25), **edge)
-    figure.add_scatter(
-        x=control.fractions,
-        y=control.mean,
-        mode="lines",
-        name="random",
-        line={"color": NEUTRAL, "width": 1.5, "dash": "dot"},
-        hovertemplate=f"Mean of {control.count} random maps: %{{y:.3f}}<extra></extra>",
-    )
+def _band(control: Band) -> list[Part]:
+    places = _places(control.fractions)
+    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False, **places}
+    return [
+        scatter(y=rounded(control.low), name="lowest", **edge),
+        scatter(y=rounded(control.high), name="highest", fill="tonexty", fillcolor=translucent(NEUTRAL, 0.25), **edge),
+        scatter(
+            **places,
+            y=rounded(control.mean, decimals=3),
+            mode="lines",
+            name="random",
+            line={"color": NEUTRAL, "width": 1.5, "dash": "dot"},
+            hovertemplate=f"Mean of {control.count} random maps: %{{y:.3f}}<extra></extra>",
+        ),
+    ]
 
 
-def _add_line(figure: go.Figure, line: CurveLine) -> None:
+def _places(fractions: Values) -> Part:
+    """Where points are: begin and step where they are evenly spaced, as those of complete curves, else one by one."""
+    if not len(fractions):
+        return {"x": []}
+    first, last, count = float(fractions[0]), float(fractions[-1]), len(fractions)
+    step = (last - first) / max(count - 1, 1)
+    even: Values = first + step * np.arange(count, dtype=np.float64)
+    if np.allclose(fractions, even, rtol=0, atol=1e-4) and np.array_equal(_percent(fractions), _percent(even)):
+        return {"x0": first, "dx": step}
+    return {"x": rounded(fractions, decimals=2)}
+
+
+def _percent(fractions: Values) -> Values:
+    """As the axis and the hover texts write them (".0%")."""
+    return np.floor(100 * fractions + 0.5)
+
+
+def _line(line: CurveLine) -> Part:
     colour, dash, _ = style_of(line.name)
-    figure.add_scatter(
-        x=line.fractions,
-        y=line.values,
+    return scatter(
+        **_places(line.fractions),
+        y=rounded(line.values, decimals=3),
         mode="lines" if line.complete else "lines+markers",
         name=line.name,
         line={"color": colour, "width": 2, "dash": dash},
@@ -70,36 +90,43 @@ def _add_line(figure: go.Figure, line: CurveLine) -> None:
     )
 
 
-def _add_mark(figure: go.Figure, mark: Mark) -> None:
-    figure.add_vline(x=mark.fraction, line={"color": NEUTRAL, "width": 1})
-    for name, value in mark.values.items():
-        figure.add_scatter(
-            x=[mark.fraction],
-            y=[value],
-            mode="markers",
-            name=f"{name} here",
-            marker={"color": method_colour(name), "size": 10, "line": {"color": "white", "width": 1.5}},
-            hoverinfo="skip",
-        )
+def _dot(name: str, fraction: float, value: float) -> Part:
+    return scatter(
+        x=[fraction],
+        y=[value],
+        mode="markers",
+        name=f"{name} here",
+        marker={"color": method_colour(name), "size": 10, "line": {"color": "white", "width": 1.5}},
+        hoverinfo="skip",
+    )
 
 
-def _lay_out(figure: go.Figure, panel: CurvePanel, score: str, height: int) -> None:
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 22, "t": 8, "b": 8},
-        showlegend=False,
-        hovermode="x unified",
-        uirevision=panel.kind,  # what a reader has zoomed into stays while the curves grow
-    )
-    figure.update_xaxes(
-        title={"text": AXIS_OF_KIND[panel.kind], "standoff": 8},
-        tickformat=".0%",
-        tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1],
-        range=[0, 1],
-        zeroline=False,
-        automargin=True,
-    )
+def _layout(panel: CurvePanel, score: str, height: int) -> Part:
+    return {
+        "height": height,
+        "margin": {"l": 8, "r": 22, "t": 8, "b": 8},
+        "showlegend": False,
+        "hovermode": "x unified",
+        "uirevision": panel.kind,  # what a reader has zoomed into stays while the curves grow
+        "xaxis": {
+            **axis_title(AXIS_OF_KIND[panel.kind], 8),
+            "tickformat": ".0%",
+            "tickvals": [0, 0.2, 0.4, 0.6, 0.8, 1],
+            "range": [0, 1],
+            "zeroline": False,
+            "automargin": True,
+        },
+        "yaxis": {
+            **axis_title(AXIS_OF_SCORE[score], 14),
+            "zeroline": False,
+            "automargin": True,
+            **_range(panel, score),
+        },
+    }
+
+
+def _range(panel: CurvePanel, score: str) -> Part:
+    if score != "probability":
+        return {}
     top = max((float(line.values.max()) for line in panel.lines if len(line.values)), default=1.0)
-    figure.update_yaxes(title={"text": AXIS_OF_SCORE[score], "standoff": 14}, zeroline=False, automargin=True)
-    if score == "probability":
-        figure.update_yaxes(range=[0, 1.02 if top > 0.5 else 1.1 * top or 1.0])
+    return {"range": [0, 1.02 if top > 0.5 else 1.1 * top or 1.0]}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
-
+from cam_core.charts.chart import Chart, Part, axis_title, beside, margins, rounded, scatter, vertical_line
 from cam_core.palette import FOR, NEUTRAL, SECOND
 
 
@@ -18,7 +16,7 @@ def learning_chart(
     epochs: int,
     mark: int | None = None,
     height: int = 260,
-) -> go.Figure:
+) -> Chart:
     """Two panels over the epochs: training loss; accuracy on the training and on the held-out images.
 
     Args:
@@ -27,44 +25,47 @@ def learning_chart(
         mark: an epoch to draw a line at.
         height: pixels.
     """
-    figure = make_subplots(1, 2, horizontal_spacing=0.12, subplot_titles=("training loss", "accuracy"))
-    done = list(range(1, len(losses) + 1))
-    series = (
-        (1, losses, "loss", 0, "epoch %{x}: %{y:.3f}<extra></extra>"),
-        (2, train_accuracy, "training images", 1, "epoch %{x}, training: %{y:.1%}<extra></extra>"),
-        (2, accuracy, "held-out images", 0, "epoch %{x}, held out: %{y:.1%}<extra></extra>"),
-    )
-    for column, values, name, number, hover in series:
-        figure.add_trace(
-            go.Scatter(
-                x=done,
-                y=list(values),
-                name=name,
-                mode="lines+markers",
-                line={"color": SECOND if number else FOR, "width": 2, "dash": "dot" if number else "solid"},
-                marker={"size": 6, "symbol": "diamond" if number else "circle"},
-                hovertemplate=hover,
-                showlegend=column == 2,
-            ),
-            row=1,
-            col=column,
-        )
+    data = [
+        _line("", losses, "loss", "epoch %{x}: %{y:.3f}", showlegend=False),
+        _line("2", train_accuracy, "training images", "epoch %{x}, training: %{y:.1%}", second=True),
+        _line("2", accuracy, "held-out images", "epoch %{x}, held out: %{y:.1%}"),
+    ]
+    layout = {
+        "height": height,
+        **margins(26),
+        "dragmode": False,
+        "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": -0.22, "yanchor": "top"},
+        **beside(0.12, ("training loss", "accuracy"), _epochs(epochs), _quantities()),
+    }
     if mark is not None:
-        figure.add_vline(x=mark, line={"color": NEUTRAL, "width": 1, "dash": "dash"})
-    figure.update_layout(
-        height=height,
-        margin={"l": 0, "r": 0, "t": 26, "b": 0},
-        dragmode=False,
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": -0.22, "yanchor": "top"},
+        layout["shapes"] = [vertical_line(mark, number, color=NEUTRAL, width=1, dash="dash") for number in ("", "2")]
+    return {"data": data, "layout": layout}
+
+
+def _line(
+    panel: str, values: Sequence[float], name: str, hover: str, *, second: bool = False, showlegend: bool = True
+) -> Part:
+    return scatter(
+        x=list(range(1, len(values) + 1)),
+        y=rounded(values, decimals=3),
+        name=name,
+        mode="lines+markers",
+        line={"color": SECOND if second else FOR, "width": 2, "dash": "dot" if second else "solid"},
+        marker={"size": 6, "symbol": "diamond" if second else "circle"},
+        hovertemplate=f"{hover}<extra></extra>",
+        showlegend=showlegend,
+        xaxis=f"x{panel}",
+        yaxis=f"y{panel}",
     )
-    figure.update_annotations(font={"size": 12})
-    figure.update_xaxes(
-        title_text="epoch", title_standoff=4, range=[0.5, epochs + 0.5], dtick=_tick(epochs), zeroline=False
-    )
-    figure.update_yaxes(zeroline=False, nticks=5, automargin=True)
-    figure.update_yaxes(rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(tickformat=".0%", range=[0, 1.02], row=1, col=2)
-    return figure
+
+
+def _epochs(epochs: int) -> Part:
+    return {**axis_title("epoch", 4), "range": [0.5, epochs + 0.5], "dtick": _tick(epochs), "zeroline": False}
+
+
+def _quantities() -> tuple[Part, Part]:
+    common = {"zeroline": False, "nticks": 5, "automargin": True}
+    return {**common, "rangemode": "tozero"}, {**common, "tickformat": ".0%", "range": [0, 1.02]}
 
 
 def _tick(epochs: int) -> int:

@@ -4,43 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
-
+from cam_core.charts.chart import Chart, Part, axis_title, margins, rounded, scatter, vertical_line
 from cam_core.palette import FOR, NEUTRAL, SECOND
 
 
-def removal_chart(measured: Sequence[float], predicted: Sequence[float], at: int) -> go.Figure:
+def removal_chart(measured: Sequence[float], predicted: Sequence[float], at: int) -> Chart:
     """Two lines over the number of channels removed, and a marker at one number.
 
     Args:
         measured, predicted: (n + 1,) logits after 0 … n channels.
         at: the number that is marked.
     """
-    numbers = list(range(len(measured)))
-    hover = "%{x} removed: %{y:.3f}"
-    figure = go.Figure(
-        [
-            go.Scatter(
-                x=numbers, y=list(measured), name="the network", mode="lines", line={"color": FOR, "width": 2.5},
-                hovertemplate=f"{hover}<extra>the network</extra>",
-            ),
-            go.Scatter(
-                x=numbers, y=list(predicted), name="predicted by φ", mode="lines",
-                line={"color": SECOND, "width": 2, "dash": "dash"}, hovertemplate=f"{hover}<extra>predicted</extra>",
-            ),
-            go.Scatter(
-                x=[at, at], y=[measured[at], predicted[at]], mode="markers", showlegend=False, hoverinfo="skip",
-                marker={"color": [FOR, SECOND], "symbol": ["circle", "diamond"], "size": 11},
-            ),
-        ]
-    )  # fmt: skip
-    figure.add_vline(at, line={"color": NEUTRAL, "width": 1})
-    figure.update_layout(
-        height=280,
-        margin={"l": 0, "r": 0, "t": 8, "b": 0},
-        dragmode=False,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    marks = scatter(
+        x=[at, at],
+        y=[measured[at], predicted[at]],
+        mode="markers",
+        showlegend=False,
+        hoverinfo="skip",
+        marker={"color": [FOR, SECOND], "symbol": ["circle", "diamond"], "size": 11},
     )
-    figure.update_xaxes(title_text="channels removed", title_standoff=4, showgrid=False, zeroline=False)
-    figure.update_yaxes(title_text="logit", zeroline=True, zerolinecolor=NEUTRAL, nticks=6)
-    return figure
+    lines = [
+        _line(measured, "the network", "the network", {"color": FOR, "width": 2.5}),
+        _line(predicted, "predicted by φ", "predicted", {"color": SECOND, "width": 2, "dash": "dash"}),
+    ]
+    layout = {
+        "height": 280,
+        **margins(8),
+        "dragmode": False,
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "xaxis": {**axis_title("channels removed", 4), "showgrid": False, "zeroline": False},
+        "yaxis": {**axis_title("logit"), "zeroline": True, "zerolinecolor": NEUTRAL, "nticks": 6},
+        "shapes": [vertical_line(at, color=NEUTRAL, width=1)],
+    }
+    return {"data": [*lines, marks], "layout": layout}
+
+
+def _line(values: Sequence[float], name: str, hovered: str, look: Part) -> Part:
+    return scatter(
+        x=list(range(len(values))),
+        y=rounded(values, decimals=3),
+        name=name,
+        mode="lines",
+        line=look,
+        hovertemplate=f"%{{x}} removed: %{{y:.3f}}<extra>{hovered}</extra>",
+    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import plotly.graph_objects as go
-
+from cam_core.charts.chart import Chart, margins, rounded, scatter
 from cam_core.palette import FOR
 from cam_core.types import FloatArray
 
 
-def trace_chart(values: FloatArray, title: str, *, step: str = "step", height: int = 120) -> go.Figure:
+def trace_chart(values: FloatArray, title: str, *, step: str = "step", height: int = 120) -> Chart:
     """One quantity over the steps of an optimisation: a small line chart without ornament.
 
     Args:
@@ -17,19 +16,18 @@ def trace_chart(values: FloatArray, title: str, *, step: str = "step", height: i
         step: what one step is called in the hover text.
         height: pixels.
     """
-    line = go.Scatter(
-        y=values,
+    line = scatter(
+        y=rounded(values, digits=4),
         mode="lines",
         line={"color": FOR, "width": 2},
         hovertemplate=f"{step} %{{x}}: %{{y:.4g}}<extra></extra>",
     )
-    figure = go.Figure(line)
-    figure.update_layout(
-        height=height,
-        margin={"l": 0, "r": 0, "t": 18, "b": 0},
-        title={"text": title, "font": {"size": 12}, "x": 0, "y": 0.98, "yanchor": "top"},
-        showlegend=False,
-    )
-    figure.update_xaxes(showgrid=False, zeroline=False, nticks=4)
-    figure.update_yaxes(zeroline=False, nticks=3, automargin=True)
-    return figure
+    layout = {
+        "height": height,
+        **margins(18),
+        "title": {"text": title, "font": {"size": 12}, "x": 0, "y": 0.98, "yanchor": "top"},
+        "showlegend": False,
+        "xaxis": {"showgrid": False, "zeroline": False, "nticks": 4},
+        "yaxis": {"zeroline": False, "nticks": 3, "automargin": True},
+    }
+    return {"data": [line], "layout": layout}

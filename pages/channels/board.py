@@ -20,7 +20,7 @@ from cam_core.charts import channel_chart, waterfall_chart
 from cam_core.methods import title_of
 from cam_core.overlay import DIVERGING, SEQUENTIAL, display_values, limits, overlay
 from pages.channels.estimate import convergence_section
-from pages.shared import links, pictures, style, tables
+from pages.shared import charts, links, pictures, style, tables
 from pages.shared.scene import Scene
 from pages.shared.tables import Cell
 
@@ -99,12 +99,11 @@ def _view(live: int) -> View:
 def _bars(report: ChannelReport, view: View, channel: int) -> None:
     channels = view.shown(report)
     scaled = report.scaled(channels, view.reading)
-    st.plotly_chart(
+    charts.show(
         channel_chart(channels, report.phi[channels], report.stderr[channels], scaled, channel),
         key="bars",
         on_select=partial(_choose, links.widget_key("channel", _scope(report)), channels),
         selection_mode="points",
-        config={"displayModeBar": False},
         alt=f"SHAP values of {len(channels)} channels for {report.label}; choose one to see its map",
     )
     units = (
@@ -186,10 +185,9 @@ def _waterfall(report: ChannelReport, count: int) -> None:
         (str(step.channel) if step.channel is not None else step.label, step.change)
         for step in waterfall(report, count)
     ]
-    st.plotly_chart(
+    charts.show(
         waterfall_chart(("v(∅)", report.v_empty), steps, ("logit", report.v_all)),
         key="waterfall",
-        config={"displayModeBar": False},
         alt=f"Waterfall from {report.v_empty:.2f} without any channel to the logit {report.v_all:.2f}",
     )
     gap = "" if report.exact else " The efficiency gap, which the estimates leave unexplained, is the last step."

@@ -17,7 +17,7 @@ from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, Channel
 from pages.runtime import compute, polling
 from pages.runtime.compute import PATIENCE, Question, Task
 from pages.runtime.jobs import Job
-from pages.shared import links, messages, style
+from pages.shared import charts, links, messages, style
 from pages.shared.scene import Scene
 
 FIRST_BUDGET = 64
@@ -143,11 +143,7 @@ def growing(job: Job) -> None:
     report = channel_report(trail.last, trail=trail.estimates)
     channels = list(report.order[:_GROWING])
     st.html(style.quiet(f"After {report.passes} of {job.total} passes:"))
-    st.plotly_chart(
-        channel_chart(channels, report.phi[channels], report.stderr[channels], {}),
-        key="growing-bars",
-        config={"displayModeBar": False},
-    )
+    charts.show(channel_chart(channels, report.phi[channels], report.stderr[channels], {}), key="growing-bars")
     draw_convergence(report, key="growing-convergence")
 
 
@@ -224,9 +220,8 @@ def convergence_section(report: ChannelReport) -> None:
 
 def draw_convergence(report: ChannelReport, key: str = "convergence") -> None:
     """Cosine to the best estimate so far, and the standard error, against passes."""
-    st.plotly_chart(
+    charts.show(
         convergence_chart(report.convergence, limit=CONVERGED_NOISE),
         key=key,
-        config={"displayModeBar": False},
         alt=f"Convergence of the estimate over {report.passes} tail passes",
     )

@@ -15,7 +15,7 @@ from cam_core.shapley import ChannelEstimate, Removal, remove_channels
 from pages.runtime import compute
 from pages.runtime.compute import Question, Task
 from pages.runtime.jobs import Job
-from pages.shared import links, messages, style
+from pages.shared import charts, links, messages, style
 from pages.shared.scene import Scene
 
 _MOST = 30  # channels that can be taken away
@@ -73,10 +73,9 @@ def _look(report: RemovalReport) -> None:
         "Channels removed", 0, most, min(5, most), key=f"removed-{most}", persist_state="session", width=420
     )
     st.html(f'<div class="cam-tile">{_sentence(report, count)}</div>')
-    st.plotly_chart(
+    charts.show(
         removal_chart(report.logit.tolist(), report.predicted.tolist(), count),
         key="removal",
-        config={"displayModeBar": False},
         alt=f"The logit while up to {most} channels are removed, and what φ predicts",
     )
     st.html(

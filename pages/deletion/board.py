@@ -21,7 +21,7 @@ from pages.deletion import curves
 from pages.deletion.curves import ARROWS, Settings, Source, Views
 from pages.runtime import polling
 from pages.runtime.jobs import Job
-from pages.shared import links, messages, pictures, style, tables
+from pages.shared import charts, links, messages, pictures, style, tables
 from pages.shared.scene import Scene
 from pages.shared.tables import Cell
 
@@ -176,8 +176,7 @@ class Look:
             keys = [(line.name, panel.kind) for line in panel.lines]
             values = {key[0]: frames[key].value for key in keys if key in frames}
             mark = None if fraction is None else Mark(fraction, values)
-            figure = curves_chart(panel, score=self._report.score, mark=mark)
-            st.plotly_chart(figure, key=f"chart-{panel.kind}", config={"displayModeBar": False})
+            charts.show(curves_chart(panel, score=self._report.score, mark=mark), key=f"chart-{panel.kind}")
             for warning in panel.warnings:
                 st.html(style.notice_line(warning))
 

@@ -19,7 +19,7 @@ from cam_core.types import CamError
 from pages.lfi import board
 from pages.runtime import compute, polling
 from pages.runtime.jobs import Job
-from pages.shared import links, messages, models, style
+from pages.shared import charts, links, messages, models, style
 
 BACKBONES: Final = {
     "resnet8": "ResNet-8 · fastest",
@@ -198,7 +198,7 @@ def _curves(run: Run, key: str, mark: int | None = None) -> None:
     reports = run.reports
     if not reports:
         st.html(style.quiet("The first point comes after the first epoch."))
-    st.plotly_chart(
+    charts.show(
         learning_chart(
             [report.loss for report in reports],
             [report.train_accuracy for report in reports],
@@ -207,7 +207,6 @@ def _curves(run: Run, key: str, mark: int | None = None) -> None:
             mark=mark,
         ),
         key=key,
-        config={"displayModeBar": False},
     )
 
 

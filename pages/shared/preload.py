@@ -6,6 +6,7 @@ import streamlit as st
 
 from cam_core.analysis.curves import CurvePanel
 from cam_core.charts import curves_chart
+from pages.shared.charts import show
 
 
 def charts() -> None:
@@ -14,4 +15,4 @@ def charts() -> None:
     Draw it last: what stands before it is on the screen by then.
     """
     with st.container(key="preload"):
-        st.plotly_chart(curves_chart(CurvePanel("deletion")), key="preloaded-chart")
+        show(curves_chart(CurvePanel("deletion")), key="preloaded-chart")

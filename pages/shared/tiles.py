@@ -18,7 +18,7 @@ from cam_core.analysis.comparison import DrawnMap
 from cam_core.charts import trace_chart
 from cam_core.overlay import overlay
 from pages.runtime.jobs import Job
-from pages.shared import messages, pictures, style
+from pages.shared import charts, messages, pictures, style
 from pages.shared.pickers import Look
 
 
@@ -53,9 +53,7 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
             st.html(style.notice_line(warning))
         for name, values in explanation.extras.items():
             if values.ndim == 1:
-                st.plotly_chart(
-                    trace_chart(values, name), key=f"trace-{method.key}-{name}", config={"displayModeBar": False}
-                )
+                charts.show(trace_chart(values, name), key=f"trace-{method.key}-{name}")
 
 
 def unfinished(

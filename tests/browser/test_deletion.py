@@ -14,7 +14,7 @@ FRAME = 'img[alt*=" of its pixels "]'
 # drawing, a chart may be there twice, as it was and as it is.
 CHARTS = "[...document.querySelectorAll('.st-key-chart-deletion .js-plotly-plot')].filter(chart => chart._fullData)"
 POINTS = f"""Math.max(0, ...{CHARTS}.map(
-    chart => (chart._fullData.find(line => line.name === 'grad-cam') || {{x: []}}).x.length))"""
+    chart => (chart._fullData.find(line => line.name === 'grad-cam') || {{y: []}}).y.length))"""
 MARKS = f"{CHARTS}.map(chart => chart._fullLayout.shapes[0].x0)"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from cam_core import load_model
@@ -22,7 +23,7 @@ ERRORS = np.array([0.1, 0.2, math.inf])
 
 
 def test_bars_have_errors_signs_and_patterns() -> None:
-    figure = channel_chart([7, 3, 9], PHI, ERRORS, {})
+    figure = go.Figure(channel_chart([7, 3, 9], PHI, ERRORS, {}))
     bars, labels = figure.data
     assert list(bars.x) == ["7", "3", "9"] and list(bars.y) == PHI.tolist()
     assert list(bars.error_y.array) == [0.1, 0.2, 0.0], "an unknown error is not drawn"
@@ -34,7 +35,7 @@ def test_bars_have_errors_signs_and_patterns() -> None:
 
 def test_methods_stand_in_a_panel_of_their_own_with_one_point_a_channel() -> None:
     beside = {REFERENCE: PHI / 2, "lift-cam": PHI / 3, "grad-cam": -PHI}
-    figure = channel_chart([7, 3, 9], PHI, ERRORS, beside, chosen=3)
+    figure = go.Figure(channel_chart([7, 3, 9], PHI, ERRORS, beside, chosen=3))
     assert [trace.name for trace in figure.data if trace.showlegend is not False] == [REFERENCE, "LIFT-CAM", "Grad-CAM"]
     assert all(len(trace.x) == 3 for trace in figure.data), "a click's number is the channel's place in every trace"
     symbols = [trace.marker.symbol for trace in figure.data if trace.name in ("LIFT-CAM", "Grad-CAM")]
@@ -44,20 +45,21 @@ def test_methods_stand_in_a_panel_of_their_own_with_one_point_a_channel() -> Non
 
 def test_many_bars_have_no_numbers() -> None:
     figure = channel_chart(range(40), np.ones(40), np.zeros(40), {})
-    assert len(figure.data) == 1
+    assert len(figure["data"]) == 1
 
 
 def test_waterfall_bars_begin_where_the_one_before_ended() -> None:
-    figure = waterfall_chart(("v(∅)", -1.0), [("4", 3.0), ("2", -0.5), ("gap", 0.25)], ("logit", 1.75))
-    totals, steps = figure.data
+    steps = [("4", 3.0), ("2", -0.5), ("gap", 0.25)]
+    figure = go.Figure(waterfall_chart(("v(∅)", -1.0), steps, ("logit", 1.75)))
+    totals, bars = figure.data
     assert list(totals.y) == [-1.0, 1.75]
-    assert list(steps.base) == [-1.0, 2.0, 1.5] and list(steps.y) == [3.0, -0.5, 0.25]
-    assert list(steps.text) == ["+3.00", "−0.50", "+0.25"]
+    assert list(bars.base) == [-1.0, 2.0, 1.5] and list(bars.y) == [3.0, -0.5, 0.25]
+    assert list(bars.text) == ["+3.00", "−0.50", "+0.25"]
     assert list(figure.layout.xaxis.categoryarray) == ["v(∅)", "4", "2", "gap", "logit"]
 
 
 def test_convergence_leaves_out_what_is_unknown() -> None:
-    figure = convergence_chart([Checkpoint(10, 0.9, math.inf), Checkpoint(20, 1.0, 0.2)], limit=0.1)
+    figure = go.Figure(convergence_chart([Checkpoint(10, 0.9, math.inf), Checkpoint(20, 1.0, 0.2)], limit=0.1))
     cosine, noise = figure.data
     assert list(cosine.x) == [10, 20] and list(cosine.y) == [0.9, 1.0]
     assert list(noise.y) == [None, 0.2]
@@ -65,7 +67,7 @@ def test_convergence_leaves_out_what_is_unknown() -> None:
 
 
 def test_removal_marks_both_lines_at_the_number() -> None:
-    measured, predicted, marks = removal_chart([5.0, 3.0, 1.0], [5.0, 4.0, 2.0], 1).data
+    measured, predicted, marks = go.Figure(removal_chart([5.0, 3.0, 1.0], [5.0, 4.0, 2.0], 1)).data
     assert list(measured.y) == [5.0, 3.0, 1.0] and list(predicted.y) == [5.0, 4.0, 2.0]
     assert list(marks.x) == [1, 1] and list(marks.y) == [3.0, 4.0]
 
