@@ -55,7 +55,7 @@ class _Page:
     def begin(self) -> None:
         if self._watches and not self._begun:
             self._begun = True
-            st.fragment(self._look, run_every=min(watch.every for watch in self._watches))()
+            st.fragment(self._look, run_every=max(watch.every for watch in self._watches))()
 
     def _look(self) -> None:
         if any(watch.over for watch in self._watches):
@@ -87,7 +87,7 @@ def watch(
     Args:
         draw: draws all that is there; no two at a time.
         place: an empty container; where omitted, one is made here, called by the `key`.
-        every: seconds between two drawings, or less if something else on the page moves faster.
+        every: seconds between two drawings at least; more if something else on the page is dearer to draw.
         ended: `all` where the page is drawn again only when every job has ended.
     """
     page: _Page = st.session_state[_KEY]

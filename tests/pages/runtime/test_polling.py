@@ -98,6 +98,7 @@ def test_what_begins_early_comes_before_what_follows_also_where_the_page_stops(i
         order: list[str] = st.session_state.setdefault("order", [])
         with polling.of_page():
             polling.watch(jobs, lambda: order.append("moves"), key="x", every=polling.SELDOM)
+            polling.watch(jobs, lambda: None, key="cheap")
             polling.begin()
             order.append("takes long")
             st.stop()
