@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import pandas  # noqa: F401  (see app.py)
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import main
 
+from cam_core import CamError
+from pages.runtime import compute
+from pages.runtime.compute import ModelSpec
+from pages.shared.models import BUNDLED
+
 APP = Path(__file__).parents[1] / "app.py"
+
+
+def prepare() -> None:
+    """What the first visitor would wait for: torch, imported above, and the network that the app opens with."""
+    with suppress(CamError):  # whoever comes is told
+        compute.classifier(ModelSpec(BUNDLED))
+    # What is here by now stays. A collection looks at half a million objects of torch alone, and holds Python's lock
+    # for a fifth of a second.
+    gc.collect()
+    gc.freeze()
+
 
 if __name__ == "__main__":
     # Streamlit takes a folder called `pages` for an app without navigation of its own until `st.navigation` was called
     # once: a server's first visitor, if a link led to a page, would be told that there is no such page.
     PagesManager.uses_pages_directory = False
+    prepare()
     main(["run", str(APP), *sys.argv[1:]], prog_name="streamlit")

@@ -32,5 +32,5 @@ def address(picture: Image.Image) -> str:
 def encoded(picture: Image.Image, form: str) -> bytes:
     """The file's content; `form` is "JPEG" or "PNG"."""
     buffer = io.BytesIO()
-    picture.convert("RGB").save(buffer, form, quality=92, subsampling=0)
+    picture.convert("RGB").save(buffer, form, quality=86, subsampling=0)
     return buffer.getvalue()

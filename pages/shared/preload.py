@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
 import streamlit as st
 
-from cam_core.analysis.curves import CurvePanel
-from cam_core.charts import curves_chart
-from pages.shared.charts import show
+_SCRIPTS: Final = "static/js"
+_DELAY: Final = 1000  # milliseconds: reading the script takes a browser as long as the rest of the page does
 
 
 def charts() -> None:
-    """A chart that nobody sees: the script that draws charts has 5 MB, which take a browser about a second to read.
+    """The script that draws charts: 5 MB, for which the first chart would wait. It comes once this page is there."""
+    for script in chart_scripts():
+        st.html(
+            f"<script>setTimeout(() => requestIdleCallback("
+            f"() => import(new URL('{_SCRIPTS}/{script}', location.href))), {_DELAY})</script>",
+            unsafe_allow_javascript=True,
+        )
 
-    Draw it last: what stands before it is on the screen by then.
-    """
-    with st.container(key="preload"):
-        show(curves_chart(CurvePanel("deletion")), key="preloaded-chart")
+
+def chart_scripts() -> list[str]:
+    """Streamlit's file for charts, whose name holds a checksum; nothing if a version of it has no such file."""
+    folder = Path(st.__file__).parent / "static" / _SCRIPTS
+    return sorted(path.name for path in folder.glob("PlotlyChart.*.js"))

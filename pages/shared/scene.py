@@ -22,6 +22,8 @@ _KEY = "_scene"
 
 FRAME_SIDE = 448
 """Pixels of the longer side of a heatmap's picture: sharp at the widths at which tiles are shown."""
+PHOTO_SIDE = 560
+"""The same for the whole photo, twice as many as there are on the screen: some screens have two for one."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def _close_up(digest: str, box: Box, _image: Image.Image) -> Image.Image:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _framed(digest: str, box: Box, _image: Image.Image) -> Image.Image:
-    return framed(_image, box, 2 * FRAME_SIDE)
+    return framed(_image, box, PHOTO_SIDE)
 
 
 def put(scene: Scene | Callable[[], None]) -> None:

@@ -49,9 +49,35 @@ def test_first_sight_without_a_click(visit: Visit) -> None:
     assert page.locator('[aria-label^="Colour bar"]').count() == 2
     assert page.get_by_text("German shepherd").count() > 1
     assert "Traceback" not in page.content()
+    page.wait_for_function("performance.getEntriesByType('resource').some(r => r.name.includes('PlotlyChart'))")
     page.reload()
     wait_for_tiles(page, 2)
     assert not failed, "nothing is fetched from elsewhere"
+
+
+def test_while_maps_are_computed_their_bars_move_and_nothing_else(visit: Visit) -> None:
+    page = visit(methods=["Grad-CAM", "SS-CAM", "IS-CAM"], layer="blocks.4")
+    picture = page.locator('img[alt^="Grad-CAM heatmap "]')
+    picture.wait_for()
+    bars = page.locator(".st-key-tiles-compare [data-testid=stProgress]")
+    expect(bars).to_have_count(2)
+    picture.evaluate("picture => { picture.marked = true }")
+    top = picture.bounding_box()
+    watch = """() => new Promise(done => {
+        const texts = new Set(), holes = []
+        const look = () => {
+            const bars = [...document.querySelectorAll('.st-key-tiles-compare [data-testid=stProgress]')]
+            if (bars.length !== 2) holes.push(bars.length)
+            texts.add(bars.map(bar => bar.innerText).join('|'))
+        }
+        const timer = setInterval(look, 20)
+        setTimeout(() => { clearInterval(timer); done([texts.size, holes.length]) }, 3000)
+    })"""
+    texts, holes = page.evaluate(watch)
+    assert texts >= 3, "the bars move"
+    assert holes == 0, "and never go away"
+    assert picture.evaluate("picture => picture.marked"), "what stands is not drawn again"
+    assert picture.bounding_box() == top
 
 
 def test_adding_a_method_adds_a_tile_and_the_link_says_so(visit: Visit) -> None:
