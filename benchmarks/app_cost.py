@@ -1,4 +1,4 @@
-"""The cost of a served app: processor time of its threads, and what goes over the wire for each drawing of a page."""
+"""The cost of a served app: processor time of its threads, what it holds, what goes over the wire for each drawing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
 _COMPUTES = 0.2  # of a processor: a thread that takes more of it throughout is one that computes, and draws nothing
 _REST = 0.05  # of a processor: what a server takes less than is at rest
 _LOOK = 0.3  # seconds over which that is measured
@@ -102,6 +103,38 @@ def _on_processor(task: Path) -> float:
         return int((task / "schedstat").read_text().split()[0]) / 1e9
     except OSError:
         return 0.0
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """The possessions of a process at a time.
+
+    Attributes:
+        megabytes: of memory that is in use (RSS).
+        threads, files, sockets: how many; sockets are not among the files.
+    """
+
+    megabytes: float
+    threads: int
+    files: int
+    sockets: int
+
+
+def holdings(pid: int) -> Holdings:
+    """What a process holds now."""
+    process = Path(f"/proc/{pid}")
+    pages = int((process / "statm").read_text().split()[1])
+    targets = list(filter(None, map(_target, (process / "fd").iterdir())))
+    sockets = sum(target.startswith("socket:") for target in targets)
+    return Holdings(pages * _PAGE / 1e6, len(_tasks(process)), len(targets) - sockets, sockets)
+
+
+def _target(descriptor: Path) -> str:
+    """What an open descriptor leads to; "" where it has just been closed."""
+    try:
+        return os.readlink(descriptor)
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,10 @@ class NoAnswer(Exception):
     """The answer that did not come."""
 
 
+class ErrorShown(NoAnswer):
+    """The page said instead that something went wrong; what, is among the visitor's `errors`."""
+
+
 def picture(start: str) -> Wanted:
     """Whether it is a picture whose description begins like this."""
     return lambda element: any(image.alt.startswith(start) for image in element.imgs.imgs)
@@ -191,7 +195,7 @@ class Visitor:
         if waiting.answer.done():
             return
         if len(self.errors) > seen_errors:
-            raise NoAnswer("the page shows an error")
+            raise ErrorShown(self.errors[-1])
         if self._listener.done():
             raise NoAnswer("the server closed the socket")
         if time.monotonic() - self._news_at > PATIENCE:

@@ -1,0 +1,394 @@
+"""A full class at the served app: how long clicks take, and whether everybody gets an answer of their own.
+
+    python -m benchmarks.load                              # two CPU threads, half an hour
+    python -m benchmarks.load --visitors 8 --seconds 60    # only printed
+
+A server of the app, as users start it, and visitors without a browser on the same machine, who send what a browser
+sends and obey what it obeys. Each has a photo of its own and attends a lesson: Compare, Deletion, Channels in turn, and
+some of them Score-CAM. They come two per second, think between clicks, and leave after a while to come back with
+another photo. Every picture that answers a click is compared with the one that the core gives, when all is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any, Final
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+import typer
+
+from benchmarks.app_core import NETWORK
+from benchmarks.app_cost import Cpu, Holdings, cpu, holdings
+from benchmarks.common import machine, publish, show
+from benchmarks.load_visits import (
+    LESSONS,
+    QUICK,
+    UPLOADER,
+    Answers,
+    Lesson,
+    Question,
+    core_seconds,
+    lessons,
+    own_photo,
+    shown_picture,
+)
+from cam_core import load_model
+from scripts.serving import Server, server_process
+from scripts.visitor import ErrorShown, NoAnswer, Visitor, Wanted, picture, visiting
+
+VISITORS: Final = (1, 5, 20, 40)
+SECONDS: Final = 300.0
+THINK: Final = 10.0  # seconds between an answer and the next click, on average
+FIRST_PAGE, OWN_PHOTO, CURVES, SLOW_WORK = "first page", "own photo", "curves", "slow"
+
+_VISIT = 75.0  # seconds after which a visitor leaves
+_ARRIVALS = 2.0  # visitors per second
+_ONE_IN = 5  # has slow work
+_PERCENTILES = (50, 95)
+_TRACEBACK = r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(\S.*)$"
+
+
+@dataclass
+class Request:
+    """Something that a visitor asked for.
+
+    Attributes:
+        costs: the calls of the core that it takes.
+        seconds: until it was answered; None if it was not.
+        share: how much of it is done, as far as the page told.
+        error: why there is no answer; empty where there is one, or the benchmark ended before.
+    """
+
+    kind: str
+    costs: tuple[str, ...]
+    seconds: float | None = None
+    share: float = 0.0
+    error: str = ""
+
+
+@dataclass
+class Diary:
+    """All that a visitor has seen.
+
+    Attributes:
+        answers: questions, and addresses that hold the pictures that answered them.
+        errors: what went wrong.
+        attended: seconds.
+    """
+
+    requests: list[Request] = field(default_factory=list)
+    answers: list[tuple[Question, str]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    bytes_in: int = 0
+    attended: float = 0.0
+
+
+@dataclass
+class Level:
+    """The measurements with one number of visitors.
+
+    Attributes:
+        seconds: how long it lasted; processor seconds are of that time.
+        foreign: answers that are not those of the core.
+        logged: the last lines of the tracebacks in the server's log, with how often each was there.
+    """
+
+    visitors: int
+    slow: int
+    seconds: float
+    diaries: list[Diary]
+    server_cpu: float
+    load_cpu: float
+    held: Holdings
+    logged: dict[str, int]
+    foreign: list[Question] = field(default_factory=list)
+
+    @property
+    def requests(self) -> list[Request]:
+        """All visitors' requests."""
+        return [request for diary in self.diaries for request in diary.requests]
+
+    @property
+    def errors(self) -> list[str]:
+        """Everything that went wrong for a visitor."""
+        return [error for diary in self.diaries for error in diary.errors]
+
+    def times(self, *kinds: str) -> list[float]:
+        """Seconds of the requests of these kinds that were answered."""
+        return [each.seconds for each in self.requests if each.kind in kinds and each.seconds is not None]
+
+    @property
+    def rate_in(self) -> float:
+        """Bytes to each visitor per second."""
+        attended = sum(diary.attended for diary in self.diaries)
+        return sum(diary.bytes_in for diary in self.diaries) / attended if attended else 0.0
+
+
+def percentiles(times: Sequence[float]) -> list[float]:
+    """The median and the 95th percentile; NaN where there are no times."""
+    return np.percentile(times, _PERCENTILES).tolist() if times else [float("nan")] * len(_PERCENTILES)
+
+
+def finished(requests: Iterable[Request], costs: dict[str, float]) -> float:
+    """Core-seconds of work: of what was answered all, of slow work that was not as much as was done of it."""
+    return sum(
+        sum(costs[name] for name in request.costs) * (request.share if request.seconds is None else 1.0)
+        for request in requests
+        if request.seconds is not None or request.kind == SLOW_WORK
+    )
+
+
+class Attendance:
+    """One visitor's time at the server: visit after visit, each with another photo."""
+
+    def __init__(self, server: Server, lesson: Lesson, number: int, visitors: int, think: float) -> None:
+        self.diary = Diary()
+        self._server, self._lesson, self._think = server, lesson, think
+        self._photos = count(number, visitors)
+        self._draw = Random(number)
+        self._delay = number / _ARRIVALS
+
+    async def attend(self) -> None:
+        """Until cancelled."""
+        await asyncio.sleep(self._delay)
+        while True:
+            await self.visit(next(self._photos), time.perf_counter() + _VISIT)
+
+    async def visit(self, photo: int, until: float) -> None:
+        """Come, look, upload, click, leave. What goes wrong ends the visit."""
+        came = time.perf_counter()
+        visitor: Visitor | None = None
+        try:
+            async with visiting(self._server.address, self._lesson.path, self._lesson.link) as visitor:
+                await self._look(visitor, FIRST_PAGE, came)
+                await self._give_photo(visitor, photo)
+                await self._click(visitor, photo, until)
+        except ErrorShown:
+            pass  # the visitor has it among its errors
+        except (NoAnswer, OSError, KeyError, StopIteration, IndexError) as error:
+            self.diary.errors.append(f"{self._lesson.title}: {type(error).__name__}: {error}")
+            await asyncio.sleep(1)
+        finally:
+            self.diary.attended += time.perf_counter() - came
+            if visitor is not None:
+                self.diary.bytes_in += visitor.bytes_in
+                self.diary.errors += [f"{self._lesson.title}: {error}" for error in visitor.errors]
+
+    async def _look(self, visitor: Visitor, kind: str, began: float) -> None:
+        """Wait for what the page opens with, and for what fills it later."""
+        lesson = self._lesson
+        cheap, *rest = lesson.costs
+        await self._answer(visitor, Request(kind, (cheap,)), began, map(picture, lesson.opens))
+        if lesson.fills:
+            await self._answer(visitor, Request(CURVES, tuple(rest)), began, lesson.fills)
+
+    async def _give_photo(self, visitor: Visitor, photo: int) -> None:
+        content = own_photo(photo)
+        visitor.choose("Photo", "Upload")
+        await visitor.drawn(lambda element: element.WhichOneof("type") == "file_uploader")
+        await self._think_about_it()
+        began = time.perf_counter()
+        await visitor.upload(UPLOADER, f"{photo}.jpg", content)
+        await self._look(visitor, OWN_PHOTO, began)
+
+    async def _click(self, visitor: Visitor, photo: int, until: float) -> None:
+        clicks = self._lesson.clicks(visitor, photo)
+        while time.perf_counter() < until:
+            await self._think_about_it()
+            click = next(clicks)
+            began = time.perf_counter()
+            click.do()
+            elements = await self._answer(visitor, Request(click.kind, click.costs), began, click.wanted())
+            self.diary.answers += [
+                (question, shown_picture(element, start))
+                for (question, start), element in zip(click.pictures.items(), elements, strict=False)
+            ]
+
+    async def _answer(self, visitor: Visitor, request: Request, began: float, wanted: Iterable[Wanted]) -> list[Any]:
+        self.diary.requests.append(request)
+        try:
+            elements = await visitor.drawn(*wanted)
+        except NoAnswer as error:
+            request.error = str(error)
+            raise
+        finally:
+            request.share = visitor.progress
+        request.seconds = time.perf_counter() - began
+        return elements
+
+    async def _think_about_it(self) -> None:
+        await asyncio.sleep(self._think * self._draw.uniform(0.5, 1.5))
+
+
+async def attended(attendances: Sequence[Attendance], seconds: float, pid: int) -> tuple[Cpu, Holdings]:
+    """All of them at a time, for so long; what the server has taken and holds by then, before they leave."""
+    tasks = [asyncio.create_task(each.attend()) for each in attendances]
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+    taken, held = cpu(pid), holdings(pid)
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome
+    return taken, held
+
+
+def measure(visitors: int, slow: int, seconds: float, think: float) -> Level:
+    """One level, on a server of its own, where every page was opened once before."""
+    with tempfile.TemporaryDirectory() as scratch, server_process(log := Path(scratch) / "server.log") as server:
+        asyncio.run(_warm_up(server))
+        attendances = [
+            Attendance(server, lesson, number, visitors, think) for number, lesson in enumerate(lessons(visitors, slow))
+        ]
+        before, began = cpu(server.pid), time.process_time()
+        after, held = asyncio.run(attended(attendances, seconds, server.pid))
+        return Level(
+            visitors=visitors,
+            slow=slow,
+            seconds=after.at - before.at,
+            diaries=[each.diary for each in attendances],
+            server_cpu=after.since(before),
+            load_cpu=time.process_time() - began,
+            held=held,
+            logged=tracebacks(log.read_text(errors="replace")),
+        )
+
+
+async def _warm_up(server: Server) -> None:
+    for lesson in LESSONS:
+        async with visiting(server.address, lesson.path, lesson.link) as visitor:
+            await visitor.drawn(*map(picture, lesson.opens), *lesson.fills)
+
+
+def tracebacks(log: str) -> dict[str, int]:
+    """The last lines of the tracebacks in a log, with how often each is there."""
+    return dict(Counter(re.findall(_TRACEBACK, log, re.MULTILINE)))
+
+
+def check(levels: Iterable[Level], answers: Answers) -> None:
+    """Notes the answers that are not those of the core to their questions."""
+    verdicts: dict[tuple[Question, str], bool] = {}
+    for level in levels:
+        for answer in (answer for diary in level.diaries for answer in diary.answers):
+            if answer not in verdicts:
+                verdicts[answer] = answers.own(*answer)
+            if not verdicts[answer]:
+                level.foreign.append(answer[0])
+
+
+COLUMNS: Final = (
+    "visitors", "slow", "answers", "errors", "not one's own", "click p50 s", "click p95 s", "first page p50 s",
+    "first page p95 s", "core s ∕ s", "kB ∕ s each", "server MB", "server CPU", "load CPU",
+)  # fmt: skip
+
+
+def row(level: Level, costs: dict[str, float]) -> list[Any]:
+    """A line of the table."""
+    return [
+        level.visitors,
+        level.slow,
+        sum(len(diary.answers) for diary in level.diaries),
+        len(level.errors) + sum(level.logged.values()),
+        len(level.foreign),
+        *percentiles(level.times(*QUICK)),
+        *percentiles(level.times(FIRST_PAGE)),
+        finished(level.requests, costs) / level.seconds,
+        level.rate_in / 1000,
+        level.held.megabytes,
+        level.server_cpu / level.seconds,
+        level.load_cpu / level.seconds,
+    ]
+
+
+def notes(levels: Sequence[Level], costs: dict[str, float], think: float) -> list[str]:
+    """What the table has no column for."""
+    return [
+        *(f"{level.visitors} visitors: {_by_kind(level)}." for level in levels),
+        *(
+            f"{level.visitors} visitors, gone wrong {times} ×: {error}"
+            for level in levels
+            for error, times in {**Counter(level.errors), **level.logged}.items()
+        ),
+        "Wanted: of 20 visitors no errors, no answers that are not one's own, clicks ≤ 0.3 s and first pages ≤ 3 s "
+        "(p95); of 40, 8 of them slow, clicks ≤ 1 s and first pages ≤ 6 s (p95), core s ∕ s ≥ 0.7, ≤ 20 kB ∕ s each.",
+        f"Visitors come {_ARRIVALS:g} per second, think for {think:g} s on average between clicks, and leave after "
+        f"{_VISIT:g} s to come back with another photo; slow ones compute Score-CAM. Clicks: "
+        f"{', '.join(QUICK)}. Seconds from the message that the click sends until its answer has arrived; a browser "
+        "paints it after that. Errors: exceptions and red messages on a page, closed sockets, no answer and no news of "
+        "it for a minute, tracebacks in the server’s log. Core s ∕ s: the seconds that the core alone takes for the "
+        "finished work, per second; the core alone finishes one. CPU: processor seconds per second, of the server, "
+        "and of the visitors, who share its processors. Core seconds alone: "
+        + ", ".join(f"{name} {seconds:.3g}" for name, seconds in costs.items())
+        + ".",
+    ]
+
+
+def _by_kind(level: Level) -> str:
+    kinds = dict.fromkeys(request.kind for request in level.requests)
+    times = {kind: level.times(kind) for kind in kinds}
+    parts = [(kind, len(times[kind]), *percentiles(times[kind])) for kind in kinds if times[kind]]
+    return "; ".join(f"{kind} {half:.2g} s, p95 {most:.2g} s ({number})" for kind, number, half, most in parts)
+
+
+def main(
+    visitors: Annotated[list[int] | None, typer.Option(help="at a time; several times for several levels")] = None,
+    seconds: Annotated[float, typer.Option(help="of each level")] = SECONDS,
+    slow: Annotated[int | None, typer.Option(help="visitors with Score-CAM; one in five")] = None,
+    think: Annotated[float, typer.Option(help="seconds between clicks, on average")] = THINK,
+    name: Annotated[str, typer.Option(help="of the files in benchmarks/results")] = "load-cpu",
+) -> None:
+    """Measure and, where nothing was left out, publish."""
+    clf = load_model(NETWORK)
+    costs = core_seconds(clf)
+    levels = []
+    for number in visitors or VISITORS:
+        levels.append(measure(number, number // _ONE_IN if slow is None else slow, seconds, think))
+        print(f"{number} visitors: {len(levels[-1].requests)} requests", file=sys.stderr, flush=True)
+    check(levels, Answers(clf))
+    described = machine("cpu") | {"streamlit": version("streamlit")}
+    title = f"A class at the app: {NETWORK} on {described['threads']} threads"
+    table, told = [row(level, costs) for level in levels], notes(levels, costs, think)
+    if visitors or slow is not None or (seconds, think) != (SECONDS, THINK):
+        show(title, COLUMNS, table)
+    else:
+        record = {
+            "machine": described,
+            "settings": {"seconds": seconds, "think": think, "visit": _VISIT, "arrivals": _ARRIVALS},
+            "core seconds": costs,
+            "levels": [_record(level) for level in levels],
+        }
+        publish(name, title, COLUMNS, table, record, told)
+    print(*told, sep="\n\n")
+
+
+def _record(level: Level) -> dict[str, Any]:
+    kinds = dict.fromkeys(request.kind for request in level.requests)
+    return {
+        "visitors": level.visitors,
+        "slow": level.slow,
+        "seconds": level.seconds,
+        "times": {kind: [round(seconds, 4) for seconds in level.times(kind)] for kind in kinds},
+        "errors": dict(Counter(level.errors)),
+        "tracebacks": level.logged,
+        "foreign": [asdict(question) for question in level.foreign],
+        "bytes per second each": level.rate_in,
+        "server": asdict(level.held) | {"cpu": level.server_cpu},
+        "load cpu": level.load_cpu,
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)
