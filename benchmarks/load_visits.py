@@ -247,7 +247,7 @@ def own_photo(number: int) -> bytes:
     return buffer.getvalue()
 
 
-def core_seconds(clf: Classifier, rounds: int = 3) -> dict[str, float]:
+def core_seconds(clf: Classifier, rounds: int) -> dict[str, float]:
     """Seconds of the core alone for everything that a lesson asks of it."""
     core = Core(clf, SAMPLES[0].key, seed=0)
     jobs = {method: core.one_method(method) for method in {*FIRST_METHODS, *CHEAP, SLOW}}
