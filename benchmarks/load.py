@@ -191,10 +191,11 @@ class Attendance:
     async def _look(self, visitor: Visitor, kind: str, began: float) -> None:
         """Wait for what the page opens with, and for what fills it later."""
         lesson = self._lesson
-        cheap, *rest = lesson.costs
-        await self._answer(visitor, Request(kind, (cheap,)), began, map(picture, lesson.opens))
+        # The first page shows a photo of the gallery: those before have left its results in the store.
+        opens, fills = (lesson.costs, lesson.filling_costs) if kind == OWN_PHOTO else ((), ())
+        await self._answer(visitor, Request(kind, opens), began, map(picture, lesson.opens))
         if lesson.fills:
-            await self._answer(visitor, Request(CURVES, tuple(rest)), began, lesson.fills)
+            await self._answer(visitor, Request(CURVES, fills), began, lesson.fills)
 
     async def _give_photo(self, visitor: Visitor, photo: int) -> None:
         content = own_photo(photo)
@@ -326,7 +327,7 @@ def notes(levels: Sequence[Level], costs: dict[str, float], think: float) -> lis
         "Wanted: of 20 visitors no errors, no answers that are not one's own, clicks ≤ 0.3 s and first pages ≤ 3 s "
         "(p95); of 40, 8 of them slow, clicks ≤ 1 s and first pages ≤ 6 s (p95), core s ∕ s ≥ 0.7, ≤ 20 kB ∕ s each.",
         f"Visitors come {_ARRIVALS:g} per second, think for {think:g} s on average between clicks, and leave after "
-        f"{_VISIT:g} s to come back with another photo; slow ones compute Score-CAM. Clicks: "
+        f"{_VISIT:g} s to come back with another photo; slow ones compute Score-CAM. The first page shows the gallery’s first photo, with everybody’s results. Clicks: "
         f"{', '.join(QUICK)}. Seconds from the message that the click sends until its answer has arrived; a browser "
         "paints it after that. Errors: exceptions and red messages on a page, closed sockets, no answer and no news of "
         "it for a minute, tracebacks in the server’s log. Core s ∕ s: the seconds that the core alone takes for the "

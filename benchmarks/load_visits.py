@@ -94,6 +94,7 @@ class Lesson:
     Attributes:
         opens: the beginnings of the descriptions of the pictures that a reader waits for, once the page is opened.
         fills: what is drawn later, if anything.
+        costs, filling_costs: calls of the core for what a new photo opens with, and for what fills it.
         clicks: endless; the photo's number tells where in their order a visitor begins.
     """
 
@@ -104,6 +105,7 @@ class Lesson:
     costs: tuple[str, ...]
     link: dict[str, str] = field(default_factory=dict)
     fills: tuple[Wanted, ...] = ()
+    filling_costs: tuple[str, ...] = ()
     slow: bool = False
 
 
@@ -219,9 +221,10 @@ DELETION: Final = Lesson(
     "/deletion",
     deletion,
     _FIRST_FRAMES,
-    ("first sight", "curves"),
+    ("first sight",),
     {"steps": str(FEW_STEPS)},
     CURVES_ARE_WHOLE,
+    ("curves",),
 )
 CHANNELS: Final = Lesson(
     "Channels", "/channels", channels, ("Channel ",), ("first sight", "shapley"), {"budget": str(FEW_PASSES)}
