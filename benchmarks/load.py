@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import typer
+from websockets.exceptions import WebSocketException
 
 from benchmarks.app_core import NETWORK
 from benchmarks.app_cost import Cpu, Holdings, cpu, holdings
@@ -179,7 +180,7 @@ class Attendance:
                 await self._click(visitor, photo, enough)
         except ErrorShown:
             pass  # the visitor has it among its errors
-        except (NoAnswer, OSError, KeyError, StopIteration, IndexError) as error:
+        except (NoAnswer, OSError, WebSocketException, LookupError) as error:
             self.diary.errors.append(f"{self._lesson.title}: {type(error).__name__}: {error}")
             await asyncio.sleep(1)
         finally:

@@ -30,7 +30,7 @@ import typer
 from benchmarks.app_core import FIRST_METHODS, NETWORK
 from benchmarks.app_cost import Holdings, holdings, rest
 from benchmarks.common import machine, publish, show
-from benchmarks.load import FIRST_PAGE, Attendance, tracebacks
+from benchmarks.load import CURVES, FIRST_PAGE, Attendance, tracebacks
 from benchmarks.load_visits import LESSONS, METHODS_BOX, SCORE_CAM, SLOW
 from cam_core import METHODS
 from scripts.serving import Server, server_process
@@ -72,10 +72,16 @@ class Soak:
         self._jobs, self._visits = 0, 0
 
     async def block(self, jobs: int) -> None:
-        """Visits until so many jobs more are done."""
+        """Visits until so many jobs more are done.
+
+        Raises:
+            RuntimeError: several visits in a row came to nothing.
+        """
         until = self._jobs + jobs
-        while self._jobs < until:
+        while (before := self._jobs) < until:
             await asyncio.gather(*(self._visit(next(self._photos)) for _ in range(TOGETHER)))
+            if self._jobs == before:
+                raise RuntimeError(f"no visit got an answer; last error: {self.errors[-1:]}")
 
     async def _visit(self, number: int) -> None:
         self._visits += 1
@@ -86,7 +92,7 @@ class Soak:
         requests = attendance.diary.requests
 
         def answered() -> int:
-            return sum(each.seconds is not None and each.kind not in (FIRST_PAGE, "curves") for each in requests)
+            return sum(each.seconds is not None and each.kind not in (FIRST_PAGE, CURVES) for each in requests)
 
         await attendance.visit(number, lambda: answered() >= PER_VISIT)
         self._jobs += answered()
