@@ -12,20 +12,24 @@ from typing import Any, Final
 
 from PIL import Image
 
-from cam_core import METHODS, Classifier, Explanation, explain, load_model
+from cam_core import METHODS, METRICS, Classifier, Explanation, explain, load_model
 from cam_core.analysis.channels import largest
 from cam_core.images import sample
+from cam_core.metrics import evaluate_many
 from cam_core.metrics.curves.frames import Film
 from cam_core.metrics.curves.perturbation import KINDS
 from cam_core.metrics.curves.points import curve_points
 from cam_core.metrics.curves.spread import random_control
 from cam_core.models.tails import nonlinear_layer
 from cam_core.overlay import DIVERGING, SEQUENTIAL, close_up, display_values, limits, overlay
-from cam_core.shapley import ChannelEstimate, stream_channel_shap
+from cam_core.shapley import ChannelEstimate, remove_channels, stream_channel_shap
 
 NETWORK: Final = "efficientnet_lite0"
 FIRST_METHODS: Final = ("grad-cam", "lift-cam")
-_FRAME_SIDE: Final = 448  # pixels of the longer side of the app's pictures
+FRAME_SIDE: Final = 448
+"""Pixels of the longer side of the app’s pictures."""
+
+_REGIONS: Final = {"region", "other_region"}  # what a metric may need and no page has
 
 Job = Callable[[], dict[str, float] | None]
 """What is timed. It may return seconds until something on its way, by name."""
@@ -113,7 +117,7 @@ class Core:
 
     def _frame(self) -> Image.Image:
         image = self.image()
-        return close_up(image, self.clf.preprocessing.box(image.size), _FRAME_SIDE)
+        return close_up(image, self.clf.preprocessing.box(image.size), FRAME_SIDE)
 
     def frames(self, steps: int, fraction: float) -> Job:
         """The photos that the curves look at at another fraction."""
@@ -145,6 +149,17 @@ class Core:
             return {"first point": first}
 
         return draw
+
+    def metrics(self) -> Job:
+        """The quick metrics of the first methods’ maps and of one random map."""
+        image, maps = self.image(), list(self._maps().values())[: len(FIRST_METHODS) + 1]
+        quick = [key for key, metric in METRICS.items() if not metric.expensive and not _REGIONS & set(metric.needs)]
+        return lambda: _done([list(evaluate_many(self.clf, image, made, metrics=quick)) for made in maps])
+
+    def removal(self, count: int) -> Job:
+        """So many channels taken away, one after the other."""
+        image, target, layer = self.image(), self._target(), nonlinear_layer(self.clf)
+        return lambda: _done(remove_channels(self.clf, image, layer=layer, target=target, order=list(range(count))))
 
     def _maps(self) -> dict[str, Explanation]:
         own = {method: self.explained(method) for method in FIRST_METHODS}

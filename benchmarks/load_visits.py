@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from streamlit.proto.Element_pb2 import Element
 
-from benchmarks.app_core import FIRST_METHODS, Core
+from benchmarks.app_core import FIRST_METHODS, FRAME_SIDE, Core
 from benchmarks.app_scenarios import BAR, FEW_PASSES, FEW_STEPS
 from benchmarks.common import median, side_by_side
 from cam_core import METHODS, SAMPLES, Classifier, Explanation, explain, load_image
@@ -29,7 +29,6 @@ from cam_core.models.tails import nonlinear_layer
 from cam_core.overlay import DIVERGING, SEQUENTIAL, close_up, display_values, limits, overlay
 from cam_core.shapley import stream_channel_shap
 from pages.shared.pictures import address
-from pages.shared.scene import FRAME_SIDE
 from scripts.visitor import Visitor, Wanted, html, picture
 
 CHEAP: Final = ("hires-cam", "layer-cam", "xgrad-cam", "grad-cam++", "eigen-cam")
@@ -49,6 +48,7 @@ _CLASSES: Final = 6  # most probable classes that are asked for
 _START: Final = 20  # per cent: where the slider stands
 _ALIKE: Final = 1.0  # levels of 255 by which two pictures of one answer differ at most, on average
 _CHANNEL_OPACITY: Final = 0.6
+_REMOVED: Final = 30  # channels that the page takes away
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def deletion(visitor: Visitor, photo: int) -> Iterator[Click]:
         if rank:
             option = _class(visitor, rank)
             choose = partial(visitor.choose, CLASS_BOX, option)
-            yield Click("curves", choose, {}, (*FIRST_METHODS, "curves"), CURVES_ARE_WHOLE)
+            yield Click("curves", choose, {}, (*FIRST_METHODS, "curves", "metrics"), CURVES_ARE_WHOLE)
         for percent in (next(percents) for _ in range(3)):
             yield Click(
                 "slider",
@@ -199,7 +199,7 @@ def channels(visitor: Visitor, photo: int) -> Iterator[Click]:
             subtitle = html(f"carry {_label(option)}")
             bars = (picture("Channel "), subtitle)
             choose = partial(visitor.choose, CLASS_BOX, option)
-            yield Click("estimate", choose, {}, ("shapley", "lift-cam", "grad-cam"), bars)
+            yield Click("estimate", choose, {}, ("shapley", "removal", *FIRST_METHODS), bars)
         for place in (next(places) for _ in range(3)):
             option = visitor.widgets[CHANNEL_BOX].proto.options[place]
             number = int(option.split()[0])
@@ -224,10 +224,10 @@ DELETION: Final = Lesson(
     ("first sight",),
     {"steps": str(FEW_STEPS)},
     CURVES_ARE_WHOLE,
-    ("curves",),
+    ("curves", "metrics"),
 )
 CHANNELS: Final = Lesson(
-    "Channels", "/channels", channels, ("Channel ",), ("first sight", "shapley"), {"budget": str(FEW_PASSES)}
+    "Channels", "/channels", channels, ("Channel ",), ("first sight", "shapley", "removal"), {"budget": str(FEW_PASSES)}
 )
 LESSONS: Final = (COMPARE, DELETION, SCORE_CAM, CHANNELS)
 
@@ -257,8 +257,10 @@ def core_seconds(clf: Classifier, rounds: int) -> dict[str, float]:
     jobs |= {
         "first sight": core.first_sight(),
         "curves": core.curves(FEW_STEPS),
+        "metrics": core.metrics(),
         "frames": core.frames(FEW_STEPS, 0.21),
         "shapley": core.shapley(FEW_PASSES),
+        "removal": core.removal(_REMOVED),
         "channel": core.channel_map(FEW_PASSES, BAR),
     }
     return {name: median(times) for name, times in side_by_side(jobs, rounds).items()}

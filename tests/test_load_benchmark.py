@@ -32,7 +32,7 @@ def test_every_visitor_has_a_photo_of_its_own_the_same_each_time() -> None:
     assert len(set(photos)) == 3
 
 
-def test_finished_work_counts_what_is_answered_and_the_share_of_slow_work_that_is_done() -> None:
+def test_finished_work_counts_what_is_answered_and_the_share_of_long_work_that_is_done() -> None:
     costs = {"a": 2.0, "b": 0.5, "slow": 8.0}
     requests = [
         Request("method", ("a", "b"), seconds=9.0, share=0.3),
