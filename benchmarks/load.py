@@ -330,12 +330,14 @@ def notes(levels: Sequence[Level], costs: dict[str, float], think: float) -> lis
         "(p95); of 40, 8 of them slow, clicks ≤ 1 s and first pages ≤ 6 s (p95), core s ∕ s ≥ 0.7, ≤ 20 kB ∕ s each.",
         f"Visitors come {_ARRIVALS:g} per second, think for {think:g} s on average between clicks, and leave after "
         f"{_VISIT:g} s to come back with another photo; slow ones compute Score-CAM. First pages show the gallery’s "
-        f"first photo with a seed of their own, so they are computed. Clicks: {', '.join(QUICK)}. Seconds from the message that a click "
-        "sends until its answer has arrived; a browser paints it after that. Errors: exceptions and red messages on a "
-        "page, closed sockets, no answer and no news of it for a minute, tracebacks in the server’s log. Core s ∕ s: "
-        "the seconds that the core alone takes for the finished work, per second; the core alone finishes one. CPU: "
-        "processor seconds per second, of the server, and of the visitors, who share its processors. Core seconds "
-        "alone: " + ", ".join(f"{name} {seconds:.3g}" for name, seconds in costs.items()) + ".",
+        "first photo with a seed of their own, for all of it to be computed. "
+        f"Clicks: {', '.join(QUICK)}. Seconds from the message that a click sends until its answer has arrived; a "
+        "browser paints it after that. Errors: exceptions and red messages on a page, closed sockets, no answer and no "
+        "news of it for a minute, tracebacks in the server’s log. Core s ∕ s: the seconds that the core alone takes "
+        "for the finished work, per second; the core alone finishes one. CPU: processor seconds per second, of the "
+        "server, and of the visitors, who share its processors. Core seconds alone: "
+        + ", ".join(f"{name} {seconds:.3g}" for name, seconds in costs.items())
+        + ".",
     ]
 
 
