@@ -153,6 +153,10 @@ def finished(requests: Iterable[Request], costs: dict[str, float]) -> float:
     )
 
 
+def _past(moment: float) -> Callable[[], bool]:
+    return lambda: time.perf_counter() > moment
+
+
 class Attendance:
     """One visitor's time at the server: visit after visit, each with another photo."""
 
@@ -167,8 +171,7 @@ class Attendance:
         """Until cancelled."""
         await asyncio.sleep(self._delay)
         while True:
-            leaves = time.perf_counter() + _VISIT
-            await self.visit(next(self._photos), lambda leaves=leaves: time.perf_counter() > leaves)
+            await self.visit(next(self._photos), _past(time.perf_counter() + _VISIT))
 
     async def visit(self, photo: int, enough: Callable[[], bool]) -> None:
         """Come, look, upload, click until it is enough, leave. What goes wrong ends the visit."""

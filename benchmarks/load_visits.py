@@ -24,7 +24,7 @@ from benchmarks.common import median, side_by_side
 from cam_core import METHODS, SAMPLES, Classifier, Explanation, explain, load_image
 from cam_core.images import ASSETS
 from cam_core.metrics.curves.frames import Film
-from cam_core.metrics.curves.perturbation import KINDS
+from cam_core.metrics.curves.perturbation import KINDS, Kind
 from cam_core.models.tails import nonlinear_layer
 from cam_core.overlay import DIVERGING, SEQUENTIAL, close_up, display_values, limits, overlay
 from cam_core.shapley import stream_channel_shap
@@ -63,7 +63,7 @@ class Question:
 
     photo: int
     rank: int
-    about: str | tuple[str, str, int] | int
+    about: str | tuple[str, Kind, int] | int
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def deletion(visitor: Visitor, photo: int) -> Iterator[Click]:
 
 
 def _frames(photo: int, rank: int, percent: int) -> dict[Question, str]:
-    done = {"deletion": "removed", "insertion": "shown"}
+    done: dict[Kind, str] = {"deletion": "removed", "insertion": "shown"}
     return {
         Question(photo, rank, (method, kind, percent)): (
             f"{METHODS[method].title}: the photo with {percent} % of its pixels {done[kind]}"
@@ -334,4 +334,5 @@ def _pixels(shown: str) -> Any:
 
 def shown_picture(element: Element, start: str) -> str:
     """The address of the picture whose description begins like this."""
-    return next(image.url for image in element.imgs.imgs if image.alt.startswith(start))
+    url: str = next(image.url for image in element.imgs.imgs if image.alt.startswith(start))
+    return url

@@ -183,9 +183,10 @@ class Visitor:
         waiting = _Waiting(self._clicked_at, wanted, asyncio.get_running_loop().create_future())
         self._waiting, self._news_at, self.progress = waiting, time.monotonic(), 0.0
         seen_errors = len(self.errors)
+        either: list[asyncio.Future[Any]] = [waiting.answer, self._listener]
         try:
             while not waiting.answer.done():
-                await asyncio.wait([waiting.answer, self._listener], timeout=1, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(either, timeout=1, return_when=asyncio.FIRST_COMPLETED)
                 self._complain(seen_errors, waiting)
             return waiting.answer.result()
         finally:
