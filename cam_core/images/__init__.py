@@ -1,5 +1,6 @@
 """Images on their way in: read a file whatever it is, frame it as the network sees it, offer the sample photos."""
 
+from cam_core.images.archives import ArchiveError, ArchiveLimits, Unpacked, unpack_images
 from cam_core.images.files import EXTENSIONS, FORMATS, as_rgb, check_size, image_digest, load_image
 from cam_core.images.gallery import ASSETS, SAMPLES, Sample, read_samples, sample
 from cam_core.images.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
@@ -11,12 +12,16 @@ __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "SAMPLES",
+    "ArchiveError",
+    "ArchiveLimits",
     "Preprocessing",
     "Sample",
+    "Unpacked",
     "as_rgb",
     "check_size",
     "image_digest",
     "load_image",
     "read_samples",
     "sample",
+    "unpack_images",
 ]

@@ -66,6 +66,16 @@ def load_image(source: str | Path | bytes | BinaryIO) -> Image.Image:
     return _decode(source, Path(name).name if isinstance(name, str) else "the image")
 
 
+def is_image(data: bytes) -> bool:
+    """Whether a file begins as an image that `load_image` reads, of a size that it reads; no pixel is decoded."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_available_formats()) as image:
+            check_size(image.size)
+    except Exception:  # whatever a decoder raises: there is no common class
+        return False
+    return True
+
+
 def as_rgb(image: Image.Image) -> Image.Image:
     """Any PIL image as RGB of 8 bits: transparency over white, 16-bit, 32-bit and float grey scaled, never clipped.
 
