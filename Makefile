@@ -1,7 +1,8 @@
 # `make help` lists the targets.
-PYTHON ?= python3
-PORT   ?= 8501
-JOBS   ?= 2
+PYTHON  ?= python3
+PORT    ?= 8501
+ADDRESS ?= 127.0.0.1
+JOBS    ?= 2
 
 VENV := .venv
 RUN  := $(VENV)/bin/python
@@ -16,12 +17,12 @@ DEV_READY := $(VENV)/.ready-dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  variables: PORT=$(PORT) (app), JOBS=$(JOBS) (test workers), PYTHON=$(PYTHON) (3.11 or newer; used once, to create $(VENV))"
+	@echo "  variables: PORT=$(PORT) and ADDRESS=$(ADDRESS) (app), JOBS=$(JOBS) (test workers), PYTHON=$(PYTHON) (3.11 or newer; used once, to create $(VENV))"
 
 setup: $(DEV_READY) ## create .venv with all that development needs
 
-app: $(APP_READY) ## serve the app on 127.0.0.1:8501; elsewhere with `make app PORT=8600`
-	$(RUN) -m pages --server.port $(PORT)
+app: $(APP_READY) ## serve the app on 127.0.0.1:8501; elsewhere with `make app PORT=8600`, to a room with ADDRESS=0.0.0.0
+	$(RUN) -m pages --server.port $(PORT) --server.address $(ADDRESS)
 
 test: $(DEV_READY) ## run every test but the slow ones (at most 10 minutes on 2 cores)
 	$(TEST) -m "not slow"

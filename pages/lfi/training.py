@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from cam_core.charts import learning_chart
 from cam_core.models.devices import resolve_device
@@ -19,7 +20,8 @@ from cam_core.types import CamError
 from pages.lfi import board
 from pages.runtime import compute, polling
 from pages.runtime.jobs import Job
-from pages.shared import charts, links, messages, models, style
+from pages.runtime.limits import limits
+from pages.shared import charts, links, messages, models, photo, style
 
 BACKBONES: Final = {
     "resnet8": "ResNet-8 · fastest",
@@ -72,7 +74,8 @@ def section() -> None:
 
 
 def _form(busy: bool) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", key="training-form"):
+    form, file = st.container(horizontal=True, vertical_alignment="bottom", key="training-form"), st.container()
+    with form:
         arch = links.choice(
             "arch",
             "Architecture",
@@ -84,7 +87,7 @@ def _form(busy: bool) -> None:
         backbone = links.choice(
             "backbone", "Backbone", list(BACKBONES), default="resnet8", shown=BACKBONES.__getitem__, width=180
         )
-        data = _data()
+        data = _data(file)
         epochs = _number("Epochs", "epochs", 8, 1, 200, 1, "Passes over the training images.")
         images = _number("Training images", "train-images", 1000, 20, 50_000, 500, "How many of them are used.")
         seed = _number("Seed", "train-seed", 0, 0, 2**31 - 1, 1, "Of weights, order and augmentation.")
@@ -93,21 +96,40 @@ def _form(busy: bool) -> None:
         _begin(arch, backbone, data, epochs, images, seed)
 
 
-def _data() -> str:
+def _data(place: DeltaGenerator) -> str:
+    """What `open_data` takes; a zip is taken at `place`."""
+    folders = limits().folders
+    if not folders:
+        _close_folder()
+    folder_help = " Folder: the same, on the machine that the app runs on." if folders else ""
     source = st.segmented_control(
         "Data",
-        ["Digits", "Folder"],
+        ["Digits", "Zip", "Folder"] if folders else ["Digits", "Zip"],
         default="Digits",
         required=True,
         key="train-data",
         bind="query-params",
-        help="Digits: the built-in set, handwritten digits pasted on photos. Folder: a folder on the machine that the "
-        "app runs on, with one folder of images for each class.",
+        help="Digits: the built-in set, handwritten digits pasted on photos. Zip: photos of yours, with one folder of "
+        f"images for each class.{folder_help}",
     )
     if source == "Digits":
         return BUILT_IN
+    if source == "Zip":
+        with place:
+            unpacked = photo.from_zip("training")
+        return str(unpacked.folder) if unpacked else ""
     folder = st.text_input("Folder", key="train-folder", bind="query-params", placeholder="~/photos", width=260)
     return folder.strip()
+
+
+def _close_folder() -> None:
+    """Say of a link that names a folder why it is not opened."""
+    if "train-folder" in st.query_params or st.query_params.get("train-data") == "Folder":
+        links.note(
+            "The link names a folder of the machine that the app runs on. Others can reach this app, so no folder is "
+            "opened: put the photos into a zip."
+        )
+        st.query_params.pop("train-folder", None)
 
 
 def _number(label: str, key: str, value: int, low: int, high: int, step: int, help: str) -> int:
@@ -117,8 +139,14 @@ def _number(label: str, key: str, value: int, low: int, high: int, step: int, he
 def _begin(arch: str, backbone: str, data: str, epochs: int, images: int, seed: int) -> None:
     if not data:
         messages.failure(
-            "Nothing to train on.", "Name a folder that holds one folder of images per class.", key="train"
+            "Nothing to train on.",
+            f"{'Name a folder' if limits().folders else 'Choose a zip'} that holds one folder of images per class.",
+            key="train",
         )
+        return
+    most = limits().training_images
+    if images > most:
+        messages.failure("This is not trained here.", f"At most {most:,} images are used: choose fewer.", key="train")
         return
     identity = compute.digest(arch, backbone, data, epochs, images, seed)[:12]
     try:

@@ -60,7 +60,11 @@ def widget_key(name: str, scope: str = "") -> str:
 
 def note_unknown(name: str, option: str, instead: str) -> None:
     """Tell the visitor that the link asked for something that does not exist."""
-    text = f"The link asks for the {name} “{option}”, which does not exist here. {instead}"
+    note(f"The link asks for the {name} “{option}”, which does not exist here. {instead}")
+
+
+def note(text: str) -> None:
+    """Tell the visitor something about the link, until it is dismissed."""
     texts = st.session_state.setdefault(_NOTICES, [])
     if text not in texts:
         texts.append(text)

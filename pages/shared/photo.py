@@ -1,21 +1,22 @@
-"""Where the photo comes from: gallery, upload or camera. A bad file is answered, and what was there stays."""
+"""Where photos come from: gallery, upload, camera or a zip. A bad file is answered, and what was there stays."""
 
 from __future__ import annotations
 
 import base64
 import io
+from uuid import uuid4
 
 import streamlit as st
 from PIL import Image
 
 from cam_core import SAMPLES, load_image
-from cam_core.images import EXTENSIONS, image_digest, sample
+from cam_core.images import EXTENSIONS, ArchiveError, ArchiveLimits, Unpacked, image_digest, sample, unpack_images
 from cam_core.types import ImageError
-from pages.shared import links, messages, style
+from pages.runtime.limits import limits
+from pages.shared import links, messages, models, style
 from pages.shared.scene import Photo
 
 _LAST = "_photo"
-_MAX_MEGABYTES = 25
 _THUMBNAIL = 96  # pixels
 
 
@@ -83,7 +84,7 @@ def from_file(source: str, key: str = "") -> Photo | None:
         file = st.file_uploader(
             "A photo of yours",
             type=list(EXTENSIONS),
-            max_upload_size=_MAX_MEGABYTES,
+            max_upload_size=limits().photo_bytes >> 20,
             key=f"upload{key}",
             label_visibility="collapsed",
             help="It is read in memory, never written to disk, and cannot be part of a link.",
@@ -91,11 +92,61 @@ def from_file(source: str, key: str = "") -> Photo | None:
     if file is None:
         return None
     try:
-        image = load_image(file.getvalue())
+        image = _image(file.getvalue())
     except ImageError as error:
         messages.failure("This file cannot be used.", f"{error}. The photo before it stays.", key=f"photo{key}")
         return None
     return Photo(image, image_digest(image), file.name if source == "Upload" else "Camera photo")
+
+
+def _image(data: bytes) -> Image.Image:
+    most = limits().photo_bytes
+    if len(data) > most:  # the browser knows the limit too, but need not keep it
+        raise ImageError(f"it has {len(data) >> 20} MB; at most {most >> 20} MB are read")
+    return load_image(data)
+
+
+def from_zip(key: str) -> Unpacked | None:
+    """Many photos at once; None where there is no zip yet, or none that can be used.
+
+    They lie in the visitor's folder and go with the visit.
+
+    Args:
+        key: tells apart several places that take a zip.
+    """
+    file = st.file_uploader(
+        "A zip with photos",
+        type="zip",
+        max_upload_size=limits().archive_bytes >> 20,
+        key=f"zip-{key}",
+        label_visibility="collapsed",
+        help="A zip file with one folder of images for each class. It goes when this visit ends, and cannot be part "
+        "of a link.",
+    )
+    if file is None:
+        return None
+    unpacked: dict[str, Unpacked | ArchiveError] = st.session_state.setdefault("_unpacked", {})
+    if file.file_id not in unpacked:
+        unpacked[file.file_id] = _unpacked(file.getvalue())
+    outcome = unpacked[file.file_id]
+    if isinstance(outcome, ArchiveError):
+        messages.failure("This file cannot be used.", str(outcome), key=f"zip-{key}")
+        return None
+    skipped = f" {outcome.skipped} files that are no image were left out." if outcome.skipped else ""
+    st.html(style.quiet(f"{outcome.images} images in {file.name}.{skipped}"))
+    return outcome
+
+
+def _unpacked(archive: bytes) -> Unpacked | ArchiveError:
+    photos = models.visitor_folder() / "photos"
+    photos.mkdir(exist_ok=True)
+    taken = sum(file.stat().st_size for file in photos.rglob("*") if file.is_file())
+    most = limits()
+    bounds = ArchiveLimits(most.archive_bytes, max(0, most.unpacked_bytes - taken), most.photo_bytes)
+    try:
+        return unpack_images(archive, photos / uuid4().hex, bounds)
+    except ArchiveError as error:
+        return error
 
 
 @st.cache_data(max_entries=len(SAMPLES) or 1, show_spinner=False)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import time
+import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from cam_core.images import Preprocessing
@@ -20,6 +23,7 @@ from cam_core.models.trainable.checkpoints import save_checkpoint
 from cam_core.models.trainable.lfi import build_network
 from cam_core.training import DigitsSet, EpochReport, ImageSet, TrainingData, TrainingError
 from pages.lfi import board, table, training
+from pages.runtime import limits
 from pages.runtime.jobs import Jobs
 from pages.shared import models
 from tests.pages.app_runs import PATIENCE, Open, html, settle
@@ -272,3 +276,95 @@ def test_two_epochs_on_a_few_images(open_page: Page, jobs: Jobs) -> None:
     assert [report.epoch for report in run.reports] == [1, 2]
     assert isinstance(run.previews, ImageSet) and run.kept is not None
     assert html(at).count('alt="Attention heatmap of preview') == 8
+
+
+# ---- zips, and folders of the machine
+
+
+def zipped(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number, name in enumerate(names):
+            picture = io.BytesIO()
+            Image.new("RGB", (40, 40), (60 * (number % 4), 90, 30)).save(picture, "PNG")
+            archive.writestr(name, picture.getvalue() if name.endswith(".png") else b"words")
+    return buffer.getvalue()
+
+
+PETS = zipped("pets/cats/1.png", "pets/cats/2.png", "pets/dogs/1.png", "pets/dogs/2.png", "pets/notes.txt")
+
+
+@pytest.fixture
+def room() -> Iterator[None]:
+    """The app as others can reach it."""
+    config.set_option("server.address", "0.0.0.0")
+    yield
+    config.set_option("server.address", "127.0.0.1")
+
+
+def upload_zip(at: AppTest, data: bytes) -> AppTest:
+    zips = [entry for entry in at.file_uploader if entry.key == "zip-training"]
+    zips[0].upload("pets.zip", data, "application/zip").run()
+    return settle(at)
+
+
+@pytest.mark.parametrize("place", ["alone", "room"])
+def test_photos_in_a_zip_are_trained_on(
+    open_page: Page, quick: list[Any], folder: Path, place: str, request: pytest.FixtureRequest
+) -> None:
+    if place == "room":
+        request.getfixturevalue("room")
+    at = upload_zip(open_page(**{"train-data": "Zip"}), PETS)
+    assert "4 images in pets.zip. 1 files that are no image were left out." in html(at)
+    train(at)
+    data = Path(quick[0].data)
+    assert data.is_relative_to(folder / "photos") and data.name == "pets"
+    assert {path.name for path in data.iterdir()} == {"cats", "dogs"}
+    before = list((folder / "photos").iterdir())
+    at.run()
+    assert list((folder / "photos").iterdir()) == before, "unpacked once"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"no zip", "no zip"), (zipped("../cats/1.png"), "leads out"), (zipped("notes.txt"), "holds no image")],
+)
+def test_a_zip_that_is_refused_leaves_nothing(open_page: Page, folder: Path, data: bytes, words: str) -> None:
+    at = upload_zip(open_page(**{"train-data": "Zip"}), data)
+    assert any(words in error.value for error in at.error)
+    assert list((folder / "photos").iterdir()) == []
+    at.button(key="train").click().run()
+    assert any("Nothing to train on" in error.value for error in at.error)
+
+
+def test_zips_of_a_visit_together_have_a_limit(
+    open_page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch, room: None
+) -> None:
+    monkeypatch.setattr(limits, "ROOM", replace(limits.ROOM, unpacked_bytes=600))
+    at = upload_zip(open_page(**{"train-data": "Zip"}), PETS)
+    assert not at.error
+    upload_zip(at, PETS)
+    assert any("unpacks to" in error.value for error in at.error)
+    assert len(list((folder / "photos").iterdir())) == 1
+
+
+def test_a_folder_of_the_machine_is_not_named_where_others_reach_the_app(
+    open_page: Page, quick: list[Any], folder: Path, room: None
+) -> None:
+    secret = folder / "secret"
+    secret.mkdir()
+    at = open_page(**{"train-data": "Folder", "train-folder": str(secret)})
+    assert any("no folder is" in info.value and "zip" in info.value for info in at.info)
+    assert not any(entry.key == "train-folder" for entry in at.text_input)
+    assert "secret" not in html(at) and "train-folder" not in at.query_params
+    sources = next(entry for entry in at.button_group if entry.key == "train-data")
+    assert list(sources.options) == ["Digits", "Zip"] and sources.value == "Digits"
+    train(at)
+    assert [settings.data for settings in quick] == ["digits"]
+
+
+def test_a_training_in_a_room_uses_so_many_images(open_page: Page, quick: list[Any], room: None) -> None:
+    at = open_page(**{"train-images": "20000"})
+    at.button(key="train").click().run()
+    assert any("At most 5,000 images are used" in error.value for error in at.error)
+    assert not quick

@@ -1,0 +1,67 @@
+"""How far a visitor may go, on a laptop that serves itself and on a machine that serves a room.
+
+    limits().jobs, limits().folders, …      # those that hold here; every refusal is a sentence that names one of them
+
+A machine serves itself alone where it listens on the loopback address and no proxy stands before it. Everywhere else
+nothing of the machine is named from a browser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+import streamlit as st
+
+_FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")  # what proxies add
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of one visitor, who is one browser with all its tabs; the defaults are those of a room.
+
+    Attributes:
+        folders: whether folders of the machine that the app runs on may be named from a browser.
+        jobs: computations at once, running and waiting.
+        trainings: trainings at once.
+        training_images: images that one training may use.
+        photo_bytes: size of one uploaded photo, and of each one in a zip.
+        archive_bytes: size of one uploaded zip.
+        unpacked_bytes: of the photos in all uploaded zips together.
+        results: results that are kept; the oldest leave first.
+    """
+
+    folders: bool = False
+    jobs: int = 32
+    trainings: int = 1
+    training_images: int = 5_000
+    photo_bytes: int = 25 << 20
+    archive_bytes: int = 50 << 20
+    unpacked_bytes: int = 400 << 20
+    results: int = 128
+
+
+ROOM = Limits()
+"""Where others can reach the app."""
+
+ALONE = replace(ROOM, folders=True, training_images=50_000, unpacked_bytes=4 << 30, results=512)
+"""Where only the machine itself can."""
+
+
+def limits() -> Limits:
+    """The limits that hold for whoever looks at the page."""
+    return ALONE if _serves_itself() else ROOM
+
+
+def _serves_itself() -> bool:
+    return _is_loopback(st.get_option("server.address")) and not any(name in st.context.headers for name in _FORWARDED)
+
+
+def _is_loopback(address: str | None) -> bool:
+    """False for no address at all, where Streamlit listens on all of them, and for names and sockets."""
+    if address == "localhost":
+        return True
+    try:
+        return ip_address(address or "").is_loopback
+    except ValueError:
+        return False
