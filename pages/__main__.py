@@ -1,8 +1,9 @@
-"""`python -m pages`: serve the app, with the options of `streamlit run`."""
+"""`python -m pages`: serve the app, with the options of `streamlit run`; to a room: `--server.address 0.0.0.0`."""
 
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -29,7 +30,18 @@ def prepare() -> None:
     gc.freeze()
 
 
+def _log_to_the_terminal() -> None:
+    """What the app itself has to say, each line with its time."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    own = logging.getLogger("pages")
+    own.addHandler(handler)
+    own.setLevel(logging.INFO)
+    own.propagate = False
+
+
 if __name__ == "__main__":
+    _log_to_the_terminal()
     # Streamlit takes a folder called `pages` for an app without navigation of its own until `st.navigation` was called
     # once: a server's first visitor, if a link led to a page, would be told that there is no such page.
     PagesManager.uses_pages_directory = False

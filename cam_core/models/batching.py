@@ -16,6 +16,9 @@ from cam_core.types import DeviceError
 # pixels, networks with wide, cheap layers slow down by half, and none gains any more. A GPU it should fill.
 _BATCH_ELEMENTS = {"cpu": 6 << 20, "cuda": 1 << 28}
 
+# As PyTorch says it on a CPU, on Windows, on GPUs, and as cuBLAS and cuDNN do.
+_OUT_OF_MEMORY = ("allocate memory", "not enough memory", "out of memory", "alloc_failed")
+
 
 def batch_rows(elements_per_row: int, device: torch.device) -> int:
     """How many rows to try at once, for rows whose widest tensor has `elements_per_row` elements."""
@@ -83,15 +86,20 @@ def _rows_in_time(rows: int, seconds: float | None) -> int:
     return max(1, min(rows, int(limit / seconds) if seconds else rows // 4))
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was no memory left, by any of the names that Python, PyTorch and the libraries below it have."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+
+
 def _unless_out_of_memory(function: Callable[[int, int], Tensor], start: int, stop: int) -> Tensor | None:
     try:
         return function(start, stop)
-    except (torch.OutOfMemoryError, MemoryError):
-        pass
-    except RuntimeError as error:
-        if "allocate memory" not in str(error) and "out of memory" not in str(error):
+    except Exception as error:
+        if not is_out_of_memory(error):
             raise
-    # Outside the except blocks, so that the traceback no longer holds the failed batch's tensors.
+    # Outside the except block, so that the traceback no longer holds the failed batch's tensors.
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None

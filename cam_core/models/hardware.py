@@ -44,11 +44,11 @@ def hardware(device: torch.device) -> Hardware:
     if device.type == "mps":
         return Hardware("Apple GPU", torch.mps.driver_allocated_memory(), torch.mps.recommended_max_memory())
     threads = torch.get_num_threads()
-    return Hardware(f"CPU, {threads} {'thread' if threads == 1 else 'threads'}", _resident(), _installed())
+    return Hardware(f"CPU, {threads} {'thread' if threads == 1 else 'threads'}", resident(), _installed())
 
 
-def _resident() -> int | None:
-    """Bytes of this process in memory, where the system has /proc."""
+def resident() -> int | None:
+    """Bytes of this process in memory; None where the system has no /proc."""
     try:
         pages = int((_PROC / "self" / "statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):

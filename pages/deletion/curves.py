@@ -127,7 +127,7 @@ def _await_first_points(shared: Curves, job: Job) -> None:
 def _shared(source: Source, kind: Kind, settings: Settings) -> Curve:
     """One curve for all visitors who ask for it; it keeps its points when a job is cancelled."""
     key = digest("curve", source.identity, kind, replace(settings, kinds=()))
-    return compute.results().share(key, Curve(source.name, kind))
+    return compute.results().share(key, Curve(source.name, kind), compute.owner())
 
 
 def _draw(
@@ -186,5 +186,5 @@ class Views:
             precision=question.precision,
             **self.settings.params,
         )
-        compute.preparations().put(self._key(), film)
+        compute.preparations().put(self._key(), film, compute.owner())
         return film

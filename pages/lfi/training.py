@@ -59,7 +59,7 @@ class Run:
 
 def section() -> None:
     """The form, and the run that was begun last."""
-    run: Run | None = st.session_state.get(_CURRENT)
+    run: Run | None = st.session_state.get(_CURRENT) or _come_back()
     busy = run is not None and run.job.active
     _form(busy)
     if run is None:
@@ -68,6 +68,15 @@ def section() -> None:
         _growing(run)
     else:
         _ended(run)
+
+
+def _come_back() -> Run | None:
+    """The run that goes on from before the page was loaded again."""
+    job = compute.visitor_jobs().find(_GROUP)
+    if job is None:
+        return None
+    st.session_state[_CURRENT] = Run(job, job.about)
+    return Run(job, job.about)
 
 
 # ---- what to train
@@ -151,7 +160,7 @@ def _begin(arch: str, backbone: str, data: str, epochs: int, images: int, seed: 
     identity = compute.digest(arch, backbone, data, epochs, images, seed)[:12]
     try:
         settings = TrainSettings(
-            out=models.visitor_folder() / "runs" / identity,
+            out=compute.visitor_folder() / "runs" / identity,
             arch=arch,
             backbone=backbone,
             data=data,
@@ -163,6 +172,13 @@ def _begin(arch: str, backbone: str, data: str, epochs: int, images: int, seed: 
     except CamError as error:
         messages.failure("This cannot be trained.", str(error), key="train")
         return
+    if compute.visitor_jobs().busy(_GROUP) >= limits().trainings:
+        messages.failure(
+            "This is not trained now.",
+            "Another tab of yours is training: wait for it, or cancel it there.",
+            key="train",
+        )
+        return
     start(settings, ())
     st.rerun()
 
@@ -173,7 +189,7 @@ def start(settings: TrainSettings, before: tuple[Any, ...]) -> None:
     key = f"{_GROUP}{settings.out.name}"
     jobs.keep_only([], prefix=_GROUP)
     title = f"{ARCHITECTURE_TITLES[settings.arch]}, {settings.backbone}"
-    job = jobs.start(key, partial(_work, settings, before, models.own_folder()), title=title)
+    job = jobs.start(key, partial(_work, settings, before, models.own_folder()), title=title, about=settings)
     st.session_state[_CURRENT] = Run(job, settings)
 
 

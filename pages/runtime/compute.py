@@ -10,11 +10,10 @@ shown another's. Whoever computes holds the device and gives way between batches
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -25,16 +24,24 @@ from cam_core.models.batching import batches_within
 from cam_core.models.classifier import Prediction
 from cam_core.options import Options
 from cam_core.types import Progress
+from pages.runtime import presence
 from pages.runtime.jobs import Job, Jobs
+from pages.runtime.keeper import keep
+from pages.runtime.limits import limits
+from pages.runtime.store import Store
 from pages.runtime.turns import Paces, Turn, Turns
+from pages.runtime.visits import Visits
 
 PATIENCE = 1.2
 """Seconds that a page waits for quick work before it draws what there is and lets the rest fill in."""
 
 _SHORT_BATCH = 0.1  # seconds that a batch lasts at most while somebody waits for the device
 _GLANCE = 0.15  # seconds: slow methods have cases in which they are not slow
-_KEPT_RESULTS = 512
 _KEPT_PREPARATIONS = 2  # some ten megabytes each, and their models stay as long
+_SILENT = (
+    "The network has not answered for minutes, so the device was given to the others. Try again, or choose another "
+    "method or a smaller model."
+)
 
 T = TypeVar("T")
 Work = Callable[[Job], T]
@@ -82,45 +89,10 @@ class Request:
         return METHODS[self.method].title
 
 
-class Store:
-    """The results computed last, by key; the oldest leave first. Safe to use from several threads."""
-
-    def __init__(self, capacity: int = _KEPT_RESULTS) -> None:
-        self._capacity = capacity
-        self._kept: OrderedDict[str, Any] = OrderedDict()
-        self._mutex = threading.Lock()
-
-    def get(self, key: str) -> Any:
-        """The value that was put there, or None."""
-        with self._mutex:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def share(self, key: str, value: T) -> T:
-        """The value that is kept there; where there is nothing, `value` from now on."""
-        with self._mutex:
-            kept: T = self._kept.setdefault(key, value)
-            self._kept.move_to_end(key)
-            self._drop_oldest()
-            return kept
-
-    def put(self, key: str, value: Any) -> None:
-        """Keep a value."""
-        with self._mutex:
-            self._kept[key] = value
-            self._kept.move_to_end(key)
-            self._drop_oldest()
-
-    def _drop_oldest(self) -> None:
-        while len(self._kept) > self._capacity:
-            self._kept.popitem(last=False)
-
-
 @st.cache_resource(show_spinner=False)
 def results() -> Store:
     """The one store of all visitors."""
-    return Store()
+    return Store(each=limits().results)
 
 
 @st.cache_resource(show_spinner=False)
@@ -130,9 +102,14 @@ def preparations() -> Store:
 
 
 @st.cache_resource(show_spinner=False)
+def devices() -> dict[str, Turns]:
+    """The devices that something was computed on, and whose turn it is there."""
+    return {}
+
+
 def turns(device: str) -> Turns:
     """Whose turn it is at a device."""
-    return Turns()
+    return devices().setdefault(device, Turns())
 
 
 @st.cache_resource(show_spinner=False)
@@ -147,10 +124,35 @@ def classifier(spec: ModelSpec, _progress: Progress | None = None) -> Classifier
     return load_model(spec.name, weights=spec.weights, seed=spec.weights_seed, device=spec.device, progress=_progress)
 
 
-@st.cache_resource(scope="session", on_release=Jobs.close, show_spinner=False)
+@st.cache_resource(show_spinner=False)
+def visits() -> Visits:
+    """Everybody who is here; looked after from now on."""
+
+    def browser_ended(browser: str) -> None:
+        results().disown(browser)
+        preparations().disown(browser)
+
+    everybody = Visits(presence.is_here, presence.end, browser_ended)
+    keep(everybody, devices(), paces(), results())
+    return everybody
+
+
 def visitor_jobs() -> Jobs:
-    """The visitor's own jobs; they end with the visit."""
-    return Jobs()
+    """The jobs of the visitor's tab; they end with the visit."""
+    browser, tab = presence.who()
+    return visits().tab(browser, tab, limits().jobs)
+
+
+def visitor_folder() -> Path:
+    """A folder of the visitor's; it goes with the visit."""
+    browser, tab = presence.who()
+    visits().tab(browser, tab, limits().jobs)
+    return visits().folder(browser)
+
+
+def owner() -> str:
+    """Whose results they are that a page asks for now."""
+    return visitor_jobs().owner
 
 
 def digest(*parts: object) -> str:
@@ -162,7 +164,7 @@ def digest(*parts: object) -> str:
 def computing(device: str, job: Job) -> Iterator[Progress]:
     """Hold the device; yields the `progress` for the core, which reports, gives way, and stops when cancelled."""
     at_device, kind = turns(device), f"{device} {job.title}"
-    turn = Turn(job.title, paces().of(kind))
+    turn = Turn(job.title, paces().of(kind), lambda: job.give_up(_SILENT))
     job.queue = lambda: at_device.before(turn)
 
     def progress(done: int, total: int) -> None:
@@ -222,11 +224,11 @@ def at_once(key: str, device: str, work: Callable[[], T]) -> T:
 
     For a few passes at most: everybody else waits too.
     """
-    kept: T | None = results().get(key)
+    kept: T | None = results().get(key, owner())
     if kept is None:
         with turns(device).held(Turn("a picture")):
             kept = work()
-        results().put(key, kept)
+        results().put(key, kept, owner())
     return kept
 
 
@@ -299,13 +301,13 @@ def forget(job: Job) -> None:
 
 
 def _result_or_job(group: str, task: Task, jobs: Jobs) -> Any:
-    kept = results().get(task.key)
+    kept = results().get(task.key, jobs.owner)
     if kept is not None:
         return kept
 
     def work(job: Job) -> Any:
         result = task.work(job)
-        results().put(task.key, result)
+        results().put(task.key, result, jobs.owner)
         return result
 
     return jobs.start(group + task.key, work, title=task.title)

@@ -19,10 +19,11 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 from cam_core import CamError, Cancelled
+from cam_core.models.batching import is_out_of_memory
 from pages.runtime.turns import Queue
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -36,11 +37,13 @@ class Job:
 
     Attributes:
         queue: what it waits for at the device now, or None; set by whoever takes it there.
+        about: what it was begun with, for a page that finds it running.
     """
 
-    def __init__(self, key: str, work: Callable[[Job], Any], title: str = "") -> None:
+    def __init__(self, key: str, work: Callable[[Job], Any], title: str = "", about: Any = None) -> None:
         self.key = key
         self.title = title or key
+        self.about = about
         self.result: Any = None
         self.error: str | None = None
         self.done, self.total = 0, 0
@@ -51,6 +54,7 @@ class Job:
         self._started = 0.0
         self._cancel = threading.Event()
         self._finished = threading.Event()
+        self._ending = threading.Lock()
 
     @property
     def state(self) -> State:
@@ -92,8 +96,8 @@ class Job:
         self.check()
 
     def check(self) -> None:
-        """Raises `Cancelled` once the job was cancelled."""
-        if self._cancel.is_set() or _STOPPING.is_set():
+        """Raises `Cancelled` once the job was cancelled, or was given up."""
+        if self._cancel.is_set() or self._finished.is_set() or _STOPPING.is_set():
             raise Cancelled(f"{self.title} was cancelled")
 
     def publish(self, item: Any) -> None:
@@ -113,35 +117,101 @@ class Job:
         self._state, self._started = "running", time.monotonic()
         try:
             self.check()
-            self.result = self._work(self)
-            self._state = "done"
+            result = self._work(self)
         except Cancelled:
-            self._state = "cancelled"
+            self._end("cancelled")
         except CamError as error:
-            self.error, self._state = str(error), "failed"
-        except Exception:
-            _log.exception("%s failed", self.title)
-            self.error = "Something went wrong that was not foreseen. The server's log has the details."
-            self._state = "failed"
-        finally:
-            self._finished.set()
+            self._end("failed", error=str(error))
+        except BaseException as error:  # whatever it is, nobody shall wait for this job any more
+            self._end("failed", error=_sentence(error))
+            _log.error("%s failed", self.title, exc_info=error)
+        else:
+            self._end("done", result)
+
+    def give_up(self, reason: str) -> None:
+        """It has failed, whatever its worker does: one that never comes back, or was never begun."""
+        self._end("failed", error=reason)
+
+    def _end(self, state: State, result: Any = None, error: str | None = None) -> None:
+        """The first end counts."""
+        with self._ending:
+            if not self._finished.is_set():
+                self.result, self.error, self._state = result, error, state
+                self._finished.set()
+
+
+def _sentence(error: BaseException) -> str:
+    if is_out_of_memory(error):
+        return (
+            "The machine has run out of memory. Try again when less is being computed, or choose a smaller model, a "
+            "later layer or fewer images."
+        )
+    return "Something went wrong that was not foreseen. The server's log has the details."
 
 
 class Jobs:
-    """One visitor's jobs by key, each in a thread of its own."""
+    """The jobs of one tab by key, each in a thread of its own.
 
-    def __init__(self) -> None:
+    Args:
+        owner: whose they are: the browser that the tab belongs to.
+        most: how many of the owner's jobs may be under way at once.
+        tabs: the jobs of all the owner's tabs, these among them.
+        here: whether anybody looks at the tab. Where nobody does, another tab of the owner takes over what it needs.
+    """
+
+    def __init__(
+        self,
+        owner: str = "",
+        most: int = 1000,
+        tabs: Callable[[], Iterable[Jobs]] = tuple,
+        here: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.owner = owner
         self._jobs: dict[str, Job] = {}
+        self._most, self._tabs, self._here = most, tabs, here
 
-    def start(self, key: str, work: Callable[[Job], Any], *, title: str = "") -> Job:
-        """The job of that key: the one that exists, whatever its state, or else a new one that begins at once."""
-        job = self._jobs.get(key)
+    def start(self, key: str, work: Callable[[Job], Any], *, title: str = "", about: Any = None) -> Job:
+        """The job of that key: the one that exists, whatever its state, or else a new one that begins at once.
+
+        One that cannot begin has failed with the reason, and is not kept: another start tries again.
+        """
+        job = self._jobs.get(key) or self._taken_over(key)
         if job is None:
-            job = self._jobs[key] = Job(key, work, title)
-            thread = threading.Thread(target=job.run, daemon=True, name=f"camscope-{job.title}")
-            _THREADS.add(thread)
-            thread.start()
+            job = Job(key, work, title, about)
+            if self.busy() >= self._most:
+                job.give_up(f"{self._most} computations of yours are under way. Wait for one of them, or cancel it.")
+            elif _begun(job):
+                self._jobs[key] = job
         return job
+
+    def find(self, prefix: str) -> Job | None:
+        """The job begun last whose key begins so, here or in a tab of the owner that is gone."""
+        for other in (self, *self._gone()):
+            for key in reversed(list(other._jobs)):
+                if key.startswith(prefix):
+                    return self._jobs.get(key) or self._taken_over(key)
+        return None
+
+    def busy(self, prefix: str = "") -> int:
+        """How many jobs of the owner, whose keys begin so, are under way."""
+        return sum(job.key.startswith(prefix) for jobs in (self._tabs() or [self]) for job in jobs.active)
+
+    @property
+    def active(self) -> list[Job]:
+        """Those that run or wait."""
+        return [job for job in list(self._jobs.values()) if job.active]
+
+    def _gone(self) -> list[Jobs]:
+        return [jobs for jobs in self._tabs() if jobs is not self and not jobs._here()]
+
+    def _taken_over(self, key: str) -> Job | None:
+        """The job of that key out of a tab that is gone. What failed there is begun anew."""
+        for other in self._gone():
+            job = other._jobs.pop(key, None)
+            if job is not None and job.state != "failed":
+                self._jobs[key] = job
+                return job
+        return None
 
     def get(self, key: str) -> Job | None:
         """The job of that key, if there is one."""
@@ -155,7 +225,7 @@ class Jobs:
 
     def keep_only(self, keys: Sequence[str], prefix: str = "") -> None:
         """Forget every job whose key begins with `prefix` and is not among `keys`: nobody waits for it any more."""
-        for key in [key for key in self._jobs if key.startswith(prefix) and key not in keys]:
+        for key in [key for key in list(self._jobs) if key.startswith(prefix) and key not in keys]:
             self.forget(key)
 
     @staticmethod
@@ -165,9 +235,24 @@ class Jobs:
         for job in jobs:
             job.wait(max(0.0, until - time.monotonic()))
 
-    def close(self) -> None:
-        """The visitor has left: stop everything."""
+    def close(self) -> list[Job]:
+        """The visitor has left: stop everything. Those that still have a batch to finish."""
+        left = list(self._jobs.values())
         self.keep_only([])
+        return [job for job in left if not job.wait(0)]
+
+
+def _begun(job: Job) -> bool:
+    """Whether there was a thread to be had for it."""
+    thread = threading.Thread(target=job.run, daemon=True, name=f"camscope-{job.title}")
+    _THREADS.add(thread)
+    try:
+        thread.start()
+    except RuntimeError:
+        _log.exception("no thread for %s", job.title)
+        job.give_up("The machine computes as much as it can. Try again in a moment.")
+        return False
+    return True
 
 
 _THREADS: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
@@ -175,9 +260,10 @@ _LAST_BATCH = 5.0  # seconds that all workers together have to finish their batc
 
 
 @atexit.register
-def _stop_everything() -> None:
+def stop_everything() -> None:
     """The server stops. A thread that Python kills inside torch takes the process down with an abort."""
     _STOPPING.set()
     until = time.monotonic() + _LAST_BATCH
     for thread in list(_THREADS):
-        thread.join(max(0.0, until - time.monotonic()))
+        if thread.is_alive():
+            thread.join(max(0.0, until - time.monotonic()))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -31,14 +31,17 @@ class Turn:
     Args:
         title: what others are told that they wait for.
         pace: seconds for each unit of work, if known from earlier; measured from the first batch on.
+        lost: called when the device was taken from it, because nothing had been heard of it for too long.
     """
 
-    def __init__(self, title: str, pace: float | None = None) -> None:
+    def __init__(self, title: str, pace: float | None = None, lost: Callable[[], None] = lambda: None) -> None:
         self.title = title
+        self.lost = lost
         self.busy = 0.0
         self._pace = pace
         self._done, self._total = 0, 0
         self._since = 0.0  # when it began to wait, or to hold the device
+        self._taken, self._heard = 0.0, 0.0  # when it got the device, and when it was heard of last
         self._holds = False
         self._called = threading.Event()
 
@@ -46,12 +49,18 @@ class Turn:
         """Told between batches: `done` of `total` units are finished."""
         if not done:
             self.busy, self._since = 0.0, time.monotonic()  # preparing says nothing about the pace
+        self._heard = time.monotonic()
         self._done, self._total = done, total
 
     @property
     def pace(self) -> float | None:
         """Seconds of the device for each unit so far; None while neither this nor an earlier time tells."""
         return self._held() / self._done if self._done else self._pace
+
+    @property
+    def done(self) -> int:
+        """Units of work that are finished."""
+        return self._done
 
     @property
     def remaining(self) -> float:
@@ -62,7 +71,8 @@ class Turn:
         return self.busy + (time.monotonic() - self._since if self._holds else 0.0)
 
     def _begin(self, holds: bool) -> None:
-        self._since, self._holds = time.monotonic(), holds
+        self._since = self._taken = self._heard = time.monotonic()
+        self._holds = holds
 
     def _end(self) -> None:
         if self._holds:
@@ -76,6 +86,16 @@ class Queue:
 
     title: str
     seconds: float
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A piece of work that has the device: for how many seconds, how long it has been silent, how many others wait."""
+
+    turn: Turn
+    seconds: float
+    silent: float
+    waiting: int
 
 
 class Turns:
@@ -101,19 +121,41 @@ class Turns:
         finally:
             with self._mutex:
                 turn._end()
-                self._call_next()
+                if self._holder is turn:  # it may have been taken from it
+                    self._call_next()
 
     def give_way(self, turn: Turn) -> None:
         """Between two batches: whoever comes first now goes on, the caller or somebody who waits."""
         if not self._waiting:  # a look without the lock: who comes a moment later is seen after the next batch
             return
         with self._mutex:
+            if self._holder is not turn:
+                return
             turn._end()
             turn._called.clear()
             self._waiting.append(turn)
             turn._begin(holds=False)
             self._call_next()
         turn._called.wait()
+
+    @property
+    def holding(self) -> Holding | None:
+        """Who has the device now."""
+        with self._mutex:
+            turn = self._holder
+            if turn is None:
+                return None
+            now = time.monotonic()
+            return Holding(turn, now - turn._taken, now - turn._heard, len(self._waiting))
+
+    def take_from(self, turn: Turn) -> None:
+        """Give the device to the next, although the work that has it does not end. It is told, and gets no other."""
+        with self._mutex:
+            if self._holder is not turn:
+                return
+            turn._end()
+            self._call_next()
+        turn.lost()
 
     @property
     def contended(self) -> bool:
@@ -147,6 +189,7 @@ class Paces:
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
+        self.spent, self.units = 0.0, 0  # seconds of the device, and what was done in them, since the beginning
 
     def of(self, kind: str) -> float | None:
         """The pace that was measured; None for a kind that nobody has done yet."""
@@ -158,5 +201,6 @@ class Paces:
         try:
             yield
         finally:
+            self.spent, self.units = self.spent + turn.busy, self.units + turn.done
             if turn.busy and turn.pace is not None:
                 self._seconds[kind] = turn.pace

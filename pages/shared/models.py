@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-
-import streamlit as st
 
 from cam_core import CATALOG
 from cam_core.models.load import CatalogEntry, named_networks
 from cam_core.models.trainable.checkpoints import SUFFIX, card_path
 from cam_core.models.trainable.trained import TrainedNetwork, find_trained
 from cam_core.models.zoo.downloads import sha256_of
+from pages.runtime import compute
 
 BUNDLED = next(key for key, entry in CATALOG.items() if entry.source == "bundled")
 """The model whose weights come with the installation: what every way out of a failure leads back to."""
@@ -94,12 +91,6 @@ def keep(checkpoint: Path, folder: Path) -> str:
 
 def own_folder() -> Path:
     """Where the visitor's own networks lie."""
-    folder = visitor_folder() / "networks"
+    folder = compute.visitor_folder() / "networks"
     folder.mkdir(exist_ok=True)
     return folder
-
-
-@st.cache_resource(scope="session", on_release=partial(shutil.rmtree, ignore_errors=True), show_spinner=False)
-def visitor_folder() -> Path:
-    """A folder for what the visitor trains; it goes with the visit."""
-    return Path(tempfile.mkdtemp(prefix="camscope-"))

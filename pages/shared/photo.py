@@ -12,8 +12,9 @@ from PIL import Image
 from cam_core import SAMPLES, load_image
 from cam_core.images import EXTENSIONS, ArchiveError, ArchiveLimits, Unpacked, image_digest, sample, unpack_images
 from cam_core.types import ImageError
+from pages.runtime import compute
 from pages.runtime.limits import limits
-from pages.shared import links, messages, models, style
+from pages.shared import links, messages, style
 from pages.shared.scene import Photo
 
 _LAST = "_photo"
@@ -138,7 +139,7 @@ def from_zip(key: str) -> Unpacked | None:
 
 
 def _unpacked(archive: bytes) -> Unpacked | ArchiveError:
-    photos = models.visitor_folder() / "photos"
+    photos = compute.visitor_folder() / "photos"
     photos.mkdir(exist_ok=True)
     taken = sum(file.stat().st_size for file in photos.rglob("*") if file.is_file())
     most = limits()

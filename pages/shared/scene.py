@@ -73,12 +73,12 @@ class Scene:
         return _framed(self.photo.digest, self.box, self.photo.image)
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@st.cache_data(max_entries=4, scope="session", show_spinner=False)  # a visitor's photo goes with the visitor
 def _close_up(digest: str, box: Box, _image: Image.Image) -> Image.Image:
     return close_up(_image, box, FRAME_SIDE)
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@st.cache_data(max_entries=4, scope="session", show_spinner=False)
 def _framed(digest: str, box: Box, _image: Image.Image) -> Image.Image:
     return framed(_image, box, PHOTO_SIDE)
 

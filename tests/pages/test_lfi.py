@@ -23,9 +23,8 @@ from cam_core.models.trainable.checkpoints import save_checkpoint
 from cam_core.models.trainable.lfi import build_network
 from cam_core.training import DigitsSet, EpochReport, ImageSet, TrainingData, TrainingError
 from pages.lfi import board, table, training
-from pages.runtime import limits
+from pages.runtime import compute, limits
 from pages.runtime.jobs import Jobs
-from pages.shared import models
 from tests.pages.app_runs import PATIENCE, Open, html, settle
 
 Page = Callable[..., AppTest]
@@ -42,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(
         trained, "DIGIT_NETWORKS", {path.stem: path for path in sorted((tmp_path / "bundled").glob("*.safetensors"))}
     )
-    monkeypatch.setattr(models, "visitor_folder", lambda: tmp_path)
+    monkeypatch.setattr(compute, "visitor_folder", lambda: tmp_path)
     board.network.clear()
     table._read.clear()
     yield tmp_path

@@ -1,0 +1,99 @@
+"""Looks after the server: ends visits, watches who has the devices, and says how it goes. No Streamlit inside.
+
+The log's lines hold titles of methods and networks, devices and numbers: nothing of a visitor.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sized
+from typing import Final
+
+from cam_core.models.hardware import resident
+from pages.runtime.turns import Holding, Paces, Turn, Turns
+from pages.runtime.visits import SWEEP, Visits
+
+LONG: Final = 30.0
+"""Seconds for which work has a device before the log says so; a minute later it says so again, and so on."""
+
+SILENT: Final = 300.0
+"""Seconds without a sign of life after which work has hung, and the device goes to the others.
+
+Between two batches of the slowest method, while a network is compiled, or read from a slow disk, less passes.
+"""
+
+_MINUTE: Final = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """One look at everything, to be taken every few seconds."""
+
+    def __init__(self, visits: Visits, devices: Mapping[str, Turns], paces: Paces, results: Sized) -> None:
+        self._visits, self._devices, self._paces, self._results = visits, devices, paces, results
+        self._told: dict[str, tuple[Turn, float]] = {}  # of each device, who had it when the log said so, and when
+        self._next_line = time.monotonic() + _MINUTE
+        self._spent, self._units = 0.0, 0
+
+    def look(self) -> None:
+        """End visits, take devices from what hangs, write what there is to be written."""
+        self._visits.sweep()
+        for name, turns in list(self._devices.items()):
+            self._watch(name, turns)
+        if time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _MINUTE
+            if any(self._visits.counts):
+                _log.info(self.health())
+
+    def health(self) -> str:
+        """How the server does, in a line."""
+        browsers, tabs = self._visits.counts
+        waiting = [job.queue() is not None for job in self._visits.jobs]
+        return (
+            f"{browsers} visitors in {tabs} tabs · {waiting.count(False)} jobs running, {sum(waiting)} waiting · "
+            f"{self._pace()} · memory {_gigabytes(resident())} · {len(self._results)} results kept"
+        )
+
+    def _pace(self) -> str:
+        """Of the work that has ended since the last line."""
+        spent, units = self._paces.spent - self._spent, self._paces.units - self._units
+        self._spent, self._units = self._paces.spent, self._paces.units
+        return f"{spent / units:.4f} seconds per pass" if units else "nothing computed"
+
+    def _watch(self, name: str, turns: Turns) -> None:
+        holding = turns.holding
+        if holding is None:
+            return
+        title = holding.turn.title
+        if holding.silent > SILENT:
+            _log.error("%s on %s was silent for %.0f s: the device goes to the others", title, name, holding.silent)
+            turns.take_from(holding.turn)
+        elif holding.seconds > LONG and self._is_due(name, holding):
+            self._told[name] = holding.turn, time.monotonic()
+            _log.warning("%s has had %s for %.0f s; %d wait", title, name, holding.seconds, holding.waiting)
+
+    def _is_due(self, name: str, holding: Holding) -> bool:
+        turn, when = self._told.get(name, (None, 0.0))
+        return turn is not holding.turn or time.monotonic() - when >= _MINUTE
+
+
+def keep(visits: Visits, devices: Mapping[str, Turns], paces: Paces, results: Sized) -> None:
+    """Look after them from now on, in a thread of its own."""
+    keeper = Keeper(visits, devices, paces, results)
+
+    def go_on() -> None:
+        while True:
+            time.sleep(SWEEP)
+            try:
+                keeper.look()
+            except Exception:  # one bad look shall not be the last
+                _log.exception("a look at the server failed")
+
+    threading.Thread(target=go_on, daemon=True, name="camscope-keeper").start()
+
+
+def _gigabytes(size: int | None) -> str:
+    return "unknown" if size is None else f"{size / 1e9:.2f} GB"
