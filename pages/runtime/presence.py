@@ -10,21 +10,20 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from typing import Any
-from weakref import WeakValueDictionary
 
 import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 _COOKIE = "_streamlit_xsrf"
-_states: WeakValueDictionary[str, Any] = WeakValueDictionary()  # the session state of every tab
+_states: dict[str, Any] = {}  # the session state of every tab, until the tab has ended
 
 
 def who() -> tuple[str, str]:
     """The browser and the tab that this run of a page is for."""
     context = get_script_run_ctx()
     tab = context.session_id if context else ""
-    if context and tab not in _states:
+    if context:
         _states[tab] = context.session_state._state
     return _browser(st.context.cookies.get(_COOKIE, "")) or tab, tab
 
