@@ -307,6 +307,7 @@ def _result_or_job(group: str, task: Task, jobs: Jobs) -> Any:
 
     def work(job: Job) -> Any:
         result = task.work(job)
+        job.check()  # whose visit is over leaves nothing
         results().put(task.key, result, jobs.owner)
         return result
 

@@ -157,6 +157,8 @@ class Jobs:
         most: how many of the owner's jobs may be under way at once.
         tabs: the jobs of all the owner's tabs, these among them.
         here: whether anybody looks at the tab. Where nobody does, another tab of the owner takes over what it needs.
+    Attributes:
+        belongings: what else of the tab is to be found when its page is loaded again.
     """
 
     def __init__(
@@ -167,6 +169,7 @@ class Jobs:
         here: Callable[[], bool] = lambda: True,
     ) -> None:
         self.owner = owner
+        self.belongings: dict[str, Any] = {}
         self._jobs: dict[str, Job] = {}
         self._most, self._tabs, self._here = most, tabs, here
 
@@ -191,6 +194,11 @@ class Jobs:
                 if key.startswith(prefix):
                     return self._jobs.get(key) or self._taken_over(key)
         return None
+
+    def brought(self, name: str) -> Any:
+        """What a tab of the owner that is gone has left under that name; None if there is nothing."""
+        left = (jobs.belongings.pop(name, None) for jobs in reversed(self._gone()))
+        return next((thing for thing in left if thing is not None), None)
 
     def busy(self, prefix: str = "") -> int:
         """How many jobs of the owner, whose keys begin so, are under way."""
@@ -239,6 +247,7 @@ class Jobs:
         """The visitor has left: stop everything. Those that still have a batch to finish."""
         left = list(self._jobs.values())
         self.keep_only([])
+        self.belongings.clear()
         return [job for job in left if not job.wait(0)]
 
 

@@ -53,8 +53,8 @@ class Keeper:
         browsers, tabs = self._visits.counts
         waiting = [job.queue() is not None for job in self._visits.jobs]
         return (
-            f"{browsers} visitors in {tabs} tabs · {waiting.count(False)} jobs running, {sum(waiting)} waiting · "
-            f"{self._pace()} · memory {_gigabytes(resident())} · {len(self._results)} results kept"
+            f"visitors: {browsers} in {tabs} tabs · jobs: {waiting.count(False)} running, {sum(waiting)} waiting · "
+            f"{self._pace()} · memory: {_gigabytes(resident())} · results kept: {len(self._results)}"
         )
 
     def _pace(self) -> str:

@@ -27,6 +27,10 @@ def photo_picker() -> Photo:
     Raises:
         ImageError: there is no gallery, and nothing has been uploaded yet.
     """
+    jobs = compute.visitor_jobs()
+    if _LAST not in st.session_state and "sample" not in st.query_params and (left := jobs.brought(_LAST)):
+        st.session_state["source"], st.session_state[_LAST] = left  # the page was loaded again
+        jobs.belongings[_LAST] = left
     source = st.segmented_control(
         "Photo", ["Gallery", "Upload", "Camera"], default="Gallery", required=True, width="stretch", key="source"
     )
@@ -42,6 +46,7 @@ def photo_picker() -> Photo:
             del st.query_params["sample"]  # a link cannot carry the upload, and must not name another photo
     if photo is not None:
         st.session_state[_LAST] = photo
+        jobs.belongings[_LAST] = None if source == "Gallery" else (source, photo)
     elif _LAST not in st.session_state:
         st.session_state[_LAST] = _sample_photo(SAMPLES[0].key if SAMPLES else "")
     last: Photo = st.session_state[_LAST]

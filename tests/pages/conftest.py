@@ -16,6 +16,7 @@ from cam_core import METHODS
 from cam_core.methods.registry import Method, method
 from pages.runtime import compute
 from pages.runtime.jobs import Jobs
+from pages.runtime.visits import Visits
 from tests.pages.app_runs import APP, LABELS, PATIENCE, Open, load_tiny, settle
 from tests.tiny import CLASSES
 
@@ -27,6 +28,30 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
     monkeypatch.setattr(compute, "visitor_jobs", lambda: own)
     yield own
     own.close()
+
+
+class Browser:
+    """A browser of one tab, which can be loaded again: what `compute.visitor_jobs` then is, by the real visits."""
+
+    def __init__(self) -> None:
+        self._tab = 1
+        self._visits = Visits(lambda tab: tab == str(self._tab))
+
+    def jobs(self) -> Jobs:
+        return self._visits.tab("browser", str(self._tab), most=100)
+
+    def reload(self) -> None:
+        self._tab += 1
+
+
+@pytest.fixture
+def own_browser(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
+    """The visitor's browser; all its jobs are stopped when the test ends."""
+    own = Browser()
+    monkeypatch.setattr(compute, "visitor_jobs", own.jobs)
+    yield own
+    for job in own._visits.jobs:
+        job.cancel()
 
 
 @pytest.fixture(autouse=True)

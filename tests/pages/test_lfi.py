@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -223,6 +224,48 @@ def test_a_cancelled_training_keeps_the_best_network_and_can_go_on(
     button(at, "Go on").click().run()
     settle(at)
     assert "Cancelled" not in html(at) and any("70.0% right" in option for option in picker(at))
+
+
+def test_a_page_that_is_loaded_again_finds_its_training(
+    open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch, own_browser: Any
+) -> None:
+    def endless(settings: Any, *, progress: Any, on_epoch: Any) -> None:
+        quick.append(settings)
+        learn(settings, on_epoch, 1)
+        while True:
+            progress(1, EPOCHS)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(training, "train", endless)
+    at = open_page()
+    at.button(key="train").click().run()
+    until = time.monotonic() + PATIENCE
+    while "after epoch 1" not in html(at):
+        assert time.monotonic() < until
+        at.run()
+    own_browser.reload()
+    again = open_page(wait=False)
+    assert "after epoch 1" in html(again) and again.button(key="train").disabled
+    again.button(key="leave-training").click().run()
+    settle(again)
+    assert "Cancelled after 1 of 8 epochs. The best network is kept." in html(again)
+    assert len(quick) == 1, "it was begun once"
+
+
+def test_one_training_at_a_time_in_all_tabs_of_a_browser(
+    open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, other = threading.Event(), Jobs()
+    own = Jobs(tabs=lambda: (own, other))
+    monkeypatch.setattr(compute, "visitor_jobs", lambda: own)
+    other.start("training1", lambda job: gate.wait(PATIENCE))
+    at = open_page()
+    at.button(key="train").click().run()
+    assert any("Another tab of yours is training" in error.value for error in at.error)
+    gate.set()
+    other.close()
+    train(at)
+    assert len(quick) == 1
 
 
 def test_cancelled_before_the_first_epoch_there_is_no_network(

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from cam_core import Cancelled
 from cam_core.types import MethodError
@@ -17,6 +19,19 @@ from pages.runtime.jobs import Job, Jobs
 
 ROOT = Path(__file__).parents[3]
 SOON = 10  # seconds: far more than needed, so that only a hanging thread fails
+
+# As they come from a CPU, a GPU of either kind, the libraries below PyTorch, an allocator of NumPy, and the system.
+OUT_OF_MEMORY = [
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to"),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes."),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    np._core._exceptions._ArrayMemoryError((9**9,), np.dtype(float)),
+    OSError(12, "Cannot allocate memory"),
+]
 
 
 @pytest.fixture
@@ -75,6 +90,71 @@ def test_unforeseen_error_is_logged_and_not_shown(caplog: pytest.LogCaptureFixtu
     assert job.state == "failed"
     assert job.error is not None and "secret" not in job.error
     assert "ZeroDivisionError" in caplog.text and "Score-CAM" in caplog.text
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: f"{type(error).__name__} {str(error)[:20]}")
+def test_out_of_memory_is_said_in_a_sentence(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    def work(job: Job) -> None:
+        raise error
+
+    job = Job("key", work, "Score-CAM")
+    job.run()
+    assert job.state == "failed"
+    assert job.error is not None and "run out of memory" in job.error and "smaller model" in job.error
+    assert "Score-CAM" in caplog.text, "whoever runs the server reads it too"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes do not fit"), ValueError("out of memory, as a title")])
+def test_other_errors_are_no_lack_of_memory(error: Exception) -> None:
+    def work(job: Job) -> None:
+        raise error
+
+    job = Job("key", work)
+    job.run()
+    assert job.error is not None and "memory" not in job.error
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit()])
+def test_nothing_that_work_raises_leaves_a_job_that_runs_for_ever(error: BaseException) -> None:
+    def work(job: Job) -> None:
+        raise error
+
+    job = Job("key", work)
+    job.run()
+    assert job.state == "failed" and job.wait(0) and not job.active
+
+
+def test_a_job_that_was_given_up_stays_so_and_stops_at_its_next_batch(jobs: Jobs) -> None:
+    gate, stopped = threading.Event(), threading.Event()
+
+    def work(job: Job) -> str:
+        gate.wait(SOON)
+        try:
+            job.progress(1, 2)
+        finally:
+            stopped.set()
+        return "too late"
+
+    job = jobs.start("key", work)
+    job.give_up("It has not answered.")
+    assert job.wait(0) and (job.state, job.error) == ("failed", "It has not answered.")
+    gate.set()
+    assert stopped.wait(SOON)
+    assert (job.state, job.error, job.result) == ("failed", "It has not answered.", None)
+
+
+def test_where_no_thread_is_to_be_had_the_job_fails_and_the_next_one_may_begin(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        refused = jobs.start("key", lambda job: 1)
+    assert refused.state == "failed" and refused.error is not None and "as much as it can" in refused.error
+    again = jobs.start("key", lambda job: 2)
+    assert again.wait(SOON) and again.result == 2
 
 
 def test_cancel_stops_at_the_next_batch_and_keeps_what_was_published(jobs: Jobs) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import asdict
+from pathlib import Path
+
 import pytest
 
 from pages.runtime import limits
+
+GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "serving.md"
 
 
 @pytest.mark.parametrize(
@@ -30,3 +36,17 @@ def test_behind_a_proxy_others_reach_the_app(monkeypatch: pytest.MonkeyPatch, he
     monkeypatch.setattr("streamlit.get_option", lambda name: "127.0.0.1")
     monkeypatch.setattr("streamlit.context", Context())
     assert limits.limits() == limits.ROOM
+
+
+def written(value: int) -> str:
+    """As the guide has it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if value < 1 << 20 else f"{value >> 20:,} MB"
+
+
+def test_the_guide_has_the_limits() -> None:
+    rows = re.findall(r"^\| `(\w+)`: .* \| (.*) \| (.*) \|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows == [
+        (name, written(value), written(getattr(limits.ALONE, name))) for name, value in asdict(limits.ROOM).items()
+    ]

@@ -197,3 +197,57 @@ def test_a_job_cancelled_while_it_waits_never_computes(monkeypatch: pytest.Monke
         job.cancel()
     thread.join(SOON)
     assert (job.state, began) == ("cancelled", [])
+
+
+def test_the_device_goes_on_without_work_that_hangs(clock: Clock) -> None:
+    at, log = Turns(), []
+    gate, lost = threading.Event(), threading.Event()
+    hangs = Turn("hangs", lost=lost.set)
+    entered = threading.Event()
+
+    def hang() -> None:
+        with at.held(hangs):
+            hangs.advance(0, 10)
+            entered.set()
+            gate.wait(SOON)
+            at.give_way(hangs)  # too late: it has no turn to give, and gets no other
+            log.append("hung work")
+
+    thread = threading.Thread(target=hang, daemon=True)
+    thread.start()
+    assert entered.wait(SOON)
+    other = Worker(at, "other", 3, 0.01, clock, log)
+    queue_up(at, [other])
+    clock.now += 400
+    holding = at.holding
+    assert holding is not None and (holding.turn, holding.silent, holding.waiting) == (hangs, 400, 1)
+    at.take_from(hangs)
+    other.join(SOON)
+    assert lost.is_set() and log == ["other"] * 3
+    with at.held(Turn("next")):  # has the device while the hung work comes back
+        gate.set()
+        thread.join(SOON)
+        assert log[-1] == "hung work"
+        assert at.holding is not None and at.holding.turn.title == "next"
+    assert at.holding is None and not at.contended
+
+
+def test_silence_is_counted_from_the_last_batch_and_the_hold_from_its_beginning(clock: Clock) -> None:
+    at, turn = Turns(), Turn("work")
+    with at.held(turn):
+        clock.now += 20
+        turn.advance(0, 4)
+        clock.now += 15
+        turn.advance(1, 4)
+        clock.now += 5
+        holding = at.holding
+        assert holding is not None and (holding.seconds, holding.silent) == (40, 5)
+
+
+def test_a_device_is_only_taken_from_who_has_it(clock: Clock) -> None:
+    at, former = Turns(), Turn("former", lost=pytest.fail)
+    with at.held(former):
+        pass
+    with at.held(Turn("now")):
+        at.take_from(former)
+        assert at.holding is not None and at.holding.turn.title == "now"
