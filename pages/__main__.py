@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pandas  # noqa: F401  (see app.py)
+from streamlit import net_util
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import main
 
@@ -45,5 +46,7 @@ if __name__ == "__main__":
     # Streamlit takes a folder called `pages` for an app without navigation of its own until `st.navigation` was called
     # once: a server's first visitor, if a link led to a page, would be told that there is no such page.
     PagesManager.uses_pages_directory = False
+    # Where it serves a room, Streamlit asks a server on the internet for the address that it has there.
+    net_util.get_external_ip = lambda: None
     prepare()
     main(["run", str(APP), *sys.argv[1:]], prog_name="streamlit")
