@@ -22,6 +22,7 @@ from PIL import Image
 from cam_core import METHODS, Classifier, Explanation, explain, load_model
 from cam_core.models.batching import batches_within
 from cam_core.models.classifier import Prediction
+from cam_core.models.trainable.checkpoints import SUFFIX
 from cam_core.options import Options
 from cam_core.types import Progress
 from pages.runtime import presence
@@ -128,9 +129,11 @@ def classifier(spec: ModelSpec, _progress: Progress | None = None) -> Classifier
 def visits() -> Visits:
     """Everybody who is here; looked after from now on."""
 
-    def browser_ended(browser: str) -> None:
+    def browser_ended(browser: str, folder: Path | None) -> None:
         results().disown(browser)
         preparations().disown(browser)
+        if folder is not None and any(folder.rglob(f"*{SUFFIX}")):
+            classifier.clear()  # one of the two may be a network that was trained in this visit
 
     everybody = Visits(presence.is_here, presence.end, browser_ended)
     keep(everybody, devices(), paces(), results())

@@ -51,14 +51,14 @@ class Visits:
     Args:
         is_here: whether a tab's socket is open.
         tab_ended: told of every tab that is not waited for any more.
-        browser_ended: told of a browser whose last tab has ended.
+        browser_ended: told of a browser whose last tab has ended, and of its folder, which is about to go.
     """
 
     def __init__(
         self,
         is_here: Callable[[str], bool],
         tab_ended: Callable[[str], None] = lambda tab: None,
-        browser_ended: Callable[[str], None] = lambda browser: None,
+        browser_ended: Callable[[str, Path | None], None] = lambda browser, folder: None,
     ) -> None:
         self._is_here, self._tab_ended, self._browser_ended = is_here, tab_ended, browser_ended
         self._browsers: dict[str, _Browser] = {}
@@ -101,8 +101,8 @@ class Visits:
         for own, tab, jobs in self._taken_out():
             own.ended += jobs.close()
             self._tab_ended(tab)
-        for browser in self._without_tabs():
-            self._browser_ended(browser)
+        for browser, own in self._without_tabs():
+            self._browser_ended(browser, own.folder)
         now = time.monotonic()
         self._leaving = [(own, since) for own, since in self._leaving if not _removed(own, now - since)]
 
@@ -128,10 +128,12 @@ class Visits:
                 over += [(own, tab, own.tabs.pop(tab)) for tab in away]
         return over
 
-    def _without_tabs(self) -> list[str]:
+    def _without_tabs(self) -> list[tuple[str, _Browser]]:
         with self._mutex:
-            empty = [browser for browser, own in self._browsers.items() if not own.tabs]
-            self._leaving += [(self._browsers.pop(browser), time.monotonic()) for browser in empty]
+            empty = [(browser, own) for browser, own in self._browsers.items() if not own.tabs]
+            for browser, own in empty:
+                del self._browsers[browser]
+                self._leaving.append((own, time.monotonic()))
         return empty
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pages.runtime import visits
+from pages.runtime import compute, visits
 from pages.runtime.jobs import Job, Jobs
 from pages.runtime.visits import ABSENCE, SWEEP, Visits
 
@@ -28,7 +28,12 @@ class Class:
         self.now, self.here = 1000.0, set[str]()
         self.ended: list[str] = []
         monkeypatch.setattr(visits.time, "monotonic", lambda: self.now)
-        self.visits = Visits(self.here.__contains__, self.ended.append, self.ended.append)
+        self.visits = Visits(
+            self.here.__contains__, self.ended.append, lambda browser, folder: self.ended.append(browser)
+        )
+
+    def browser_ended(self, browser: str, folder: Path | None) -> None:
+        self.ended.append(browser)
 
     def opens(self, browser: str, tab: str) -> Jobs:
         self.here.add(tab)
@@ -215,3 +220,26 @@ print(folder)
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "camscope-" in done.stdout and not Path(done.stdout.strip()).exists()
+
+
+def test_with_a_visit_go_its_results_and_the_network_that_it_trained(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: None
+) -> None:
+    made: list[Visits] = []
+    monkeypatch.setattr(compute, "keep", lambda everybody, *rest: made.append(everybody))
+    monkeypatch.setattr(compute.presence, "is_here", lambda tab: False)
+    compute.visits.clear()
+    try:
+        everybody = compute.visits()
+        everybody.tab("anna", "tab", most=10)
+        (everybody.folder("anna") / "mine-lfi.safetensors").write_bytes(b"weights")
+        compute.results().put("anna's", 1, "anna")
+        network = weakref.ref(compute.classifier(compute.ModelSpec("efficientnet_lite0")))
+        now = time.monotonic() + ABSENCE + 2 * SWEEP
+        monkeypatch.setattr(visits.time, "monotonic", lambda: now)
+        everybody.sweep()
+        gc.collect()
+        assert made == [everybody]
+        assert len(compute.results()) == 0 and network() is None
+    finally:
+        compute.visits.clear()
