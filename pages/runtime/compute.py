@@ -193,7 +193,8 @@ def predictions(spec: ModelSpec, photo: str, image: Image.Image) -> tuple[Predic
         with computing(str(clf.device), job):
             return tuple(clf.predict(image, top=None))
 
-    task = Task(digest("predict", photo, spec), work, spec.name)
+    # Of a network in a file the name alone: others read it too, who wait behind it.
+    task = Task(digest("predict", photo, spec), work, Path(spec.name).name.removesuffix(SUFFIX))
     outcome: tuple[Prediction, ...] | Job = outcomes("predict", [task], patience=4 * PATIENCE)[0]
     return outcome
 

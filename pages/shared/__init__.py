@@ -16,7 +16,7 @@ module   | gives
 -------- | ------------------------------------------------------------------------------------------------------------
 scene    | `current()`: the scene, the first thing a page asks for; its photo, frame, prediction and shared classifier
 sidebar  | draws the sidebar and makes the scene (called by `app.py` alone)
-photo    | gallery, upload, camera
+photo    | gallery, upload, camera; many photos in a zip
 models   | the networks that can be chosen: catalogue, bundled ones, the visitor's own
 pickers  | methods, their parameters, and how heatmaps are to look
 tiles    | heatmaps with colour bar, facts and notices; what stands in their place while there is none

@@ -126,3 +126,10 @@ def test_more_jobs_than_a_visitor_may_have_are_refused_in_a_sentence(
     assert any("1 computations of yours are under way" in error.value for error in at.error)
     gate.set()
     own.close()
+
+
+def test_others_read_no_path_of_a_visitors_network(jobs: Jobs, tiny_model: None) -> None:
+    spec = ModelSpec("/tmp/camscope-x1/networks/mine-lfi-2f.safetensors")
+    job = compute.predictions(spec, "photo", PHOTO)
+    assert isinstance(job, Job) and job.title == "mine-lfi-2f"
+    assert job.wait(SOON)
