@@ -138,7 +138,7 @@ def from_zip(key: str) -> Unpacked | None:
     if isinstance(outcome, ArchiveError):
         messages.failure("This file cannot be used.", str(outcome), key=f"zip-{key}")
         return None
-    skipped = f" {outcome.skipped} files that are no image were left out." if outcome.skipped else ""
+    skipped = f" Files left out, being no image: {outcome.skipped}." if outcome.skipped else ""
     st.html(style.quiet(f"{outcome.images} images in {file.name}.{skipped}"))
     return outcome
 

@@ -357,7 +357,7 @@ def test_photos_in_a_zip_are_trained_on(
     if place == "room":
         request.getfixturevalue("room")
     at = upload_zip(open_page(**{"train-data": "Zip"}), PETS)
-    assert "4 images in pets.zip. 1 files that are no image were left out." in html(at)
+    assert "4 images in pets.zip. Files left out, being no image: 1." in html(at)
     train(at)
     data = Path(quick[0].data)
     assert data.is_relative_to(folder / "photos") and data.name == "pets"
