@@ -1,4 +1,4 @@
-"""Halves that nobody needs any more are freed at once: the weights of a network do not wait for the garbage collector."""
+"""Halves that nobody needs any more are freed at once: their weights do not wait for the garbage collector."""
 
 from __future__ import annotations
 
