@@ -18,6 +18,7 @@ from cam_core.deprecated import formerly_positional
 from cam_core.forward import Forward, Target, forward
 from cam_core.methods import METHODS
 from cam_core.methods.registry import Method, Result
+from cam_core.models.batching import Rows, batches, remembered_rows
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.halves import Halves
@@ -115,15 +116,21 @@ def _explain_all(
     options: Options,
     params: Mapping[str, Any],
 ) -> list[Explanation]:
-    """Chunk by chunk; progress is told in the method's own unit where there is one chunk alone."""
+    """Chunk by chunk; progress is told in the method's own unit where there is one chunk alone.
+
+    A chunk that does not fit into memory is explained in pieces.
+    """
     checked = method.validate(params)
     job = _Job(clf, method, _layers(clf, method, layer), checked, options)
     at_once = 1 if method.expensive else _IMAGES_AT_ONCE
     chunks = [slice(start, start + at_once) for start in range(0, len(images), at_once)]
+    rows = remembered_rows(clf, ("explain", method.key, *job.layers, options.precision), at_once)
     if len(chunks) == 1:
-        return job.explain(images, targets)
+        return job.explain_in_batches(images, targets, rows)
     parts = [replace(job, options=options.part(place, len(chunks))) for place in range(len(chunks))]
-    per_chunk = [part.explain(images[chunk], targets[chunk]) for part, chunk in zip(parts, chunks, strict=True)]
+    per_chunk = [
+        part.explain_in_batches(images[chunk], targets[chunk], rows) for part, chunk in zip(parts, chunks, strict=True)
+    ]
     return [explanation for explanations in per_chunk for explanation in explanations]
 
 
@@ -153,6 +160,12 @@ class _Job:
     layers: list[str]
     params: Mapping[str, Any]
     options: Options
+
+    def explain_in_batches(
+        self, images: Sequence[Image.Image | Tensor], targets: Sequence[Target], rows: Rows
+    ) -> list[Explanation]:
+        parts = batches(lambda start, stop: self.explain(images[start:stop], targets[start:stop]), len(images), rows)
+        return [explanation for part in parts for explanation in part]
 
     def explain(self, images: Sequence[Image.Image | Tensor], targets: Sequence[Target]) -> list[Explanation]:
         started = time.perf_counter()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cam_core import maps
-from cam_core.models.batching import batch_rows, in_batches
+from cam_core.models.batching import Rows, batch_rows, in_batches, remembered_rows
 from cam_core.models.split.model import SplitModel
 from cam_core.types import Images
 
@@ -60,17 +60,19 @@ def masked_scores(
         return class_score(net.model(background + difference * masks), target, score)
 
     with torch.no_grad():
-        return in_batches(evaluate, count, image_rows(image), advance)
+        return in_batches(evaluate, count, image_rows(net, image), advance)
 
 
-def image_rows(image: Tensor) -> int:
+def image_rows(net: SplitModel, image: Tensor) -> Rows:
     """How many images of this size to push through the whole network at once."""
-    return batch_rows(_PLANES * image.shape[-2] * image.shape[-1], image.device)
+    elements = _PLANES * image.shape[-2] * image.shape[-1]
+    return remembered_rows(net.halves, ("image", elements), batch_rows(elements, image.device))
 
 
-def tail_rows(acts: Tensor) -> int:
+def tail_rows(net: SplitModel, acts: Tensor) -> Rows:
     """How many activation tensors (·, K, h, w) of this size to push through the tail at once."""
-    return batch_rows(acts[0].numel(), acts.device)
+    elements = acts[0].numel()
+    return remembered_rows(net.halves, ("tail", elements), batch_rows(elements, acts.device))
 
 
 def distinct_channels(acts: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,9 +85,9 @@ def distinct_channels(acts: Tensor) -> tuple[Tensor, Tensor]:
     """
     constant = maps.is_constant(acts)[:, None, None]
     canonical = torch.where(constant, torch.zeros_like(acts), acts).flatten(1)
-    _, kind = torch.unique(canonical, dim=0, return_inverse=True)
+    kinds, kind = torch.unique(canonical, dim=0, return_inverse=True)
     # `unique` sorts by value; order by first appearance instead, which rounding cannot change.
-    count = int(kind.max()) + 1
+    count = len(kinds)
     indices = torch.arange(len(kind), device=acts.device)
     first = torch.full((count,), len(kind), device=acts.device).scatter_reduce(0, kind, indices, "amin")
     first, order = first.sort()

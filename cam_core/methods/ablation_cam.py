@@ -53,10 +53,10 @@ def _drops(
 
     def without(start: int, stop: int) -> Tensor:
         rows = sample.repeat(stop - start, 1, 1, 1)
-        rows[torch.arange(stop - start), live[start:stop]] = 0
+        rows[torch.arange(stop - start, device=live.device), live[start:stop]] = 0
         return class_score(view.tail(rows), target[index])
 
     drops = torch.zeros_like(sample[0, :, 0, 0])
     if len(live):
-        drops[live] = score[index] - in_batches(without, len(live), tail_rows(sample), run.advance)
+        drops[live] = score[index] - in_batches(without, len(live), tail_rows(view, sample), run.advance)
     return drops

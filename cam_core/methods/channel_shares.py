@@ -21,7 +21,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
 Score: TypeAlias = Annotated[Literal["logit", "probability"], Parameter("what the masked image is scored by")]
 
 Vary = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""`vary(masks, channels, variants)`: (n, H, W) masks, (n,) channel and variant of each → (n, H, W)."""
+"""`vary(masks, channels, variants)`: (n, H, W) masks, (n,) channel and variant of each, on the CPU → (n, H, W)."""
 
 
 def channel_shares(
@@ -82,13 +82,18 @@ class _Masked:
         """(n,) mean score over the variants of the masks of `channels` (n,)."""
         count = len(channels) * self.variants
         self.run.expect(count)
-        rows = partial(self._masks, channels)
+        rows = partial(self._masks, channels, channels.cpu())
         each = self.run.masked(net, self.image, rows, count, self.target, score=self.score, mask_space=self.mask_space)
         return each.view(len(channels), self.variants).mean(1)
 
-    def _masks(self, channels: Tensor, start: int, stop: int) -> Tensor:
-        """Rows ordered channel by channel, each channel's variants together; built when their batch comes."""
-        index = torch.arange(start, stop, device=self.acts.device)
-        channel_per_row = channels[index // self.variants]
-        masks = maps.normalise(maps.upsample(self.acts[channel_per_row], (self.image.shape[-2], self.image.shape[-1])))
-        return self.vary(masks, channel_per_row, index % self.variants)
+    def _masks(self, channels: Tensor, on_cpu: Tensor, start: int, stop: int) -> Tensor:
+        """Rows ordered channel by channel, each channel's variants together; built when their batch comes.
+
+        Args:
+            on_cpu: `channels` once more, for `vary` not to ask the device for them.
+        """
+        place = torch.arange(start, stop, device=self.acts.device) // self.variants
+        size = (self.image.shape[-2], self.image.shape[-1])
+        masks = maps.normalise(maps.upsample(self.acts[channels[place]], size))
+        index = torch.arange(start, stop)
+        return self.vary(masks, on_cpu[index // self.variants], index % self.variants)

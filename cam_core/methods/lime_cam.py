@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from cam_core.declarations.parameters import Parameter
 from cam_core.masked import class_score, tail_rows
 from cam_core.methods.captum_tail import captum
 from cam_core.methods.registry import method
+from cam_core.models.batching import in_batches
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
@@ -54,32 +56,22 @@ def lime_cam(
 
 
 def _fit(net: SplitModel, acts: Activations, target: Tensor, run: Run, count: int, alpha: float) -> Coefficients:
-    """LIME on one sample: (K,)."""
-    lime = captum("attr._core.lime", "lime-cam")
-    lasso = captum("_utils.models.linear_model", "lime-cam").SkLearnLasso
-    generator = run.generator()
+    """LIME on one sample: (K,).
 
-    def presence(original: Tensor, **_: Any) -> Tensor:
-        # Captum's own sampler draws from the global generator, which concurrent runs share.
-        return torch.bernoulli(torch.full((1, original.shape[1]), 0.5), generator=generator).to(original.device)
+    Captum's `LimeBase` draws, masks and weighs subset by subset, and asks the device for the weight of each: hundreds
+    of launches and waits per batch. Here it is all done batch by batch; the Lasso is Captum's.
+    """
+    lasso = captum("_utils.models.linear_model", "lime-cam").SkLearnLasso(alpha=alpha)
+    present = torch.bernoulli(torch.full((count, acts.shape[1]), 0.5), generator=run.generator())
 
-    def masked(present: Tensor, original: Tensor, **_: Any) -> Tensor:
-        return original * present.view(1, -1, 1, 1).to(original.dtype)
+    def answers(start: int, stop: int) -> Tensor:
+        rows = acts * present[start:stop, :, None, None].to(acts)
+        cosine = functional.cosine_similarity(acts.flatten(1).float(), rows.flatten(1).float())
+        return torch.stack([class_score(net.tail(rows), target).float(), cosine], dim=1)
 
-    def score(rows: Tensor) -> Tensor:
-        with torch.no_grad():
-            scores = class_score(net.tail(rows), target)
-        run.advance(len(rows))
-        return scores
-
-    surrogate = lime.LimeBase(
-        score,
-        interpretable_model=lasso(alpha=alpha),
-        similarity_func=lime.get_exp_kernel_similarity_function(),
-        perturb_func=presence,
-        perturb_interpretable_space=True,
-        from_interp_rep_transform=masked,
-        to_interp_rep_transform=None,
-    )
-    fitted: Tensor = surrogate.attribute(acts, n_samples=count, perturbations_per_eval=tail_rows(acts))
-    return fitted[0] if fitted.ndim == 2 else fitted
+    with torch.no_grad():
+        scores, cosines = in_batches(answers, count, tail_rows(net, acts), run.advance).cpu().unbind(1)
+    weights = (-((1 - cosines) ** 2) / 2).double().exp().float()
+    lasso.fit([(present, scores, weights)])
+    fitted: Tensor = lasso.representation()
+    return fitted[0]

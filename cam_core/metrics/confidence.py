@@ -50,7 +50,7 @@ def probabilities(net: SplitModel, batch: Samples, run: Run, masking: Masking, *
     def pictures(start: int, stop: int) -> Tensor:
         return fill + (batch.images[start:stop] - fill) * masks[start:stop]
 
-    return picture_scores(net, pictures, batch.target, image_rows(batch.images), advance=run.advance)
+    return picture_scores(net, pictures, batch.target, image_rows(net, batch.images), advance=run.advance)
 
 
 def _masks(saliency: Tensor, masking: Masking) -> Tensor:

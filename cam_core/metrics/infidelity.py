@@ -83,4 +83,4 @@ def _without(
         return torch.where(removed, fill, image)
 
     classes = target.expand(len(squares))
-    return picture_scores(net, pictures, classes, image_rows(image[None]), score=score, advance=run.advance)
+    return picture_scores(net, pictures, classes, image_rows(net, image[None]), score=score, advance=run.advance)

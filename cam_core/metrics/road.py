@@ -153,7 +153,7 @@ def _after_removal(
 
     classes = target.expand(len(masks))
     # Imputing takes longer than scoring: short batches, for the progress to move.
-    rows = min(4, image_rows(image[None]))
+    rows = image_rows(net, image[None]).at_most(4)
     return picture_scores(net, pictures, classes, rows, score=removal.score, advance=run.advance)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cam_core.declarations.parameters import Parameter
 from cam_core.masked import class_score, image_rows
-from cam_core.models.batching import in_batches
+from cam_core.models.batching import Rows, in_batches
 from cam_core.models.split.model import SplitModel
 from cam_core.types import Images, Logits
 
@@ -23,14 +23,14 @@ Score: TypeAlias = Annotated[Literal["probability", "logit"], Parameter("what a 
 def exact_logits(net: SplitModel, images: Images) -> Logits:
     """(B, 3, H, W) → (B, C) in float64 on the CPU: 1 − p(class) keeps its digits also where p is almost 1."""
     with torch.no_grad():
-        return in_batches(lambda i, j: _exact(net.model(images[i:j])), len(images), image_rows(images))
+        return in_batches(lambda i, j: exactly(net.model(images[i:j])), len(images), image_rows(net, images))
 
 
 def picture_scores(
     net: SplitModel,
     pictures: Pictures,
     target: Tensor,
-    rows: int,
+    rows: Rows,
     *,
     score: str = "probability",
     advance: Callable[[int], None] = lambda done: None,
@@ -43,13 +43,14 @@ def picture_scores(
     """
 
     def batch_scores(start: int, stop: int) -> Tensor:
-        return class_score(_exact(net.model(pictures(start, stop))), target[start:stop], score)
+        return class_score(exactly(net.model(pictures(start, stop))), target[start:stop], score)
 
     with torch.no_grad():
         return in_batches(batch_scores, len(target), rows, advance)
 
 
-def _exact(logits: Logits) -> Logits:
+def exactly(logits: Logits) -> Logits:
+    """The same in float64, on the CPU."""
     return logits.to("cpu", torch.float64)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cam_core.masked import class_score, tail_rows
-from cam_core.models.batching import in_batches
+from cam_core.models.batching import Rows, in_batches
 from cam_core.models.split.model import SplitModel
 from cam_core.models.tails import is_pooled_linear, pooled_linear
 from cam_core.shapley.estimate import Estimate
@@ -50,7 +50,7 @@ class Game:
         *,
         live: Tensor | None = None,
         contributions: Tensor | None = None,
-        rows: int = 512,
+        rows: Rows | int = 512,
         like: Tensor | None = None,
         advance: Callable[[int], None] = lambda done: None,
     ) -> None:
@@ -59,7 +59,7 @@ class Game:
         self.contributions = contributions
         self.passes = 0
         self._value = value
-        self._rows = rows
+        self._rows = rows if isinstance(rows, Rows) else Rows(rows)
         self._like = torch.zeros((), dtype=torch.float64) if like is None else like
         self._advance = advance
 
@@ -96,7 +96,7 @@ class Game:
                 (gradient,) = torch.autograd.grad(self._value(rows).sum(), rows)
             return gradient.cpu().double()[:, self.live]
 
-        return self._in_batches(evaluate, len(coalitions), max(1, self._rows // _FORWARD_ROWS_PER_BACKWARD_ROW))
+        return self._in_batches(evaluate, len(coalitions), self._rows.heavier(_FORWARD_ROWS_PER_BACKWARD_ROW))
 
     def estimate(
         self, name: str, phi: Tensor, stderr: Tensor | None = None, *, exact: bool = False, repetitions: int = 0
@@ -116,7 +116,7 @@ class Game:
         rows[:, self.live] = coalitions.to(rows.dtype)
         return rows.to(self._like.device)
 
-    def _in_batches(self, evaluate: Callable[[int, int], Tensor], count: int, rows: int) -> Tensor:
+    def _in_batches(self, evaluate: Callable[[int, int], Tensor], count: int, rows: Rows) -> Tensor:
         self.passes += count
         return in_batches(evaluate, count, rows, self._advance)
 
@@ -162,7 +162,7 @@ class TailGame(Game):
             shape[0] * shape[1] * shape[2],
             live=gather((difference[0] != 0).int()) > 0,
             contributions=contributions,
-            rows=tail_rows(acts),
+            rows=tail_rows(net, acts),
             like=acts,
             advance=advance,
         )

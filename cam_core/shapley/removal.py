@@ -73,7 +73,7 @@ def remove_channels(
         def evaluate(start: int, stop: int) -> Tensor:
             return sample.tail(acts * coalitions[start:stop, :, None, None])
 
-        logits = in_batches(evaluate, len(coalitions), tail_rows(acts), run.advance).double().cpu()
+        logits = in_batches(evaluate, len(coalitions), tail_rows(sample, acts), run.advance).double().cpu()
     return Removal(tuple(order), logits[:, target], logits.softmax(1)[:, target], logits.argmax(1))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from cam_core.models.batching import Rows
 from cam_core.models.split.model import SplitModel
 from cam_core.shapley import ChannelGame, PositionGame, exact
 from cam_core.types import Activations, MethodError
@@ -67,7 +68,7 @@ def test_how_many_at_once_makes_no_difference(monkeypatch: pytest.MonkeyPatch) -
     masks = torch.rand(20, 8) < 0.5
     whole = ChannelGame(net.sample(0), acts, TARGET)
     pieces = ChannelGame(net.sample(0), acts, TARGET)
-    monkeypatch.setattr(pieces, "_rows", 3)
+    monkeypatch.setattr(pieces, "_rows", Rows(3))
     torch.testing.assert_close(pieces.values(masks), whole.values(masks))
     torch.testing.assert_close(pieces.gradients(masks), whole.gradients(masks))
 

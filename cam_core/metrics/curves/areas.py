@@ -36,7 +36,7 @@ def _whole(net: SplitModel, way: Perturbation, target: Tensor, untouched: Tensor
         net,
         lambda start, stop: way.pictures(counts[start:stop]),
         target.expand(len(counts)),
-        image_rows(way.picture(0)[None]),
+        image_rows(net, way.picture(0)[None]),
         score=way.settings.score,
         advance=run.advance,
     )

@@ -86,10 +86,15 @@ class Perturbation:
         """(H, W): when each pixel's turn comes. Sorted when first needed, for a curve's first point not to wait."""
         return ranks(descending_order(self._saliency)).view(self._saliency.shape).to(self._start.device)
 
-    @property
+    @cached_property
     def fractions(self) -> Tensor:
         """(n + 1,) float64: the share of pixels that is changed at each point, from 0 to 1."""
         return self.counts.double() / self.pixels
+
+    @cached_property
+    def shares(self) -> list[float]:
+        """`fractions`, as numbers."""
+        return self.fractions.tolist()
 
     def pictures(self, counts: Tensor) -> Images:
         """(n,) numbers of changed pixels → (n, 3, H, W)."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -33,8 +32,10 @@ from cam_core.metrics.curves.perturbation import (
     curve_parameters,
 )
 from cam_core.metrics.samples import Saliency, as_saliency, untouched
-from cam_core.metrics.scoring import picture_scores
+from cam_core.metrics.scoring import exactly
+from cam_core.models.batching import batches
 from cam_core.models.classifier import Classifier
+from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.model import SplitModel
 from cam_core.options import Options
 from cam_core.run import Run
@@ -42,6 +43,7 @@ from cam_core.types import Explanation, MetricError, Progress
 
 ORDERS = ("sequential", "coarse-to-fine")
 
+# Whoever waits for the device between two batches waits least at the beginning, when there is least to be seen.
 _FIRST_BATCH = 4
 
 
@@ -200,7 +202,7 @@ class _Line:
 
     def point(self, index: int, value: float) -> CurvePoint:
         way = self.way
-        return CurvePoint(self.name, way.settings.kind, index, len(way.counts), float(way.fractions[index]), value)
+        return CurvePoint(self.name, way.settings.kind, index, len(way.counts), way.shares[index], value)
 
 
 @dataclass(frozen=True)
@@ -233,28 +235,21 @@ def _missing(jobs: Sequence[_Job], known: Curves) -> list[_Job]:
 
 
 def _grow(net: SplitModel, jobs: Sequence[_Job], target: int, run: Run) -> Iterator[CurvePoint]:
-    """The points of all jobs; the ends in a batch of their own, for the first points not to wait."""
+    """The points of all jobs, batch by batch."""
     run.expect(len(jobs))
     if not jobs:
         return
-    rows = image_rows(jobs[0].line.way.picture(0)[None])
-    ends = sum(job.index in (0, len(job.line.way.counts) - 1) for job in jobs)
-    for start, stop in pairwise(_bounds(ends, len(jobs), rows)):
+    rows = image_rows(net, jobs[0].line.way.picture(0)[None])
+    # Each size of batch would be compiled anew.
+    first = None if isinstance(net.halves, CompiledHalves) else _FIRST_BATCH
+
+    def score(start: int, stop: int) -> list[CurvePoint]:
         batch = jobs[start:stop]
-        values = _score(net, batch, target, run)
-        yield from (line.point(job.index, v) for job, v in zip(batch, values, strict=True) for line in job.sharers)
+        values = _score(net, batch, target)
+        return [line.point(job.index, v) for job, v in zip(batch, values, strict=True) for line in job.sharers]
 
-
-def _bounds(ends: int, total: int, rows: int) -> list[int]:
-    """The places at which batches of `total` jobs begin and end: the ends, then twice as many each time, up to `rows`.
-
-    Whoever waits for the device between two batches waits least at the beginning, when there is least to be seen.
-    """
-    bounds, size = sorted({0, ends}), _FIRST_BATCH
-    while bounds[-1] < total:
-        bounds.append(min(bounds[-1] + min(size, rows), total))
-        size *= 2
-    return bounds
+    for points in batches(score, len(jobs), rows, run.advance, first=first):
+        yield from points
 
 
 def _inside(last: int, order: str) -> list[int]:
@@ -270,7 +265,7 @@ def _inside(last: int, order: str) -> list[int]:
     return middles
 
 
-def _score(net: SplitModel, batch: Sequence[_Job], target: int, run: Run) -> list[float]:
+def _score(net: SplitModel, batch: Sequence[_Job], target: int) -> list[float]:
     """The scores of one batch of pictures, which are made line by line and put back into the batch's order."""
     by_line: dict[_Line, list[int]] = {}
     for place, job in enumerate(batch):
@@ -279,9 +274,6 @@ def _score(net: SplitModel, batch: Sequence[_Job], target: int, run: Run) -> lis
     pictures = torch.cat(
         [line.way.pictures(line.way.counts[[batch[p].index for p in group]]) for line, group in by_line.items()]
     )
-    score = batch[0].line.way.settings.score
-    classes = torch.full((len(batch),), target)
-    scores = picture_scores(net, lambda i, j: pictures[i:j], classes, len(batch), score=score, advance=run.advance)
-    values = torch.empty_like(scores)
-    values[places] = scores
-    return [float(v) for v in values]
+    with torch.no_grad():
+        scores = class_score(exactly(net.model(pictures)), target, batch[0].line.way.settings.score)
+    return [value for _, value in sorted(zip(places, scores.tolist(), strict=True))]

@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from cam_core.models.batching import is_out_of_memory
 from cam_core.models.split.halves import Context, Halves
 from cam_core.types import Activations, Images, Logits
 
@@ -51,10 +52,10 @@ class CompiledHalves:
             padded = torch.cat([images, padding]) if len(padding) else images
             try:
                 return self._whole(padded.contiguous(memory_format=torch.channels_last))[: len(images)]
-            except torch.OutOfMemoryError:
-                self._rows = 0
-                raise
             except Exception as error:  # the compiler's errors have no common base
+                if is_out_of_memory(error):
+                    self._rows = 0
+                    raise
                 self.problem = (str(error).strip() or type(error).__name__).splitlines()[0]
         return self._halves.whole(images)
 

@@ -66,6 +66,9 @@ class TracedHalves:
         self.tail_graph: fx.GraphModule | None = tail
         self._run_head, self._run_tail = (fused(head), fused(tail)) if fast else (head, tail)
         self._in_dtype = _OncePerDtype(lambda dtype: TracedHalves(head, copy.deepcopy(tail).to(dtype), fast=fast))
+        for half in (head, tail, self._run_head, self._run_tail):
+            # A graph that knows its module keeps the weights alive until garbage is collected, which may be much later.
+            half.graph.owning_module = None
 
     def head(self, images: Images) -> tuple[Activations, Context]:
         acts, context = self._run_head(images)

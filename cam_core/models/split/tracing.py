@@ -91,8 +91,11 @@ def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
     if carries_hooks(duplicate):
         raise fx.proxy.TraceError("hooks that change a module's output are lost when it is folded, fused or inlined")
     tracer = LayerTracer()
-    graph = tracer.trace(duplicate)
-    return Traced(duplicate, graph, tracer.outputs)
+    try:
+        return Traced(duplicate, tracer.trace(duplicate), tracer.outputs)
+    finally:
+        # `torch.fx` leaves its tracer in a reference cycle, and with it all the weights.
+        vars(tracer).clear()
 
 
 def is_inplace(node: fx.Node, module: nn.Module) -> bool:

@@ -18,10 +18,10 @@ from cam_core.metrics.curves.points import (
     Curve,
     CurvePoint,
     Curves,
-    _bounds,
     add_point,
     curve_points,
 )
+from cam_core.models.batching import Rows
 from cam_core.types import MetricError
 from tests.metrics.given_maps import GivenMaps
 from tests.metrics.perturbed import perturbation
@@ -268,10 +268,25 @@ def test_a_film_explains_the_class_that_is_most_probable_where_none_is_named() -
     assert Film(clf, images[0], {"map": maps[0]}).at(0)["map", "deletion"].value == pytest.approx(top.probability)
 
 
-def test_batches_begin_small() -> None:
-    assert _bounds(ends=2, total=60, rows=20) == [0, 2, 6, 14, 30, 50, 60]
-    assert _bounds(ends=0, total=3, rows=2) == [0, 2, 3]
-    assert _bounds(ends=2, total=2, rows=20) == [0, 2]
+@pytest.mark.parametrize(("rows", "sizes"), [(24, [4, 24, 24, 12]), (2, [2] * 32), (512, [4, 60])])
+def test_batches_begin_small_and_have_few_sizes(rows: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two baselines come first; then batches are as large as they may be."""
+    clf, images, maps, targets = scene(count=1)
+    monkeypatch.setattr("cam_core.metrics.curves.points.image_rows", lambda net, picture: Rows(rows))
+    done: list[int] = []
+    points = list(
+        curve_points(
+            clf,
+            images[0],
+            {"map": maps[0]},
+            kinds=("deletion", "insertion"),
+            target=targets[0],
+            steps=32,
+            progress=lambda now, total: done.append(now),
+        )
+    )
+    assert np.diff(done).tolist() == sizes
+    assert [point.index for point in points[:4]] == [0, points[1].total - 1, points[2].total - 1, 0]
 
 
 def test_cancelling_keeps_the_points_that_came() -> None:
@@ -287,7 +302,7 @@ def test_cancelling_keeps_the_points_that_came() -> None:
             seen.append(point)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cam_core.metrics.curves.points.image_rows", lambda picture: 16)
+        patch.setattr("cam_core.metrics.curves.points.image_rows", lambda net, picture: Rows(16))
         with pytest.raises(Cancelled):
             work()
     (curve,) = grown(seen).values()
