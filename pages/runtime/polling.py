@@ -5,7 +5,8 @@
         polling.watch([job], draw, key="map")          # `draw` has a place here, and fills it twice a second
 
 All that moves on a page shares one fragment, whatever it is in: each look costs a visitor's browser a request, and the
-server a run. When a job has ended, the whole page is drawn again.
+server a run. The more pages are open, the more seldom each is looked at. When a job has ended, the whole page is drawn
+again.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from typing import Any, Final
 
 import streamlit as st
 
+from pages.runtime import compute
 from pages.runtime.jobs import Job
 
 OFTEN: Final = 0.5
 """Seconds between two looks where a bar moves."""
 SELDOM: Final = 1.0
 """The same where charts grow: it costs more to draw them."""
+
+_ALTOGETHER: Final = 20
+"""Looks per second at all pages that are open: what they take of Python's lock, whoever computes waits for."""
 
 _KEY: Final = "_watches"
 
@@ -55,7 +60,11 @@ class _Page:
     def begin(self) -> None:
         if self._watches and not self._begun:
             self._begun = True
-            st.fragment(self._look, run_every=max(watch.every for watch in self._watches))()
+            st.fragment(self._look, run_every=self._every())()
+
+    def _every(self) -> float:
+        _, tabs = compute.visits().counts
+        return max(tabs / _ALTOGETHER, *(watch.every for watch in self._watches))
 
     def _look(self) -> None:
         if any(watch.over for watch in self._watches):
@@ -87,7 +96,7 @@ def watch(
     Args:
         draw: draws all that is there; no two at a time.
         place: an empty container; where omitted, one is made here, called by the `key`.
-        every: seconds between two drawings at least; more if something else on the page is dearer to draw.
+        every: seconds between two drawings at least; more if something else is dearer to draw, or many are here.
         ended: `all` where the page is drawn again only when every job has ended.
     """
     page: _Page = st.session_state[_KEY]

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.runtime import polling
 from pages.runtime.jobs import Job
+from pages.runtime.visits import Visits
 
 
 @pytest.fixture
@@ -62,6 +63,15 @@ def test_all_that_moves_shares_one_fragment_and_stands_in_its_place(intervals: l
 
 def test_where_nothing_moves_nothing_polls(intervals: list[float | None]) -> None:
     assert texts(run(three_bars)) == ["the end"] and intervals == []
+
+
+def test_the_more_pages_are_open_the_more_seldom_each_is_looked_at(
+    intervals: list[float | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tabs, seconds in ((10, 0.5), (40, 2.0)):
+        monkeypatch.setattr(Visits, "counts", (tabs, tabs))
+        run(three_bars, running("a"))
+        assert intervals.pop() == seconds
 
 
 def test_the_page_is_drawn_again_when_the_first_job_has_ended_or_the_last(intervals: list[float | None]) -> None:
