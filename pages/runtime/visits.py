@@ -93,7 +93,7 @@ class Visits:
     def counts(self) -> tuple[int, int]:
         """How many browsers are here, and how many tabs of theirs."""
         with self._mutex:
-            here = [sum(self._is_here(tab) for tab in own.tabs) for own in self._browsers.values()]
+            here = [sum(map(bool, map(self._is_here, own.tabs))) for own in self._browsers.values()]
         return sum(map(bool, here)), sum(here)
 
     def sweep(self) -> None:
