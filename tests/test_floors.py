@@ -21,7 +21,7 @@ FLOORS = (
     ("models",),
     ("run", "forward", "masked", "deeplift", "shapley"),
     ("methods",),
-    ("explain",),
+    ("explain", "applicability"),
     ("metrics", "training"),
     ("analysis",),
     ("evaluation", "figures", "charts"),

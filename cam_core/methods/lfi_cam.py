@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from cam_core.methods.registry import Result, method
 from cam_core.models.split.model import SplitModel
 from cam_core.models.trainable.lfi import MAP_MODULE, WEIGHTS_MODULE
@@ -9,26 +11,9 @@ from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Images, MethodError
 
 
-@method(
-    "lfi-cam",
-    title="LFI-CAM",
-    paper="Lee et al. 2021, arXiv:2105.00937, section 3",
-    formula="w = softmax(GAP(FIN(n(A_k) · grey image))), map = Σ_k w_k A_k",
-    cost="a forward pass, the one that predicts",
-    fails="Only on a network built and trained as LFI-CAM; its map is the same for every class.",
-    score="none",
-    unit="share (sums to 1)",
-    signed=False,
-    class_specific=False,
-    claim="Accurate as the plain network, with maps that differ half as much from training to training as ABN's.",
-)
-def lfi_cam(net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run) -> Result:
-    """The network's own channel weights, and Σ_k w_k A_k before ReLU, A the features that its attention is made of.
+def _outputs(net: SplitModel, image: Images, acts: Activations) -> tuple[Tensor, ...]:
+    """The network's channel weights (B, K) and weighted map (B, h, w).
 
-    At the attended features A' = A · (1 + att) the weights and the map are still those of A.
-
-    Returns:
-        (B, K), positive, summing to 1, and the map (B, h, w).
     Raises:
         MethodError: the network is no LFI network, or the layer is neither its features nor its attended features.
     """
@@ -45,6 +30,34 @@ def lfi_cam(net: SplitModel, image: Images, acts: Activations, target: ClassInde
             f"lfi-cam weighs the LFI network's last features ({_size(expected)}), not this layer ({_size(given)}): "
             "choose the layer 'features' or 'attended'"
         )
+    return outputs
+
+
+@method(
+    "lfi-cam",
+    title="LFI-CAM",
+    paper="Lee et al. 2021, arXiv:2105.00937, section 3",
+    formula="w = softmax(GAP(FIN(n(A_k) · grey image))), map = Σ_k w_k A_k",
+    cost="a forward pass, the one that predicts",
+    fails="Only on a network built and trained as LFI-CAM; its map is the same for every class.",
+    score="none",
+    unit="share (sums to 1)",
+    signed=False,
+    class_specific=False,
+    check=_outputs,
+    claim="Accurate as the plain network, with maps that differ half as much from training to training as ABN's.",
+)
+def lfi_cam(net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run) -> Result:
+    """The network's own channel weights, and Σ_k w_k A_k before ReLU, A the features that its attention is made of.
+
+    At the attended features A' = A · (1 + att) the weights and the map are still those of A.
+
+    Returns:
+        (B, K), positive, summing to 1, and the map (B, h, w).
+    Raises:
+        MethodError: the network is no LFI network, or the layer is neither its features nor its attended features.
+    """
+    weights, weighted = _outputs(net, image, acts)
     return Result(coefficients=weights, map=weighted)
 
 

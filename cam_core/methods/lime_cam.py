@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Annotated, Any
 
 import torch
@@ -9,11 +10,10 @@ from torch import Tensor
 
 from cam_core.declarations.parameters import Parameter
 from cam_core.masked import class_score, tail_rows
-from cam_core.methods.captum_tail import captum
 from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
-from cam_core.types import Activations, ClassIndex, Coefficients, Images
+from cam_core.types import Activations, ClassIndex, Coefficients, Images, MethodError
 
 
 @method(
@@ -55,8 +55,8 @@ def lime_cam(
 
 def _fit(net: SplitModel, acts: Activations, target: Tensor, run: Run, count: int, alpha: float) -> Coefficients:
     """LIME on one sample: (K,)."""
-    lime = captum("attr._core.lime", "lime-cam")
-    lasso = captum("_utils.models.linear_model", "lime-cam").SkLearnLasso
+    lime = _captum("attr._core.lime")
+    lasso = _captum("_utils.models.linear_model").SkLearnLasso
     generator = run.generator()
 
     def presence(original: Tensor, **_: Any) -> Tensor:
@@ -83,3 +83,15 @@ def _fit(net: SplitModel, acts: Activations, target: Tensor, run: Run, count: in
     )
     fitted: Tensor = surrogate.attribute(acts, n_samples=count, perturbations_per_eval=tail_rows(acts))
     return fitted[0] if fitted.ndim == 2 else fitted
+
+
+def _captum(module: str) -> Any:
+    """A module of Captum, imported when it is first needed.
+
+    Raises:
+        MethodError: Captum, or the scikit-learn behind its linear models, is not installed.
+    """
+    try:
+        return importlib.import_module(f"captum.{module}")
+    except ImportError:
+        raise MethodError("lime-cam needs the package captum: pip install captum scikit-learn") from None
