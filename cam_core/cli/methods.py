@@ -65,9 +65,8 @@ def methods_markdown(chosen: list[Method] | None = None) -> str:
 def _at_layer(chosen: list[Method], model: str, layer: str) -> list[tuple[str, str, str]]:
     """Whether each method works there, or why not. Random weights will do: nothing is downloaded."""
     reasons = methods_at(load_model(model, weights="random", device="cpu"), layer)
-    return [
-        (method.key, method.title, f"no: {reason}" if (reason := reasons[method.key]) else "yes") for method in chosen
-    ]
+    answers = {key: f"no: {reason}" if reason else "yes" for key, reason in reasons.items()}
+    return [(method.key, method.title, answers[method.key]) for method in chosen]
 
 
 def _facts(method: Method) -> tuple[str, ...]:

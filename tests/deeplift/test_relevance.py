@@ -1,4 +1,4 @@
-"""LRP's ε-rule: a hand computation, the rule written out with dense matrices in float64, and Captum where it applies."""
+"""LRP's ε-rule: by hand, written out with dense matrices in float64, and Captum's where it applies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def shared(layer: Callable[[Tensor], Tensor], x: Tensor, relevance: Tensor) -> T
 
 
 def walked(layers: Sequence[nn.Module], x: Tensor, relevance: Callable[[Tensor], Tensor]) -> Tensor:
-    """Relevance of `x`, where `relevance` gives that of the last layer's output; activation functions hand theirs on."""
+    """Relevance of `x`, where `relevance` gives that of the last output; activation functions hand theirs on."""
     inputs = [x]
     for layer in layers:
         inputs.append(layer(inputs[-1].clone()).detach())
@@ -74,8 +74,8 @@ def test_relu6_and_flatten_by_hand() -> None:
 def test_a_chain_with_max_pooling_is_walked_layer_by_layer(act: type[nn.Module]) -> None:
     torch.manual_seed(2)
     layers = [
-        nn.Conv2d(3, 5, 3, padding=1), act(), nn.MaxPool2d(2), nn.Conv2d(5, 4, 3), act(), nn.Flatten(), nn.Linear(16, 6),
-        act(), nn.Linear(6, 2),
+        nn.Conv2d(3, 5, 3, padding=1), act(), nn.MaxPool2d(2), nn.Conv2d(5, 4, 3), act(),
+        nn.Flatten(), nn.Linear(16, 6), act(), nn.Linear(6, 2),
     ]  # fmt: skip
     image = torch.randn(3, 8, 8)
     own = [copy.deepcopy(layer).double() for layer in layers]
