@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from cam_core.models.trainable import trained
 from cam_core.models.trainable.checkpoints import save_checkpoint
 from cam_core.models.trainable.lfi import build_network
 from cam_core.training import DigitsSet, EpochReport, ImageSet, TrainingData, TrainingError
+from cam_core.training import train as really_train
 from pages.lfi import board, table, training
 from pages.runtime.jobs import Jobs
 from pages.shared import models
@@ -214,7 +216,7 @@ def test_a_cancelled_training_keeps_the_best_network_and_can_go_on(
     assert at.button(key="train").disabled
     at.button(key="leave-training").click().run()
     settle(at)
-    assert "Cancelled after 1 of 8 epochs. The best network is kept." in html(at)
+    assert "Cancelled after 1 of 5 epochs. The best network is kept." in html(at)
     assert any("30.0% right" in option for option in picker(at))
     monkeypatch.setattr(training, "train", finished)
     button(at, "Go on").click().run()
@@ -272,3 +274,25 @@ def test_two_epochs_on_a_few_images(open_page: Page, jobs: Jobs) -> None:
     assert [report.epoch for report in run.reports] == [1, 2]
     assert isinstance(run.previews, ImageSet) and run.kept is not None
     assert html(at).count('alt="Attention heatmap of preview') == 8
+
+
+# ---- the training that the page offers first
+
+
+def offered(open_page: Page, quick: list[Any]) -> Any:
+    """The settings that a first click on "Train" trains with."""
+    train(open_page())
+    return quick[-1]
+
+
+def test_the_first_training_is_short(open_page: Page, quick: list[Any]) -> None:
+    settings = offered(open_page, quick)
+    assert (settings.data, settings.arch, settings.epochs, settings.count) == ("digits", "lfi", 5, 4000)
+
+
+@pytest.mark.slow
+def test_the_first_training_ends_where_a_network_is_worth_looking_at(
+    open_page: Page, quick: list[Any], tmp_path: Path
+) -> None:
+    settings = replace(offered(open_page, quick), out=tmp_path / "run", device="cpu")
+    assert really_train(settings).card["accuracy"] >= 0.9
