@@ -20,8 +20,8 @@ def _outputs(net: SplitModel, image: Images, acts: Activations) -> tuple[Tensor,
     outputs = net.outputs_of(image, acts, (WEIGHTS_MODULE, MAP_MODULE))
     if outputs is None:
         raise MethodError(
-            "lfi-cam is the attention of an LFI network, and this is none: load the model lfi_digits, or the "
-            "checkpoint of a network trained by: python -m cam_core train --arch lfi"
+            "lfi-cam is the attention of an LFI network, and this is none: take lfi_digits, or an LFI network that you "
+            "have trained"
         )
     weights, weighted = outputs
     if acts.shape[1:] != (weights.shape[1], *weighted.shape[1:]):
