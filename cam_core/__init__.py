@@ -22,6 +22,7 @@ Examples:
 
 from typing import TYPE_CHECKING, Any
 
+from cam_core.applicability import methods_at
 from cam_core.explain import explain, explain_batch
 from cam_core.images import SAMPLES, load_image
 from cam_core.methods import METHODS
@@ -50,6 +51,7 @@ __all__ = [
     "explain_batch",
     "load_image",
     "load_model",
+    "methods_at",
 ]
 
 

@@ -22,6 +22,7 @@ from cam_core.models.batching import Rows, batches, remembered_rows
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.halves import Halves
+from cam_core.numbers import significant
 from cam_core.options import Options
 from cam_core.run import Run
 from cam_core.types import IMPROBABLE, Explanation, FloatArray, MethodError, Passes, Progress
@@ -201,6 +202,7 @@ class _Job:
             precision=self.options.precision,
             device=str(self.clf.device),
             image_sha256=_digest(seen.images[index]),
+            trained=self.clf.trained,
             seconds=seconds,
             passes=Passes(*passes),
             warnings=tuple(outcome.warnings(index, probability, seen.nets[0].halves, self.method.control)),
@@ -244,7 +246,8 @@ class _Outcome:
             )
         if probability < IMPROBABLE and not control:
             sentences.append(
-                f"The network gives this class a probability of {probability:.1g}: the map explains very little."
+                f"The network gives this class a probability of {significant(probability, 1)}: the map explains very "
+                "little."
             )
         if not halves.traced:
             sentences.append("The network cannot be traced: every pass runs the whole of it, which is slower.")

@@ -138,6 +138,7 @@ class Explanation:
         stderr: standard error of the coefficients (K,), or of the map (h, w) where the map is what is estimated.
         target, label: the explained class.
         score, probability: its logit and its softmax probability on the unmasked image.
+        trained: whether the network has learnt its weights; False for random ones.
         passes: images pushed through head and tail.
         warnings: what the reader should know before trusting the map, one sentence each.
         extras: further arrays by name, such as the optimisation trace of Opti-CAM.
@@ -168,6 +169,7 @@ class Explanation:
     precision: str = "float32"
     device: str = "cpu"
     image_sha256: str = ""
+    trained: bool = True
     seconds: float = 0.0
     passes: Passes = Passes()
     warnings: tuple[str, ...] = ()

@@ -79,8 +79,7 @@ def refuses(key: str, network: str, layer: str) -> bool:
         return network != "lfi"
     if (network, layer) == ("lfi", "features"):  # the attention behind it takes minima, has sums of products, …
         return key in ("lift-cam", "lrp-cam")
-    # Captum's LRP needs a tail made of modules that it has a rule for.
-    return key == "lrp-cam" and network not in ("plain", "lfi")
+    return (key, network, layer) == ("lrp-cam", "squeeze-excite", "stem")  # LRP has no rule for a gate
 
 
 CALLS = [(network, layer, key) for network, layer in [*CASES, (REAL, REAL_LAYER)] for key in KEYS]

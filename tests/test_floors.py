@@ -17,11 +17,11 @@ ROOT = Path(__file__).parents[1]
 # Lowest first. A module may import from its own floor and from those below; its own floor without going in circles.
 FLOORS = (
     ("types", "version", "deprecated"),
-    ("files", "images", "maps", "overlay", "palette", "declarations", "options"),
+    ("files", "images", "maps", "numbers", "overlay", "palette", "declarations", "options"),
     ("models",),
     ("run", "forward", "masked", "deeplift", "shapley"),
     ("methods",),
-    ("explain",),
+    ("explain", "applicability"),
     ("metrics", "training"),
     ("analysis",),
     ("evaluation", "figures", "charts"),

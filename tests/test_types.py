@@ -22,3 +22,9 @@ def test_a_record_with_the_former_name_is_read() -> None:
     record = explanation().to_dict()
     former = {("evaluations" if name == "passes" else name): value for name, value in record.items()}
     assert Explanation.from_dict(former).to_dict() == record
+
+
+def test_a_record_from_before_untrained_networks_were_marked_is_of_a_trained_one() -> None:
+    record = explanation().to_dict()
+    assert record.pop("trained") is True
+    assert Explanation.from_dict(record).trained

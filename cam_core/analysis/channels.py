@@ -23,6 +23,7 @@ import numpy.typing as npt
 from cam_core.analysis.shapley_fidelity import Fidelity, Similarity, cosine, similarity
 from cam_core.methods import title_of
 from cam_core.metrics.base import Values
+from cam_core.numbers import decimals
 from cam_core.palette import REFERENCE
 from cam_core.shapley import ChannelEstimate, Estimate
 from cam_core.types import Explanation, FloatArray
@@ -57,7 +58,7 @@ class MethodValues(ChannelValues):
 
     Attributes:
         similarity: to SHAP over the live channels.
-        best: whether no other method comes closer; False where there is no other.
+        best: whether no other method comes closer by a thousandth; False where all are as close, or there is no other.
     """
 
     similarity: Similarity
@@ -99,6 +100,7 @@ class ChannelReport:
 
     Attributes:
         model, layer, target, label, probability: what is explained.
+        trained: whether the network has learnt its weights.
         estimator, budget, passes, exact, converged: how, and how far, φ was estimated.
         noise, ceiling: ‖stderr‖ / ‖φ‖, and the cosine to expect of the true values; infinite and None while unknown.
         v_all, v_empty, span, phi_sum: the logit, that without any channel, their difference, and Σ φ.
@@ -113,6 +115,7 @@ class ChannelReport:
     """
 
     model: str
+    trained: bool
     layer: str
     target: int
     label: str
@@ -175,6 +178,7 @@ def channel_report(
     }
     return ChannelReport(
         model=estimate.model,
+        trained=estimate.trained,
         layer=estimate.layer,
         target=estimate.target,
         label=estimate.label,
@@ -206,9 +210,17 @@ def channel_report(
 
 
 def _said(methods: Mapping[str, tuple[Values, Similarity]]) -> tuple[MethodValues, ...]:
-    best = max((close.cosine for _, close in methods.values()), default=0.0)
+    written = {name: decimals(close.cosine, 3) for name, (_, close) in methods.items()}
+    best = decimals(max((close.cosine for _, close in methods.values()), default=0.0), 3)
     return tuple(
-        MethodValues(name, values, unit_norm(values), ranks(values), close, len(methods) > 1 and close.cosine == best)
+        MethodValues(
+            name,
+            values,
+            unit_norm(values),
+            ranks(values),
+            close,
+            len(set(written.values())) > 1 and written[name] == best,
+        )
         for name, (values, close) in methods.items()
     )
 
@@ -281,13 +293,19 @@ def convergence(trail: Sequence[Estimate]) -> list[Checkpoint]:
 
 
 def channel_table(report: ChannelReport) -> Table:
-    """One row per channel, the largest |phi| first; then the coefficients of methods, in their own units."""
+    """One row per channel, the largest |phi| first; then the coefficients of methods, in their own units.
+
+    The last column names the network where it has learnt nothing: nobody shall take its numbers for a trained one's.
+    """
     said = report.methods["coefficients"]
     columns = [report.phi, report.stderr, report.mean_activation, *(values.values for values in said)]
+    untrained = [] if report.trained else [report.model]
     rows: list[list[object]] = [
-        [rank, channel, *(float(column[channel]) for column in columns)] for rank, channel in enumerate(report.order, 1)
+        [rank, channel, *(float(column[channel]) for column in columns), *untrained]
+        for rank, channel in enumerate(report.order, 1)
     ]
-    return ["rank", "channel", "phi", "stderr", "mean activation", *(title_of(values.name) for values in said)], rows
+    names = ["rank", "channel", "phi", "stderr", "mean activation", *(title_of(values.name) for values in said)]
+    return [*names, *(["network"] if untrained else [])], rows
 
 
 def channel_csv(report: ChannelReport) -> bytes:

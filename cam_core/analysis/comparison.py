@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from cam_core.analysis.agreement import rank_agreement
+from cam_core.analysis.agreement import rank_agreement, similarity_order
 from cam_core.methods import METHODS
 from cam_core.models.classifier import Prediction
 from cam_core.overlay import Limits, display_values, limits
@@ -32,6 +32,7 @@ class ComparisonReport:
         maps: in the order in which they stand side by side.
         titles: their methods' names as people write them.
         agreement: (n, n), as of `rank_agreement`; None where there are not two maps to agree.
+        order: the maps' places, those that agree side by side.
     """
 
     target: int
@@ -39,6 +40,7 @@ class ComparisonReport:
     maps: tuple[Explanation, ...]
     titles: tuple[str, ...]
     agreement: FloatArray | None
+    order: tuple[int, ...]
 
     @property
     def pairs(self) -> list[tuple[str, str, float]]:
@@ -76,12 +78,14 @@ def comparison_report(
     """
     top = predictions[:_TOP]
     explained = [prediction for prediction in predictions[_TOP:] if prediction.index == target]
+    agreement = rank_agreement([explanation.map for explanation in explanations]) if len(explanations) > 1 else None
     return ComparisonReport(
         target,
         (*top, *explained),
         tuple(explanations),
         tuple(METHODS[explanation.method].title for explanation in explanations),
-        rank_agreement([explanation.map for explanation in explanations]) if len(explanations) > 1 else None,
+        agreement,
+        tuple(range(len(explanations)) if agreement is None else similarity_order(agreement)),
     )
 
 

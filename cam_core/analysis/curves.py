@@ -20,6 +20,7 @@ from cam_core.metrics.base import Direction, Values
 from cam_core.metrics.curves.perturbation import KINDS, Kind
 from cam_core.metrics.curves.points import Curve, Curves
 from cam_core.metrics.curves.spread import CONTROL, Band, Spread, Verdict, band, left_at_baseline, spread
+from cam_core.numbers import significant
 from cam_core.types import IMPROBABLE, Explanation
 
 _TOO_MUCH_LEFT: Final = 0.5
@@ -84,11 +85,13 @@ class CurveReport:
         score: "probability" or "logit", as the curves have it.
         panels: one per kind, with the same maps in the same order.
         warnings: what to know before trusting any of the curves, one sentence each.
+        untrained: the network's name where it has learnt nothing, else "".
     """
 
     score: str
     panels: tuple[CurvePanel, ...]
     warnings: tuple[str, ...] = ()
+    untrained: str = ""
 
 
 def curve_report(
@@ -115,18 +118,21 @@ def curve_report(
         maps, random = ([curves[name, kind] for name in names] for names in (titles, control))
         known = earlier.get(kind)
         panels.append(known if known and _is_of(known, maps, random) else _panel(kind, maps, random, titles, score))
-    return CurveReport(score, tuple(panels), tuple(_improbable(next(iter(explanations.values()), None))))
+    first = next(iter(explanations.values()), None)
+    untrained = "" if first is None or first.trained else first.model
+    return CurveReport(score, tuple(panels), tuple(_improbable(first)), untrained)
 
 
 def curves_csv(report: CurveReport) -> bytes:
-    """The known points of all curves in UTF-8, with the columns method, kind, fraction, value."""
+    """The known points of all curves in UTF-8: method, kind, fraction, value; and a network that has learnt nothing."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("method", "kind", "fraction", "value"))
+    untrained = (report.untrained,) if report.untrained else ()
+    writer.writerow(("method", "kind", "fraction", "value", *(("network",) if untrained else ())))
     for panel in report.panels:
         for line in (*panel.lines, *panel.control):
             points = zip(line.fractions.tolist(), line.values.tolist(), strict=True)
-            writer.writerows((line.name, panel.kind, x, y) for x, y in points)
+            writer.writerows((line.name, panel.kind, x, y, *untrained) for x, y in points)
     return text.getvalue().encode()
 
 
@@ -169,7 +175,8 @@ def _improbable(explanation: Explanation | None) -> list[str]:
     if explanation is None or explanation.probability >= IMPROBABLE:
         return []
     return [
-        f"The network gives {explanation.label} a probability of {100 * explanation.probability:.2g} %. Below "
+        f"The network gives {explanation.label} a probability of "
+        f"{significant(100 * explanation.probability, 2)} %. Below "
         f"{100 * IMPROBABLE:.0f} % there is next to nothing to lose: deletion curves and drops say little. Choose a "
         "more probable class, or follow the logit."
     ]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from cam_core.charts.chart import Chart, Part, axis_title, bars, margins, rounded, scatter, vertical_stripe
 from cam_core.charts.signs import signed_bars, signed_text
 from cam_core.methods import title_of
+from cam_core.numbers import significant
 from cam_core.palette import INK, NEUTRAL, REFERENCE, style_of
 
 _MOST_LABELS = 26
@@ -82,7 +83,7 @@ def _bars(names: list[str], phi: npt.NDArray[np.float64], errors: npt.NDArray[np
         y=rounded(phi, decimals=4),
         marker=signed_bars(phi.tolist()),
         error_y=whiskers,
-        customdata=[f"± {error:.2g}" if np.isfinite(error) else "error unknown" for error in errors],
+        customdata=[f"± {significant(error, 2)}" if np.isfinite(error) else "error unknown" for error in errors],
         hovertemplate="channel %{x}<br>φ = %{y:+.4f} %{customdata} logits<extra></extra>",
         showlegend=False,
     )

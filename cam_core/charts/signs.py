@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from cam_core.numbers import decimals, scientific
 from cam_core.palette import AGAINST, FOR
 
 
@@ -27,5 +28,4 @@ def signed_bars(values: Sequence[float]) -> dict[str, Any]:
 def signed_text(value: float) -> str:
     """ "+0.73", "−1.08": two decimals, more where they would say nothing."""
     digits = 2 if value == 0 or abs(value) >= 0.095 else 3 if abs(value) >= 0.0095 else None
-    text = f"{value:+.1e}" if digits is None else f"{value:+.{digits}f}"
-    return text.replace("-", "−")
+    return scientific(value, 1, "+") if digits is None else decimals(value, digits, "+")

@@ -7,6 +7,7 @@ from itertools import accumulate
 
 from cam_core.charts.chart import Chart, Part, axis_title, bars, margins, rounded
 from cam_core.charts.signs import signed_bars, signed_text
+from cam_core.numbers import decimals
 from cam_core.palette import NEUTRAL
 
 
@@ -47,7 +48,7 @@ def _totals(start: tuple[str, float], end: tuple[str, float], unit: str) -> Part
         y=rounded(values, decimals=4),
         marker={"color": NEUTRAL},
         hovertemplate=f"%{{x}}: %{{y:.4f}} {unit}<extra></extra>",
-        **_numbers([f"{value:.2f}".replace("-", "−") for value in values]),
+        **_numbers([decimals(value, 2) for value in values]),
     )
 
 

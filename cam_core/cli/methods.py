@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from cam_core.applicability import methods_at
+from cam_core.cli import options
 from cam_core.cli.tables import at_terminal, markdown_table, print_table
 from cam_core.declarations.parameters import DeclaredParameter
 from cam_core.methods import METHODS, Method
+from cam_core.models.load import load_model
 
 _COLUMNS = (
     "key",
@@ -31,10 +34,16 @@ _NOTE = "`methods KEY` says all of one method, with its parameters."
 def methods(
     key: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="Say all of these methods.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="The whole table in Markdown.")] = False,
+    model: options.Model = options.DEFAULT_MODEL,
+    layer: Annotated[
+        str | None, typer.Option("--layer", "-l", help="Say which methods work at this layer of --model: see `layers`.")
+    ] = None,
 ) -> None:
     """List the methods: formula, paper, cost, unit, exactness, claim, and where they fail."""
     chosen = [METHODS[name] for name in key or METHODS]
-    if markdown:
+    if layer:
+        print_table(("key", "title", f"at {layer}"), _at_layer(chosen, model, layer), whole=("key", "title"))
+    elif markdown:
         typer.echo(methods_markdown(chosen))
     elif key:
         print_table(
@@ -51,6 +60,13 @@ def methods_markdown(chosen: list[Method] | None = None) -> str:
     """The table of methods in Markdown, all of them where none are chosen; without a newline at its end."""
     rows = [_facts(method) for method in (METHODS.values() if chosen is None else chosen)]
     return markdown_table(_COLUMNS, rows, code=("key", "formula"))
+
+
+def _at_layer(chosen: list[Method], model: str, layer: str) -> list[tuple[str, str, str]]:
+    """Whether each method works there, or why not. Random weights will do: nothing is downloaded."""
+    reasons = methods_at(load_model(model, weights="random", device="cpu"), layer)
+    answers = {key: f"no: {reason}" if reason else "yes" for key, reason in reasons.items()}
+    return [(method.key, method.title, answers[method.key]) for method in chosen]
 
 
 def _facts(method: Method) -> tuple[str, ...]:

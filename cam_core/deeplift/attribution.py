@@ -19,6 +19,7 @@ from cam_core.masked import class_score
 from cam_core.models.split.halves import Halves
 from cam_core.models.split.model import SplitModel
 from cam_core.models.tails import pooled_linear_or_none
+from cam_core.numbers import significant
 from cam_core.types import Activations, ClassIndex
 
 # Float32 carries seven digits: where contributions cancel to a part in ten thousand, too few are left for the sum.
@@ -180,14 +181,15 @@ def _sentences(
     double: bool, cancellation: float, delta: float, scale: float, gap: float, magnitude: float
 ) -> Iterator[str]:
     if double:
-        yield f"Contributions cancel to one part in {cancellation:.0e} here, so they were computed in float64."
+        part = significant(cancellation, 1)
+        yield f"Contributions cancel to one part in {part} here, so they were computed in float64."
     if not abs(gap) <= _INCOMPLETE * scale:  # not a number is a failure too
         yield (
-            f"DeepLIFT is incomplete here: its contributions sum to {delta + gap:.4g}, but the logit changes by "
-            f"{delta:.4g}."
+            f"DeepLIFT is incomplete here: its contributions sum to {significant(delta + gap, 4)}, but the logit "
+            f"changes by {significant(delta, 4)}."
         )
     if magnitude > _CANCELLING * scale:
         yield (
-            f"DeepLIFT's contributions cancel: over the channels, their magnitudes sum to {magnitude:.4g}, but the "
-            f"logit changes by {delta:.4g}."
+            "DeepLIFT's contributions cancel: over the channels, their magnitudes sum to "
+            f"{significant(magnitude, 4)}, but the logit changes by {significant(delta, 4)}."
         )

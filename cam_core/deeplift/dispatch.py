@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from cam_core.deeplift.rules import CaptumMaxPool, MaxPool, PoolWindow, Product, Rescale, ScaledProduct
-from cam_core.types import UnsupportedOperation
+from cam_core.models.split.model import SplitModel
+from cam_core.types import Activations, UnsupportedOperation
 
 ELEMENTWISE = frozenset(
     "relu relu6 leaky_relu elu celu selu silu gelu sigmoid logsigmoid tanh hardtanh hardswish hardsigmoid softplus "
@@ -63,6 +64,8 @@ class RuleMode(TorchFunctionMode):
         write_back: carry out in-place operations in place, for networks whose graph is not known.
     """
 
+    theory = "DeepLIFT"
+
     def __init__(
         self,
         tape: list[tuple[Tensor, ...]] | None = None,
@@ -92,26 +95,30 @@ class RuleMode(TorchFunctionMode):
                     return torch.reciprocal(under) * over
         if name in MAX_POOL:
             return self._pool(args, kwargs)
-        composite = _COMPOSITES.get(name)
+        composite = COMPOSITES.get(name)
         if composite is not None:
             with self:
                 return composite(*args, **kwargs)
         return self._pass_through(func, name, args, kwargs)
 
+    def no_rule_for(self, name: str, what: str = "") -> UnsupportedOperation:
+        """The error that names the operation, and says more of it than its name does."""
+        return UnsupportedOperation(
+            f"{self.theory} has no rule for the operation {name!r}{what} in this tail: choose a later layer, or a "
+            "method that needs no rule, such as grad-cam or shap-cam"
+        )
+
     def _pass_through(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         out = func(*args, **kwargs)
-        linear = name in LINEAR and not (name in _BILINEAR and _varying(args, kwargs) > 1)
+        linear = name in LINEAR and not (name in _BILINEAR and varying(args, kwargs) > 1)
         if not linear and _requires_grad(out):
-            raise UnsupportedOperation(
-                f"DeepLIFT has no rule for the operation {name!r} in this tail: choose a later layer, or a method "
-                "that needs no rule, such as grad-cam or shap-cam"
-            )
+            raise self.no_rule_for(name)
         return _marked(out, _role(name, args)) if linear and isinstance(out, Tensor) else out
 
     def _elementwise(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         value, constants = args[0], args[1:]
-        if _varying(constants, kwargs):
-            raise UnsupportedOperation(f"DeepLIFT has no rule for {plain_name(func)!r} of two varying tensors")
+        if varying(constants, kwargs):
+            raise self.no_rule_for(plain_name(func), " of two varying tensors")
         function = _out_of_place(func)
         written_to = kwargs.pop("inplace", False) or function is not func
 
@@ -155,8 +162,10 @@ class RuleMode(TorchFunctionMode):
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         value = given.pop("input")
         if given.get("return_indices"):
-            raise UnsupportedOperation("DeepLIFT has no rule for max-pooling that returns indices")
-        window = PoolWindow(**given)
+            raise UnsupportedOperation(f"{self.theory} has no rule for max-pooling that returns indices")
+        return self._max_pooled(value, PoolWindow(**given))
+
+    def _max_pooled(self, value: Tensor, window: PoolWindow) -> Tensor:
         if not self._reading:
             self.tape.append((value,))
         else:
@@ -165,6 +174,17 @@ class RuleMode(TorchFunctionMode):
                 result: Tensor = self._max_pool.apply(value, reference.expand_as(value), window)
                 return result
         return window.pool(value)
+
+
+def check_rules(net: SplitModel, acts: Activations, mode: type[RuleMode]) -> None:
+    """Whether the mode has a rule for every operation of the tail: one forward pass.
+
+    Raises:
+        UnsupportedOperation: it has none for one; it is named.
+    """
+    leaf = acts.detach().clone().requires_grad_()
+    with torch.enable_grad(), mode(write_back=not net.halves.traced):
+        net.tail(leaf)
 
 
 def _out_of_place(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -276,7 +296,7 @@ def _adaptive_max_pool2d(value: Tensor, output_size: Any, return_indices: bool =
     return torch.nn.functional.max_pool2d(value, (value.shape[2] // height, value.shape[3] // width))
 
 
-_COMPOSITES: dict[str, Callable[..., Any]] = {
+COMPOSITES: dict[str, Callable[..., Any]] = {
     "layer_norm": _layer_norm,
     "group_norm": _group_norm,
     "rms_norm": _rms_norm,
@@ -295,7 +315,8 @@ def _two_tensors(args: tuple[Any, ...]) -> bool:
     return len(args) > 1 and isinstance(args[0], Tensor) and isinstance(args[1], Tensor)
 
 
-def _varying(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+def varying(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """How many of the arguments depend on the activations."""
     return sum(isinstance(a, Tensor) and a.requires_grad for a in (*args, *kwargs.values()))
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from cam_core.analysis.channels import ChannelReport
 from cam_core.figures.design import Design, FigureError
 from cam_core.figures.output import drawing
-from cam_core.figures.text import INCH, POINT
+from cam_core.figures.text import INCH, POINT, UNTRAINED
 from cam_core.methods import title_of
 from cam_core.metrics.base import Values
 from cam_core.palette import AGAINST, FOR, INK, REFERENCE, SHAPES, style_of
@@ -81,7 +81,8 @@ def _shapley(axes: Axes, report: ChannelReport, shown: Sequence[int], design: De
             bar.set(hatch="/////", edgecolor="white", linewidth=0)
     axes.set_ylabel("φ, logits", fontsize=design.small)
     errors = "exact" if report.exact else f"± standard error, {report.estimator}, {report.passes} passes"
-    axes.set_title(f"{report.label}: SHAP values ({errors})", fontsize=design.font_size, loc="left")
+    network = "" if report.trained else f", {UNTRAINED}"
+    axes.set_title(f"{report.label}: SHAP values ({errors}){network}", fontsize=design.font_size, loc="left")
 
 
 def _methods(axes: Axes, scaled: Mapping[str, Values], design: Design) -> None:

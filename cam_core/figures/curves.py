@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from cam_core.analysis.curves import CurvePanel, CurveReport
 from cam_core.figures.design import Design, FigureError
 from cam_core.figures.output import drawing
-from cam_core.figures.text import INCH, leading, text_width
+from cam_core.figures.text import INCH, UNTRAINED, leading, text_width
 from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE
 from cam_core.metrics.curves.spread import CONTROL, Band
 from cam_core.palette import DASHES, NEUTRAL, style_of
@@ -43,6 +43,7 @@ class _Drawing:
 
     def __init__(self, report: CurveReport, design: Design) -> None:
         self._design, self._score = design, report.score
+        self._network = f", {UNTRAINED}" if report.untrained else ""
         self._line = leading(design.small)
         panels, entries = report.panels, _legend(report.panels)
         rows = self._legend_rows(entries)
@@ -69,7 +70,7 @@ class _Drawing:
             colour, style = _looks(line.name)
             axes.plot(line.fractions, line.values, color=colour, linestyle=style, linewidth=1.1)
         small = self._design.small
-        axes.set_title(panel.kind.capitalize(), fontsize=self._design.font_size, pad=2.5)
+        axes.set_title(f"{panel.kind.capitalize()}{self._network}", fontsize=self._design.font_size, pad=2.5)
         axes.set_xlabel(AXIS_OF_KIND[panel.kind], fontsize=small, labelpad=1.5)
         axes.set_ylabel(AXIS_OF_SCORE[self._score], fontsize=small, labelpad=2)
         axes.set_xlim(0, 1)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cam_core.figures.design import Design, FigureError, Row
 from cam_core.figures.scale import Scale
-from cam_core.figures.text import POINT, leading, text_width, wrapped
+from cam_core.figures.text import POINT, UNTRAINED, leading, text_width, wrapped
 from cam_core.methods import METHODS
 from cam_core.types import Explanation
 
@@ -121,7 +121,10 @@ class Layout:
     def _photo(self, row: Row, titled: bool) -> Panel:
         alone = None if self._several else row.common
         title = "Input" if alone is None else f"{alone.label} ({probability(alone)})"
-        return Panel(row.frame, None, wrapped(title, self._panel_width, self._design.font_size) if titled else [], [])
+        lines = wrapped(title, self._panel_width, self._design.font_size) if titled else []
+        trained = all(explanation.trained for explanation in row.explanations)
+        caption = [] if trained else wrapped(UNTRAINED, self._panel_width, self._design.small)
+        return Panel(row.frame, None, lines, caption)
 
     def _map(self, row: Row, explanation: Explanation, titled: bool) -> Panel:
         title = wrapped(METHODS[explanation.method].title, self._panel_width, self._design.font_size) if titled else []

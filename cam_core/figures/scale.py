@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cam_core import maps
 from cam_core.figures.design import Design, Row
+from cam_core.numbers import significant
 from cam_core.overlay import Limits, display_values, limits
 from cam_core.types import Explanation, FloatArray
 
@@ -38,7 +39,7 @@ class Scale:
         low, high = self.limits
         ticks = MaxNLocator(nbins=4).tick_values(low, high) if high > low else np.array([low])
         self.ticks = [float(tick) for tick in ticks if low <= tick <= high]
-        self.numbers = [f"{tick:.3g}".replace("-", "−") for tick in self.ticks]
+        self.numbers = [significant(tick, 3) for tick in self.ticks]
 
     def values(self, explanation: Explanation, size: tuple[int, int]) -> FloatArray:
         """(H, W) between `limits`."""

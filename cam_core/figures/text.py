@@ -19,6 +19,10 @@ _FONTS: Final = ("Helvetica", "Arial", "Liberation Sans")  # what journals ask f
 _FALLBACK: Final = "DejaVu Sans"  # comes with matplotlib, and has nearly every letter
 
 
+UNTRAINED: Final = "untrained network"
+"""Stands in every figure of a network that has learnt nothing."""
+
+
 @cache
 def font_families() -> tuple[str, ...]:
     """Those of the fonts that this machine has, and the one that comes with matplotlib."""

@@ -11,13 +11,20 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from cam_core.types import ImageError
 
 MIN_SIDE: Final = 8
 MAX_PIXELS: Final = 50_000_000
+_HALVED_PIXELS: Final = 80_000_000  # below Pillow's own limit
+# A JPEG is scaled down strip by strip while it is decoded.
+_HALVED_JPEG_PIXELS: Final = 500_000_000
+_JPEG_START: Final = b"\xff\xd8\xff"
 # Scaling the shorter side up lengthens the other with it: without a bound, 8 × 6,000,000 would become 50 gigapixels.
 MAX_ASPECT: Final = 50
+
+_UNNAMED: Final = "the image"
 
 # Formats with decoders fit for strangers' files; Pillow knows others, some of which start foreign programs (EPS).
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM")
@@ -38,7 +45,8 @@ _UPRIGHT: Final = {
 def load_image(source: str | Path | bytes | BinaryIO) -> Image.Image:
     """An image file as RGB, upright: EXIF rotation applied, first frame of an animation, transparency over white.
 
-    The size is checked before a pixel is decoded. Grey levels of 16 bits keep their full range (0–65535 → 0–255).
+    The size is checked before a pixel is decoded. Of more than 50 megapixels, it is halved until it has no more. Grey
+    levels of 16 bits keep their full range (0–65535 → 0–255).
 
     Args:
         source: a path, the file's bytes, or an open binary file, which is read from its start and left open.
@@ -61,9 +69,9 @@ def load_image(source: str | Path | bytes | BinaryIO) -> Image.Image:
                 raise
             raise ImageError(f"{source} cannot be opened: {getattr(error, 'strerror', None) or error}") from None
     if isinstance(source, bytes | bytearray | memoryview):
-        return _decode(io.BytesIO(source), "the image")
+        return _decode(io.BytesIO(source), _UNNAMED)
     name = getattr(source, "name", None)
-    return _decode(source, Path(name).name if isinstance(name, str) else "the image")
+    return _decode(source, Path(name).name if isinstance(name, str) else _UNNAMED)
 
 
 def is_image(data: bytes) -> bool:
@@ -91,20 +99,21 @@ def as_rgb(image: Image.Image) -> Image.Image:
         raise ImageError(f"the image (mode {image.mode}) cannot be turned into RGB: {error}; save it as RGB") from error
 
 
-def check_size(size: tuple[int, int], name: str = "the image") -> None:
+def check_size(size: tuple[int, int], name: str = _UNNAMED, most: int = MAX_PIXELS) -> None:
     """Refuse what is too small to say anything about, or too large to hold.
 
     Args:
         size: (width, height) in pixels.
+        most: pixels.
     Raises:
-        ImageError: a side below 8 pixels, more than 50 megapixels, or one side over 50 times the other.
+        ImageError: a side below 8 pixels, more pixels than that, or one side over 50 times the other.
     """
     width, height = size
     if min(size) < MIN_SIDE:
         raise ImageError(f"{name} is {width} × {height} pixels; each side must have at least {MIN_SIDE}")
-    if width * height > MAX_PIXELS:
+    if width * height > most:
         raise ImageError(
-            f"{name} is {width} × {height} pixels; at most {MAX_PIXELS // 10**6} megapixels are read: scale it down"
+            f"{name} is {width} × {height} pixels; at most {most // 10**6} megapixels are read: scale it down"
         )
     if max(size) > MAX_ASPECT * min(size):
         raise ImageError(f"{name} is {width} × {height} pixels: too narrow; crop it to at most 1 : {MAX_ASPECT}")
@@ -118,21 +127,49 @@ def image_digest(image: Image.Image) -> str:
 
 def _decode(stream: BinaryIO, name: str) -> Image.Image:
     try:
-        with Image.open(stream, formats=_available_formats()) as image:
-            check_size(image.size, name)
+        with _opened(stream) as image:
+            check_size(image.size, name, _HALVED_JPEG_PIXELS if _decoded_in_strips(image) else _HALVED_PIXELS)
+            scale = _scale(image.size)
+            image.draft(image.mode, (image.width // scale, image.height // scale))
             image.load()
             # Not ImageOps.exif_transpose: it writes the metadata back, and fails where a camera wrote them badly.
             turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-            return as_rgb(image if turn is None else image.transpose(turn)).copy()
+            rgb = as_rgb(image if turn is None else image.transpose(turn))
+            return rgb.reduce(remaining) if (remaining := _scale(rgb.size)) > 1 else rgb.copy()
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        limit = f"at most {MAX_PIXELS // 10**6} megapixels are read: scale it down"
+        limit = f"at most {_HALVED_PIXELS // 10**6} megapixels are read: scale it down"
         raise ImageError(f"{name} is too large; {limit} ({error})") from error
     except UnidentifiedImageError:
-        raise ImageError(f"{name} is not an image that can be read; known formats: {', '.join(FORMATS)}") from None
+        what = "this file" if name == _UNNAMED else name
+        raise ImageError(f"{what} is not an image that can be read; known formats: {', '.join(FORMATS)}") from None
     except Exception as error:  # whatever a decoder raises on a damaged file: there is no common class
         raise ImageError(f"{name} is damaged or cut short; save it again ({error})") from error
+
+
+def _opened(stream: BinaryIO) -> Image.Image:
+    """The image with its header read, and no pixel. Pillow's own `open` would refuse a JPEG by its full size."""
+    try:
+        stream.seek(0)
+    except (AttributeError, io.UnsupportedOperation):
+        stream = io.BytesIO(stream.read())
+    is_jpeg = stream.read(len(_JPEG_START)) == _JPEG_START
+    stream.seek(0)
+    return JpegImageFile(stream) if is_jpeg else Image.open(stream, formats=_available_formats())
+
+
+def _decoded_in_strips(image: Image.Image) -> bool:
+    """Whether its pixels are never there all at once; those of a progressive JPEG are."""
+    return isinstance(image, JpegImageFile) and "progressive" not in image.info
+
+
+def _scale(size: tuple[int, int]) -> int:
+    """The power of two by which the sides have to be divided to leave no more than `MAX_PIXELS`."""
+    scale = 1
+    while size[0] * size[1] > MAX_PIXELS * scale**2:
+        scale *= 2
+    return scale
 
 
 @cache

@@ -17,6 +17,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     cost="no pass beyond the prediction",
     fails="Only where the tail is global average pooling and one linear layer: the end of ResNets and kin.",
     unit="logits per unit of mean activation",
+    check=lambda net, image, acts: pooled_linear(net.halves),
     claim="Pooled linear networks localise without being told where.",
 )
 def cam(net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run) -> Coefficients:

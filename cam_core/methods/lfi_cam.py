@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from cam_core.methods.registry import Result, method
 from cam_core.models.split.model import SplitModel
 from cam_core.models.trainable.lfi import MAP_MODULE, WEIGHTS_MODULE
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Images, MethodError
+
+
+def _outputs(net: SplitModel, image: Images, acts: Activations) -> tuple[Tensor, ...]:
+    """The network's channel weights (B, K) and weighted map (B, h, w).
+
+    Raises:
+        MethodError: the network is no LFI network, or the layer is neither its features nor its attended features.
+    """
+    outputs = net.outputs_of(image, acts, (WEIGHTS_MODULE, MAP_MODULE))
+    if outputs is None:
+        raise MethodError(
+            "lfi-cam is the attention of an LFI network, and this is none: take lfi_digits, or an LFI network that you "
+            "have trained"
+        )
+    weights, weighted = outputs
+    if acts.shape[1:] != (weights.shape[1], *weighted.shape[1:]):
+        expected, given = (weights.shape[1], *weighted.shape[1:]), acts.shape[1:]
+        raise MethodError(
+            f"lfi-cam weighs the LFI network's last features ({_size(expected)}), not this layer ({_size(given)}): "
+            "choose the layer 'features' or 'attended'"
+        )
+    return outputs
 
 
 @method(
@@ -20,6 +44,7 @@ from cam_core.types import Activations, ClassIndex, Images, MethodError
     unit="share (sums to 1)",
     signed=False,
     class_specific=False,
+    check=_outputs,
     claim="Accurate as the plain network, with maps that differ half as much from training to training as ABN's.",
 )
 def lfi_cam(net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run) -> Result:
@@ -32,19 +57,7 @@ def lfi_cam(net: SplitModel, image: Images, acts: Activations, target: ClassInde
     Raises:
         MethodError: the network is no LFI network, or the layer is neither its features nor its attended features.
     """
-    outputs = net.outputs_of(image, acts, (WEIGHTS_MODULE, MAP_MODULE))
-    if outputs is None:
-        raise MethodError(
-            "lfi-cam is the attention of an LFI network, and this is none: load the model lfi_digits, or the "
-            "checkpoint of a network trained by: python -m cam_core train --arch lfi"
-        )
-    weights, weighted = outputs
-    if acts.shape[1:] != (weights.shape[1], *weighted.shape[1:]):
-        expected, given = (weights.shape[1], *weighted.shape[1:]), acts.shape[1:]
-        raise MethodError(
-            f"lfi-cam weighs the LFI network's last features ({_size(expected)}), not this layer ({_size(given)}): "
-            "choose the layer 'features' or 'attended'"
-        )
+    weights, weighted = _outputs(net, image, acts)
     return Result(coefficients=weights, map=weighted)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cam_core.deeplift import contributions
+from cam_core.deeplift import RuleMode, check_rules, contributions
 from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
@@ -18,6 +18,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
     fails="At tails far from linear, one pass along one path can be far from the Shapley value.",
     unit="logits",
     exact=False,
+    check=lambda net, image, acts: check_rules(net, acts, RuleMode),
     claim="Its coefficients are closer to the SHAP values than those of other CAMs, at Grad-CAM's speed.",
 )
 def lift_cam(net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run) -> Coefficients:

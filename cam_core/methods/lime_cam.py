@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import importlib
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -10,12 +11,11 @@ from torch.nn import functional
 
 from cam_core.declarations.parameters import Parameter
 from cam_core.masked import class_score, tail_rows
-from cam_core.methods.captum_tail import captum
 from cam_core.methods.registry import method
 from cam_core.models.batching import in_batches
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
-from cam_core.types import Activations, ClassIndex, Coefficients, Images
+from cam_core.types import Activations, ClassIndex, Coefficients, Images, MethodError
 
 
 @method(
@@ -61,7 +61,7 @@ def _fit(net: SplitModel, acts: Activations, target: Tensor, run: Run, count: in
     Captum's `LimeBase` draws, masks and weighs subset by subset, and asks the device for the weight of each: hundreds
     of launches and waits per batch. Here it is all done batch by batch; the Lasso is Captum's.
     """
-    lasso = captum("_utils.models.linear_model", "lime-cam").SkLearnLasso(alpha=alpha)
+    lasso = _captum("_utils.models.linear_model").SkLearnLasso(alpha=alpha)
     present = torch.bernoulli(torch.full((count, acts.shape[1]), 0.5), generator=run.generator())
 
     def answers(start: int, stop: int) -> Tensor:
@@ -75,3 +75,15 @@ def _fit(net: SplitModel, acts: Activations, target: Tensor, run: Run, count: in
     lasso.fit([(present, scores, weights)])
     fitted: Tensor = lasso.representation()
     return fitted[0]
+
+
+def _captum(module: str) -> Any:
+    """A module of Captum, imported when it is first needed.
+
+    Raises:
+        MethodError: Captum, or the scikit-learn behind its linear models, is not installed.
+    """
+    try:
+        return importlib.import_module(f"captum.{module}")
+    except ImportError:
+        raise MethodError("lime-cam needs the package captum: pip install captum scikit-learn") from None

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import torch
-
-from cam_core.methods.captum_tail import captum, owned_tail
+from cam_core.deeplift import RelevanceMode, check_rules, relevance
 from cam_core.methods.registry import method
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
-from cam_core.types import Activations, ClassIndex, Coefficients, Images, UnsupportedOperation
+from cam_core.types import Activations, ClassIndex, Coefficients, Images
 
 
 @method(
     "lrp-cam",
     title="LRP-CAM",
-    paper="Jung & Oh 2021, arXiv:2102.05228, section 4; relevance by Captum's LRP (ε-rule)",
+    paper="Jung & Oh 2021, arXiv:2102.05228, section 4; relevance by the ε-rule of Bach et al. 2015",
     formula="α_k = Σ_ij of the relevance of A_k(i, j) for y_c",
     cost="one forward and backward pass of the tail",
-    fails="Only for tails made of plain modules (linear, pooling, ReLU, batch norm); biases absorb relevance.",
+    fails="Biases absorb relevance. Not before a gate (squeeze-and-excitation), a softmax or a layer norm.",
     unit="logits",
     exact=False,
+    check=lambda net, image, acts: check_rules(net, acts, RelevanceMode),
     claim="Another one-pass approximation of SHAP values, less close than LIFT-CAM's.",
 )
 def lrp_cam(net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run) -> Coefficients:
@@ -28,15 +27,6 @@ def lrp_cam(net: SplitModel, image: Images, acts: Activations, target: ClassInde
     Returns:
         (B, K), logits, signed.
     Raises:
-        UnsupportedOperation: Captum has no rule for an operation of the tail; it is named.
-        MethodError: Captum is not installed.
+        UnsupportedOperation: the tail contains an operation without a rule; it is named.
     """
-    lrp = captum("attr", "lrp-cam").LRP
-    tail = owned_tail(net, "lrp-cam")
-    with torch.enable_grad():
-        try:
-            relevance = lrp(tail).attribute(acts.detach().clone().requires_grad_(), target=target)
-        except TypeError as error:
-            raise UnsupportedOperation(f"lrp-cam cannot propagate relevance through this tail: {error}") from None
-    summed: Coefficients = relevance.detach().sum(dim=(2, 3))
-    return summed
+    return relevance(net, acts, target).to(acts.dtype).sum(dim=(2, 3))

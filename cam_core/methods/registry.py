@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 
 from torch import Tensor
 
 from cam_core.declarations.registered import Registered, Registry, registering
-from cam_core.types import Coefficients, FloatArray, MethodError, RawMap
+from cam_core.models.split.model import SplitModel
+from cam_core.types import Activations, Coefficients, FloatArray, Images, MethodError, RawMap
+
+Check = Callable[[SplitModel, Images, Activations], object]
+"""Raises the MethodError that the method would raise at that layer, at the cost of a forward pass at most."""
 
 
 @dataclass
@@ -31,7 +35,7 @@ class Method(Registered[Tensor | Result]):
 
     `score` is what it explains of the network's output. `unit` is the unit of its coefficients, empty where it has
     none. `fails` says, in words for a user, where not to trust it. `multi_layer` methods receive one network and one
-    activation tensor per layer, as tuples.
+    activation tensor per layer, as tuples. `check` is there where the method does not work at every layer.
     """
 
     kind = "method"
@@ -53,6 +57,7 @@ class Method(Registered[Tensor | Result]):
     control: bool = False
     exact: bool = True
     claim: str = ""
+    check: Check | None = None
 
 
 METHODS: Registry[Method] = Registry(Method)

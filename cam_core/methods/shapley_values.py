@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cam_core.methods.registry import Result
+from cam_core.numbers import significant
 from cam_core.run import Run
 from cam_core.shapley import Estimate, Game, estimates, expected_passes, passes_each
 
@@ -41,8 +42,8 @@ def _warn(run: Run, index: int, estimate: Estimate) -> None:
     run.warn(
         index,
         f"Not converged after {estimate.passes} tail passes: the standard error is {estimate.noise:.0%} of the values, "
-        f"and they sum to {float(estimate.phi.sum()):.3g} where the score changes by "
-        f"{estimate.v_all - estimate.v_empty:.3g}. Spend more passes for surer values.",
+        f"and they sum to {significant(float(estimate.phi.sum()), 3)} where the score changes by "
+        f"{significant(estimate.v_all - estimate.v_empty, 3)}. Spend more passes for surer values.",
     )
 
 

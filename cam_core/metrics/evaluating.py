@@ -15,6 +15,7 @@ from cam_core.forward import Target
 from cam_core.metrics.base import METRICS, Metric, MetricResult, Scores
 from cam_core.metrics.samples import ExplainAgain, ExplainWith, GroundTruth, Saliency, Samples, gather
 from cam_core.models.classifier import Classifier
+from cam_core.numbers import significant
 from cam_core.options import DEFAULTS, Options
 from cam_core.run import Run
 from cam_core.types import IMPROBABLE, CamError, Cancelled, MetricError, Progress
@@ -219,4 +220,4 @@ def _check_needs(metric: Metric, batch: Samples) -> None:
 def _doubts(metric: Metric, probability: float) -> list[str]:
     if not metric.uses_network or probability >= IMPROBABLE:
         return []
-    return [f"The network gives this class a probability of {probability:.1g}: the value says very little."]
+    return [f"The network gives this class a probability of {significant(probability, 1)}: the value says very little."]

@@ -18,6 +18,7 @@ from cam_core.metrics.ground_truth import Region
 from cam_core.metrics.scoring import exact_logits
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
+from cam_core.numbers import significant
 from cam_core.types import ClassIndex, Explanation, FloatArray, Images, Logits, MetricError
 
 Saliency: TypeAlias = Any
@@ -210,8 +211,8 @@ def as_saliency(saliency: Saliency, size: tuple[int, int]) -> Tensor:
         raise MetricError("the map has NaN or infinite values")
     if float(plane.min()) < 0 or float(plane.max()) > 1:
         raise MetricError(
-            f"the map ranges from {float(plane.min()):.4g} to {float(plane.max()):.4g}, but must lie in [0, 1]: "
-            "ReLU and min-max it first, for instance with cam_core.maps.saliency"
+            f"the map ranges from {significant(float(plane.min()), 4)} to {significant(float(plane.max()), 4)}, but "
+            "must lie in [0, 1]: ReLU and min-max it first, for instance with cam_core.maps.saliency"
         )
     return plane
 

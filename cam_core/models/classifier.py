@@ -52,6 +52,7 @@ class Classifier:
         layers: curated (module name, plain-language label) pairs in order; found by inspection where omitted.
         default_layer: the layer explained where none is named; the last convolutional one where omitted.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        trained: whether the weights were learnt. Explanations, figures and tables of a network that was not say so.
     Raises:
         ModelError: the network has no convolutional layer, or does not map images to logits.
         LayerError: a named layer does not exist.
@@ -79,9 +80,11 @@ class Classifier:
         layers: Sequence[tuple[str, str]] | None = None,
         default_layer: str | None = None,
         device: str | torch.device = "auto",
+        trained: bool = True,
     ) -> None:
         self.module = module
         self.name = name
+        self.trained = trained
         self.preprocessing = preprocessing or Preprocessing(
             input_size=input_size, resize=max(input_size) * 256 // 224, mean=tuple(mean), std=tuple(std)
         )

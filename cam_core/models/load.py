@@ -82,6 +82,7 @@ def load_model(
         layers=architecture.layers,
         default_layer=architecture.default_layer,
         device=where,
+        trained=weights != "random",
     )
 
 

@@ -30,6 +30,7 @@ class ChannelEstimate(Estimate):
         score, probability: its logit and softmax probability on the whole image.
         activations: (1, K, h, w), the layer's output, on the CPU.
         budget, seed: what was asked for.
+        trained: whether the network has learnt its weights.
     """
 
     model: str
@@ -41,6 +42,7 @@ class ChannelEstimate(Estimate):
     activations: Activations
     budget: int
     seed: int
+    trained: bool = True
 
     @property
     def live(self) -> Tensor:
@@ -117,6 +119,7 @@ def _stream(
     describe = partial(
         ChannelEstimate,
         model=clf.name,
+        trained=clf.trained,
         layer=name,
         target=class_index,
         label=clf.labels[class_index],

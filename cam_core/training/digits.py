@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -64,6 +65,13 @@ class DigitsSet(ImageSet):
             raise TrainingError(f"count={count} must be at least 1")
         composed = _composed(split, size, seed, count)
         super().__init__(composed.images, composed.labels, composed.masks)
+
+
+@lru_cache(maxsize=1)
+def gallery_digits() -> dict[str, Image.Image]:
+    """One held-out image of each class that no network has learnt from, by the digit's name."""
+    data = DigitsSet("held-out", count=CHUNK)
+    return {name: data.picture(int((data.labels == label).argmax())) for label, name in enumerate(CLASSES)}
 
 
 def split_digits(seed: int, split: Split) -> Labels:

@@ -237,7 +237,7 @@ class _Run:
 
     def _diverged(self, number: int) -> str:
         best = self.state.best
-        kept = f"the network of epoch {best.epoch} stays in {self.settings.out}" if best else "nothing was learnt"
+        kept = f"the network of epoch {best.epoch} is kept" if best else "nothing was learnt"
         return (
             f"the loss is no finite number any more in epoch {number}; {kept}. Lower the learning rate, which is "
             f"{self.settings.learning_rate:g}"

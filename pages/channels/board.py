@@ -163,7 +163,9 @@ def _map(seen: Scene, report: ChannelReport, channel: int) -> None:
 
 def _facts(report: ChannelReport, view: View, channel: int) -> None:
     phi, stderr = float(report.phi[channel]), float(report.stderr[channel])
-    error = " (exact)" if report.exact else f" ± {stderr:.2g}" if isfinite(stderr) else ", error unknown"
+    error = (
+        " (exact)" if report.exact else f" ± {style.significant(stderr, 2)}" if isfinite(stderr) else ", error unknown"
+    )
     side = "speaks for" if phi > 0 else "speaks against" if phi < 0 else "says nothing about"
     rows = "".join(
         f"<span>{escape(title_of(values.name))}</span><span>{values.ranks[channel]}</span>"
@@ -173,7 +175,7 @@ def _facts(report: ChannelReport, view: View, channel: int) -> None:
     st.html(
         f'<div class="cam-tile"><div><b>φ = {_signed(phi)}{error}</b> logits: '
         f"{side} {escape(report.label)}.{dead}</div>"
-        f'<div class="cam-quiet">Mean activation {report.mean_activation[channel]:.3g}. '
+        f'<div class="cam-quiet">Mean activation {style.significant(report.mean_activation[channel], 3)}. '
         f"Rank by magnitude among {report.channels} channels:</div>"
         f'<div class="cam-quiet cam-ranks">{rows}</div></div>'
     )
@@ -185,10 +187,11 @@ def _waterfall(report: ChannelReport, count: int) -> None:
         (str(step.channel) if step.channel is not None else step.label, step.change)
         for step in waterfall(report, count)
     ]
+    ends = [style.decimals(value, 2) for value in (report.v_empty, report.v_all)]
     charts.show(
         waterfall_chart(("v(∅)", report.v_empty), steps, ("logit", report.v_all)),
         key="waterfall",
-        alt=f"Waterfall from {report.v_empty:.2f} without any channel to the logit {report.v_all:.2f}",
+        alt=f"Waterfall from {ends[0]} without any channel to the logit {ends[1]}",
     )
     gap = "" if report.exact else " The efficiency gap, which the estimates leave unexplained, is the last step."
     st.html(style.quiet(f"v(∅) is the logit with every channel set to 0; each step adds one channel’s φ.{gap}"))

@@ -6,13 +6,14 @@ import streamlit as st
 
 from cam_core.analysis.channels import ChannelReport, channel_csv
 from cam_core.figures import FORMATS, Design, channel_figure, encode_figure
+from pages.shared import style
 
 _KINDS = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 
 
 def downloads(report: ChannelReport, count: int = 20) -> None:
     """Buttons; what they give is made when they are clicked."""
-    name = f"channels-{report.layer}-{report.target}"
+    name = f"channels-{report.layer}-{report.target}{style.mark(report.trained)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="channel-downloads"):
         st.download_button(
             "CSV",

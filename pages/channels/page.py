@@ -37,6 +37,7 @@ def page() -> None:
             key="beside",
             label="Methods beside SHAP",
             offered=WITH_COEFFICIENTS,
+            unfit=seen.unfit,
             help=f"Without one coefficient per channel, so not here: {', '.join(WITHOUT)}.",
         )
     requests = pickers.parameters(methods)

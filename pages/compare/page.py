@@ -55,7 +55,7 @@ def _computing_on(seen: Scene) -> str:
 
 
 def what_the_methods_say(seen: Scene) -> None:
-    methods = pickers.methods(pickers.FIRST_METHODS)
+    methods = pickers.methods(pickers.FIRST_METHODS, unfit=seen.unfit)
     requests = pickers.parameters(methods)
     if not requests:
         messages.empty("Choose one or more methods to see where they look.")
@@ -93,11 +93,13 @@ def agreement(report: ComparisonReport) -> None:
     if report.agreement is None:
         return
     st.header("Agreement")
-    st.html(tables.matrix(report.titles, report.agreement.tolist()))
+    values = report.agreement.tolist()
+    titles = [report.titles[row] for row in report.order]
+    st.html(tables.matrix(titles, [[values[row][column] for column in report.order] for row in report.order]))
     st.html(
         style.quiet(
             "Spearman’s rank correlation of the raw maps, position by position: 1 is the same order, 0 is no relation, "
-            "−1 the opposite order. “–”: one of the two maps is constant."
+            "−1 the opposite order. “–”: one of the two maps is constant. Maps that agree stand side by side."
         )
     )
 

@@ -5,14 +5,14 @@ scored = scores(seen, sources, "quick", QUICK)      # one entry per source: resu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isnan
 from typing import Any
 
 from cam_core import METRICS
-from cam_core.analysis.best import best_of
+from cam_core.analysis.best import best_of, contestants
 from cam_core.metrics import Metric, MetricResult, evaluate_many
 from cam_core.metrics.curves.perturbation import KINDS
 from pages.deletion.curves import ARROWS, Source, title
@@ -104,19 +104,20 @@ def _head(metric: Metric) -> str:
 
 
 def _cells(key: str, scored: Sequence[Scored]) -> list[Cell]:
-    best = best_of(
-        {entry.source.name: entry.results[key].value for entry in scored if key in entry.results}, METRICS[key]
-    )
-    return [_cell(entry.results.get(key), entry.source.name in best) for entry in scored]
+    values = {entry.source.name: entry.results[key].value for entry in scored if key in entry.results}
+    # Three digits of the largest: values that differ by less are as good as each other.
+    written = partial(style.number, largest=max(map(abs, contestants(values).values()), default=0.0))
+    best = best_of(values, METRICS[key], written)
+    return [_cell(entry.results.get(key), entry.source.name in best, written) for entry in scored]
 
 
-def _cell(result: MetricResult | None, best: bool) -> Cell:
+def _cell(result: MetricResult | None, best: bool, written: Callable[[float], str]) -> Cell:
     if result is None:
         return Cell("…")
     says = " ".join(result.warnings)
     if isnan(result.value):
         return Cell("–", help=says)
-    return Cell(style.number(result.value, max(abs(result.value), 1.0)), help=says, best=best)
+    return Cell(written(result.value), help=says, best=best)
 
 
 def working(scored: Sequence[Scored]) -> list[Job]:

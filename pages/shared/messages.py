@@ -13,7 +13,7 @@ import streamlit as st
 from pages.runtime import compute, polling
 from pages.runtime.jobs import Job
 from pages.shared import links
-from pages.shared.style import duration, notice_line, plain
+from pages.shared.style import duration, notice_line, plain, sentence
 
 Action = tuple[str, Callable[[], None]]
 """A button's label and what it does before the page is drawn again."""
@@ -22,7 +22,7 @@ Action = tuple[str, Callable[[], None]]
 def failure(what: str, why: str, *actions: Action, key: str) -> None:
     """An error in the page: what happened, why, and buttons that lead on."""
     with st.container(key=f"failure-{key}"):
-        st.error(f"**{what}**  \n{plain(_sentence(why))}", icon=":material/error:")
+        st.error(f"**{what}**  \n{plain(sentence(why))}", icon=":material/error:")
         if actions:
             with st.container(horizontal=True):
                 for number, action in enumerate(actions):
@@ -121,8 +121,3 @@ def _pace(job: Job) -> str:
         return " …"
     left = job.time_left
     return f" · {100 * job.fraction:.0f} %" + ("" if left is None else f" · {duration(max(left, 1))} left")
-
-
-def _sentence(text: str) -> str:
-    """The core's messages begin small and end without a stop, as exceptions do."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ")")) else ".")

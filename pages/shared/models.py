@@ -29,6 +29,7 @@ class Offer:
         title: what people call it.
         line: as it is read in the picker.
         note: family, size, and where the weights come from.
+        data: what it was trained on, where that is known: "digits", say.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Offer:
     title: str
     line: str
     note: str
+    data: str = ""
 
 
 def offers() -> dict[str, Offer]:
@@ -72,6 +74,7 @@ def _offer(key: str, network: TrainedNetwork, origin: str) -> Offer:
         network.title,
         f"{network.title}{right}",
         f"{network.parameters / 1e6:.2f} M weights, {origin} · sees {height} × {width} pixels",
+        str(network.card["data"]),
     )
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from cam_core import SAMPLES, load_image
 from cam_core.images import EXTENSIONS, ArchiveError, ArchiveLimits, Unpacked, image_digest, sample, unpack_images
+from cam_core.training.digits import gallery_digits
 from cam_core.types import ImageError
 from pages.runtime import compute
 from pages.runtime.limits import limits
@@ -19,11 +20,16 @@ from pages.shared.scene import Photo
 
 _LAST = "_photo"
 _THUMBNAIL = 96  # pixels
+_DIGITS = "digits"
+_DIGIT = "digit-"
+_DIGITS_CREDIT = "MNIST, CC BY-SA 3.0, on a photo of this gallery’s kind; no network was trained on it."
 
 
-def photo_picker() -> Photo:
+def photo_picker(*, digits: bool = False) -> Photo:
     """The photo to explain; the last good one as long as no other has been chosen.
 
+    Args:
+        digits: open the gallery with digits, for a network that knows nothing else.
     Raises:
         ImageError: there is no gallery, and nothing has been uploaded yet.
     """
@@ -38,7 +44,7 @@ def photo_picker() -> Photo:
     gallery, file = st.container(), st.container()
     if source == "Gallery":
         with gallery:
-            photo = _from_gallery()
+            photo = _from_gallery(digits)
     else:
         with file:
             photo = from_file(source)
@@ -48,33 +54,41 @@ def photo_picker() -> Photo:
         st.session_state[_LAST] = photo
         jobs.belongings[_LAST] = None if source == "Gallery" else (source, photo)
     elif _LAST not in st.session_state:
-        st.session_state[_LAST] = _sample_photo(SAMPLES[0].key if SAMPLES else "")
+        st.session_state[_LAST] = _gallery_photo(next(iter(_titles(digits)), ""))
     last: Photo = st.session_state[_LAST]
     return last
 
 
-def _from_gallery() -> Photo | None:
-    if not SAMPLES:
+def _from_gallery(digits: bool) -> Photo | None:
+    titles = _titles(digits)
+    if not titles:
         return None
-    titles = {entry.key: entry.title for entry in SAMPLES}
+    scope = _DIGITS if digits else ""
     key = links.choice(
         "sample",
         "Sample photo",
         list(titles),
-        default=SAMPLES[0].key,
+        default=next(iter(titles)),
+        scope=scope,
         shown=titles.__getitem__,
         label_visibility="collapsed",
     )
-    style.style_rules(_thumbnail_rules())
+    style.style_rules(_thumbnail_rules(digits))
     with st.container(key="gallery"):
-        for entry in SAMPLES:
-            st.button(entry.title, key=f"sample-{entry.key}", help=entry.title, on_click=_choose, args=(entry.key,))
+        for name, title in titles.items():
+            st.button(title, key=f"sample-{name}", help=title, on_click=_choose, args=(name, scope))
     style.style_rules(f".st-key-sample-{key} button {{ outline: 2px solid var(--cam-accent); }}")
-    return _sample_photo(key)
+    return _gallery_photo(key)
 
 
-def _choose(key: str) -> None:
-    st.session_state[links.widget_key("sample")] = key
+def _titles(digits: bool) -> dict[str, str]:
+    """Key → title of everything in the gallery: digits first, where they are asked for."""
+    titles = {entry.key: entry.title for entry in SAMPLES}
+    return {f"{_DIGIT}{label}": f"Digit {label}" for label in gallery_digits()} | titles if digits else titles
+
+
+def _choose(key: str, scope: str) -> None:
+    st.session_state[links.widget_key("sample", scope)] = key
 
 
 def from_file(source: str, key: str = "") -> Photo | None:
@@ -155,17 +169,21 @@ def _unpacked(archive: bytes) -> Unpacked | ArchiveError:
         return error
 
 
-@st.cache_data(max_entries=len(SAMPLES) or 1, show_spinner=False)
-def _sample_photo(key: str) -> Photo:
+@st.cache_data(max_entries=32, show_spinner=False)
+def _gallery_photo(key: str) -> Photo:
+    if key.startswith(_DIGIT):
+        label = key.removeprefix(_DIGIT)
+        digit = gallery_digits()[label]
+        return Photo(digit, image_digest(digit), f"Digit {label}", f"Digit {label}. {_DIGITS_CREDIT}", _DIGITS)
     entry = sample(key)
     image = entry.open()
-    return Photo(image, image_digest(image), entry.title, entry.credit)
+    return Photo(image, image_digest(image), entry.title, entry.credit, "gallery")
 
 
 @st.cache_data(show_spinner=False)
-def _thumbnail_rules() -> str:
+def _thumbnail_rules(digits: bool) -> str:
     """Every gallery button shows its photo."""
-    pictures = {entry.key: f"url(data:image/jpeg;base64,{_thumbnail(entry.open())})" for entry in SAMPLES}
+    pictures = {key: f"url(data:image/jpeg;base64,{_thumbnail(_gallery_photo(key).image)})" for key in _titles(digits)}
     return "".join(f".st-key-sample-{key} button {{ background-image: {url}; }}" for key, url in pictures.items())
 
 

@@ -5,8 +5,9 @@ All are bound to the page's address. A page draws them where it likes: each func
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import streamlit as st
@@ -16,7 +17,7 @@ from cam_core.declarations.parameters import DeclaredParameter
 from cam_core.methods.registry import Method
 from cam_core.overlay import DIVERGING, SEQUENTIAL
 from pages.runtime.compute import Request
-from pages.shared import links
+from pages.shared import links, style
 
 FIRST_METHODS = ("grad-cam", "lift-cam")
 """The methods that a page opens with."""
@@ -47,20 +48,32 @@ def methods(
     label: str = "Methods",
     offered: Sequence[Method] | None = None,
     help: str = "Random and Fake-CAM are controls: a method worth its name differs from them.",
+    unfit: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Method]:
-    """Several methods in the order in which they were chosen, of all in the registry or of those `offered`."""
-    by_title = {method.title: method for method in (METHODS.values() if offered is None else offered)}
+    """Several methods in the order in which they were chosen, of all in the registry or of those `offered`.
+
+    Args:
+        unfit: why methods cannot work at the layer, by key: they are left out, and a line below says so.
+    """
+    known = {method.title: method for method in (METHODS.values() if offered is None else offered)}
+    by_title = {title: method for title, method in known.items() if method.key not in unfit}
     for title in st.query_params.get_all(key) if key not in st.session_state else []:
-        if title not in by_title:
+        if title not in known:
             links.note_unknown("method", title, "The others are shown.")
+    if key in st.session_state:  # what was chosen at another layer
+        st.session_state[key] = [title for title in st.session_state[key] if title in by_title]
     titles = st.multiselect(
         label,
         list(by_title),
-        default=[METHODS[method].title for method in default],
+        default=[METHODS[method].title for method in default if method not in unfit],
         **links.kept(key),
         placeholder="Choose at least one method",
         help=help,
     )
+    left_out = {title: unfit[method.key] for title, method in known.items() if method.key in unfit}
+    if left_out:
+        reasons = "\n".join(f"- **{title}**: {style.plain(style.sentence(why))}" for title, why in left_out.items())
+        st.caption(f"Not at this layer: {', '.join(left_out)}", help=reasons)
     return [by_title[title] for title in titles]
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import streamlit as st
 from PIL import Image
 
-from cam_core import Classifier, LayerInfo
+from cam_core import Classifier, LayerInfo, methods_at
 from cam_core.models.classifier import Prediction
 from cam_core.overlay import Box, close_up, framed
 from pages.runtime import compute, polling
-from pages.runtime.compute import Question
+from pages.runtime.compute import ModelSpec, Question
+from pages.shared import style
 
 _KEY = "_scene"
 
@@ -28,26 +29,43 @@ PHOTO_SIDE = 560
 
 @dataclass(frozen=True)
 class Photo:
-    """A decoded photo. `digest` identifies its pixels; every cache is keyed on it."""
+    """A decoded photo.
+
+    Attributes:
+        digest: identifies its pixels; every cache is keyed on it.
+        source: "gallery", "digits" (of those that no digit network has seen), or "visitor".
+    """
 
     image: Image.Image
     digest: str
     title: str
     credit: str = ""
+    source: str = "visitor"
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A photo and what is asked about it. `predictions` has all classes, most probable first."""
+    """A photo and what is asked about it.
+
+    Attributes:
+        predictions: of all classes, most probable first.
+        notices: what to know of this network, or of this photo before it, ahead of everything else.
+    """
 
     photo: Photo
     question: Question
     predictions: tuple[Prediction, ...]
+    notices: tuple[str, ...] = ()
 
     @property
     def classifier(self) -> Classifier:
         """The shared model; never modify it."""
         return compute.classifier(self.question.model)
+
+    @property
+    def unfit(self) -> dict[str, str]:
+        """The methods that cannot work at the chosen layer, by key, with the reason."""
+        return _unfit(self.question.model, self.question.layer)
 
     @property
     def layer_info(self) -> LayerInfo:
@@ -73,6 +91,11 @@ class Scene:
         return _framed(self.photo.digest, self.box, self.photo.image)
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def _unfit(spec: ModelSpec, layer: str) -> dict[str, str]:
+    return {key: reason for key, reason in methods_at(compute.classifier(spec), layer).items() if reason}
+
+
 @st.cache_data(max_entries=4, scope="session", show_spinner=False)  # a visitor's photo goes with the visitor
 def _close_up(digest: str, box: Box, _image: Image.Image) -> Image.Image:
     return close_up(_image, box, FRAME_SIDE)
@@ -89,9 +112,11 @@ def put(scene: Scene | Callable[[], None]) -> None:
 
 
 def current() -> Scene:
-    """The scene; where there is none yet, the reason is drawn and the page ends here."""
+    """The scene, with its notices drawn; where there is none yet, the reason is drawn and the page ends here."""
     scene = st.session_state[_KEY]
     if isinstance(scene, Scene):
+        for notice in scene.notices:
+            st.html(style.notice_line(notice))
         return scene
     scene()
     polling.begin()

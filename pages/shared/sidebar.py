@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import streamlit as st
 
 from cam_core.models.classifier import Prediction
 from cam_core.models.devices import available_devices
 from cam_core.models.tails import nonlinear_layer
+from cam_core.training import BUILT_IN
 from cam_core.types import CamError, ImageError
 from pages.runtime import compute
 from pages.runtime.compute import ModelSpec, Question
 from pages.runtime.jobs import Job
 from pages.shared import links, messages, models, scene, style
-from pages.shared.models import BUNDLED
+from pages.shared.models import BUNDLED, Offer
 from pages.shared.photo import photo_picker
 from pages.shared.scene import Photo, Scene
 
@@ -33,17 +35,19 @@ def sidebar(page: str = "") -> None:
         photo_box, model_box, layer_box, class_box = (st.container() for _ in range(4))
         with st.expander("Computation"):
             device, weights_box, precision, seed, compiled = _computation()
+        with model_box:
+            offer = _model()
+        with weights_box:
+            weights, weights_seed = _weights(offer.name)
+        spec = ModelSpec(offer.name, weights, weights_seed, device)
+        with model_box:
+            st.html(style.quiet(offer.note) if weights == "default" else style.notice_line(_untrained(spec)))
         with photo_box:
             try:
-                photo = photo_picker()
+                photo = photo_picker(digits=offer.data == BUILT_IN)
             except ImageError as error:
                 scene.put(_explained("There is no photo.", error))
                 return
-        with model_box:
-            name = _model()
-        with weights_box:
-            weights, weights_seed = _weights(name)
-        spec = ModelSpec(name, weights, weights_seed, device)
         outcome = compute.predictions(spec, photo.digest, photo.image)
         if isinstance(outcome, Job):
             scene.put(_waiting(spec, outcome))
@@ -52,17 +56,37 @@ def sidebar(page: str = "") -> None:
             layer = _layer(spec, nonlinear=page in _NONLINEAR)
         with class_box:
             target = _class(spec, photo, outcome)
-        scene.put(Scene(photo, Question(photo.digest, spec, layer, target, precision, seed, compiled), outcome))
+        question = Question(photo.digest, spec, layer, target, precision, seed, compiled)
+        scene.put(Scene(photo, question, outcome, tuple(_notices(spec, offer, photo))))
 
 
-def _model() -> str:
-    """The chosen network's name for `load_model`."""
+def _model() -> Offer:
+    """The chosen network."""
     offers = models.offers()
     key = links.choice(
         "model", "Model", list(offers), default=BUNDLED, shown=lambda key: offers[key].line if key in offers else key
     )
-    st.html(style.quiet(offers[key].note))
-    return offers[key].name
+    return offers[key]
+
+
+def _untrained(spec: ModelSpec) -> str:
+    return f"Untrained network: random weights, seed {spec.weights_seed}"
+
+
+def _notices(spec: ModelSpec, offer: Offer, photo: Photo) -> Iterator[str]:
+    """What to know before looking at anything else: a network that has learnt nothing, or nothing like this photo."""
+    if spec.weights == "random":
+        yield f"{_untrained(spec)}. It has learnt nothing: its maps are a control, and its classes mean nothing."
+    elif offer.data == BUILT_IN and photo.source == "gallery":
+        yield (
+            "This network knows digits alone, and this photo is none: it calls everything a digit. Choose one of the "
+            "digits under Photo."
+        )
+    elif offer.data == BUILT_IN and photo.source == "visitor":
+        yield (
+            "This network knows digits alone: light ones, large in the middle of a dim photo. Whatever else it is "
+            "shown, it calls a digit."
+        )
 
 
 def _layer(spec: ModelSpec, nonlinear: bool) -> str:
@@ -129,6 +153,7 @@ def _weights(name: str) -> tuple[str, int]:
         "Weights",
         ["default", "random"],
         default="default",
+        scope=name,
         shown={"default": "Trained", "random": "Random (untrained)"}.__getitem__,
         help="An untrained network is a control: a map that looks the same for it explains nothing.",
     )
@@ -141,12 +166,12 @@ def _weights(name: str) -> tuple[str, int]:
 
 def _use_bundled() -> None:
     st.session_state[links.widget_key("model")] = BUNDLED
-    st.session_state[links.widget_key("weights")] = "default"
+    st.session_state[links.widget_key("weights", BUNDLED)] = "default"
     st.session_state[links.widget_key("device")] = "auto"
 
 
-def _use_random_weights() -> None:
-    st.session_state[links.widget_key("weights")] = "random"
+def _use_random_weights(name: str) -> None:
+    st.session_state[links.widget_key("weights", name)] = "random"
 
 
 def _explained(what: str, error: CamError) -> Callable[[], None]:
@@ -161,7 +186,7 @@ def _waiting(spec: ModelSpec, job: Job) -> Callable[[], None]:
         leave = None if spec.name == BUNDLED else ("Use the bundled model instead", _use_bundled)
         ways_out = [messages.again(job)]
         if spec.weights == "default" and spec.name != BUNDLED:
-            ways_out.insert(0, ("Use random weights", _use_random_weights))
+            ways_out.insert(0, ("Use random weights", partial(_use_random_weights, spec.name)))
         if spec != ModelSpec(BUNDLED):
             ways_out.insert(0, ("Back to the bundled model", _use_bundled))
         what, lost = f"Loading {title}", f"{title} cannot be used."

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from html import escape
-from math import floor, log10
 from pathlib import Path
 from typing import Final
 
 import streamlit as st
 
+from cam_core.methods import METHODS
+from cam_core.numbers import decimals as decimals
+from cam_core.numbers import number as number
+from cam_core.numbers import significant as significant
 from cam_core.overlay import colour_stops
 from cam_core.palette import AGAINST, FOR, NOTICE
 
@@ -57,18 +60,9 @@ def colour_bar(colour_map: str, low: float, high: float) -> str:
     )
 
 
-def decimals(value: float, places: int, sign: str = "") -> str:
-    """So many places after the point, with a true minus; nothing is "−0.00". `sign="+"` shows a plus, too."""
-    text = f"{value:{sign}z.{places}f}"
-    return text.replace("-", "−")
-
-
-def number(value: float, largest: float) -> str:
-    """A value beside others up to `largest`, of which three significant digits are shown: "0.002" beside "0.738"."""
-    if largest == 0 or not 1e-3 <= largest < 1e5:
-        return f"{value:.2e}".replace("-", "−") if value else "0"
-    text = f"{value:.{max(0, 2 - floor(log10(largest)))}f}"
-    return text.replace("-", "−") if float(text) else "0"
+def mark(trained: bool) -> str:
+    """What the name of a file ends in that shows a network which has learnt nothing."""
+    return "" if trained else "-untrained"
 
 
 def percent(probability: float) -> str:
@@ -90,3 +84,10 @@ def plain(text: str) -> str:
     for mark in "\\`*_[]<>$~":
         text = text.replace(mark, f"\\{mark}")
     return text
+
+
+def sentence(text: str) -> str:
+    """A message of the core, which begins small and without a stop, as exceptions do; methods by their titles."""
+    first, space, rest = text.partition(" ")
+    begun = METHODS[first].title + space + rest if first in METHODS else text[:1].upper() + text[1:]
+    return begun + ("" if begun.endswith((".", "!", "?", ")")) else ".")

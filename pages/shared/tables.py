@@ -20,6 +20,7 @@ from cam_core.palette import DASHES, style_of
 from pages.shared import style
 
 _WIDTH: Final = 3  # pixels of a line
+_STRONGEST_TINT: Final = 70  # per cent of the colour: on more of it, letters would be hard to read
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,10 @@ def top_classes(predictions: Sequence[Prediction], target: int) -> str:
 
 
 def matrix(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
-    """A square table of numbers in [−1, 1], each on a tint as strong as itself; "–" where there is none."""
+    """A square table of numbers in [−1, 1], each on a tint as strong as its square; "–" where there is none.
+
+    The square, because most maps of one photo agree somewhat, and what is to be seen is which agree more.
+    """
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th>{"".join(map(_tinted, line))}</tr>'
@@ -115,5 +119,7 @@ def _tinted(value: float) -> str:
     if isnan(value):
         return "<td>–</td>"
     tint = "--cam-accent" if value > 0 else "--cam-against"
-    text = style.decimals(value, 2)
-    return f'<td style="background: color-mix(in srgb, var({tint}) {abs(value) * 55:.0f}%, transparent)">{text}</td>'
+    share = f"{_STRONGEST_TINT * value**2:.0f}%"
+    return (
+        f'<td style="background: color-mix(in srgb, var({tint}) {share}, transparent)">{style.decimals(value, 2)}</td>'
+    )

@@ -41,7 +41,7 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
             st.download_button(
                 "Save",
                 data=lambda: pictures.encoded(picture, "PNG"),
-                file_name=f"{method.key}-{explanation.target}.png",
+                file_name=f"{method.key}-{explanation.target}{style.mark(explanation.trained)}.png",
                 mime="image/png",
                 key=f"save-{method.key}",
                 type="tertiary",

@@ -14,3 +14,10 @@ def test_the_best_is_no_control_and_nobody_where_all_are_equal() -> None:
     assert best_of(values, gain) == {"lift-cam"}
     assert best_of({"grad-cam": 0.0, "lift-cam": 0.0, "fake-cam": 9.0}, gain) == set()
     assert best_of({"grad-cam": 1.0, "lift-cam": float("nan")}, gain) == set()
+
+
+def test_what_is_written_alike_is_equally_good() -> None:
+    drop = METRICS["average-drop"]
+    values = {"grad-cam": 0.9912, "lift-cam": 0.9914, "cam": 2.0}
+    assert best_of(values, drop, lambda value: f"{value:.2f}") == {"grad-cam", "lift-cam"}
+    assert best_of({"grad-cam": 1.2e-4, "lift-cam": 1.3e-4}, drop, lambda value: f"{value:.2f}") == set()

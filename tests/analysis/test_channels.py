@@ -186,3 +186,26 @@ def test_linear_tail_makes_grad_cams_contributions_the_shap_values() -> None:
     alpha = explain(clf, image, method="grad-cam", layer="features.3", target=1).coefficients
     assert alpha is not None
     assert channel_fidelity(alpha, found).contributions.cosine == pytest.approx(1, abs=1e-6)
+
+
+def test_methods_that_are_written_alike_are_equally_close() -> None:
+    """Cosines 0.99996 and 0.99992 are both written 1.000: neither is best of these two, and both are beside a third."""
+    truth = estimate([3.0, -4.0])
+    near, nearly = np.array([3.04, -4.0]), np.array([3.06, -4.0])
+    two = channel_report(truth, {"grad-cam": near, "cam": nearly})
+    assert [said.best for said in two.methods["coefficients"]] == [False, False]
+    three = channel_report(truth, {"grad-cam": near, "cam": nearly, "lift-cam": np.array([1.0, 0.0])})
+    assert [said.best for said in three.methods["coefficients"]] == [True, True, False]
+
+
+def test_the_csv_of_an_untrained_network_names_it() -> None:
+    assert b"network" not in channel_csv(channel_report(estimate([1.0, 2.0])))
+    header, *rows = channel_csv(channel_report(estimate([1.0, 2.0], trained=False))).decode().splitlines()
+    assert header.endswith(",network") and all(row.endswith(",tiny") for row in rows)
+
+
+def test_an_estimate_knows_whether_its_network_has_learnt() -> None:
+    for trained in (True, False):
+        clf = tiny_classifier("plain")
+        clf.trained = trained
+        assert channel_shap(clf, tiny_images(1)[0], budget=16).trained is trained

@@ -146,3 +146,13 @@ def test_csv_has_every_known_point() -> None:
         "cam,deletion,1.0,0.2",
         "random (seed 0),deletion,0.0,0.8",
     ]
+
+
+def test_the_csv_of_an_untrained_network_names_it() -> None:
+    growing = curve("cam", "deletion", {0: 0.8, 1: 0.2})
+    report = curve_report(gathered(growing), {"cam": replace(MAPS["cam"], trained=False)})
+    assert curves_csv(report).decode().splitlines() == [
+        "method,kind,fraction,value,network",
+        "cam,deletion,0.0,0.8,tiny",
+        "cam,deletion,0.5,0.2,tiny",
+    ]

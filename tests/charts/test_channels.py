@@ -74,7 +74,7 @@ def test_removal_marks_both_lines_at_the_number() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.734, "+0.73"), (-1.0755, "−1.08"), (0.0123, "+0.012"), (-0.00012, "−1.2e−04"), (0.0, "+0.00")],
+    [(0.734, "+0.73"), (-1.0755, "−1.08"), (0.0123, "+0.012"), (-0.00012, "−1.2\u00a0×\u00a010⁻⁴"), (0.0, "+0.00")],
 )
 def test_signed_numbers(value: float, text: str) -> None:
     assert signed_text(value) == text

@@ -167,3 +167,14 @@ def test_at_a_terminal_the_table_fits_and_keeps_names_whole(
     assert not any("\t" in line for line in lines)
     for name in names:
         assert any(f" {name} " in f" {line} " for line in lines), name
+
+
+@pytest.mark.usefixtures("offline")
+def test_methods_says_which_work_at_a_layer_and_why_not(succeed: Call) -> None:
+    header, *rows = cells(succeed("methods", "--layer", "blocks.5").stdout)
+    answers = {row[0]: row[2] for row in rows}
+    assert header == ["key", "title", "at blocks.5"] and list(answers) == list(METHODS)
+    assert {key for key, answer in answers.items() if answer != "yes"} == {"cam", "lfi-cam"}
+    assert answers["cam"].startswith("no: the tail is not pooling and one linear layer: ")
+    _, row = cells(succeed("methods", "cam", "--layer", "attended", "--model", "lfi_digits").stdout)
+    assert row == ["cam", "CAM", "yes"]

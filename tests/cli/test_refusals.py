@@ -47,8 +47,8 @@ BAD_IMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "is not an image that can be read"),
     "truncated JPEG": (lambda path: path.write_bytes(SAMPLES[0].path.read_bytes()[:20_000]), "damaged or cut short"),
     "1×1": (one_pixel, "1 × 1 pixels; each side must have at least 8"),
-    "decompression bomb": (lambda path: path.write_bytes(png_header(30_000, 30_000)), "at most 50 megapixels"),
-    "too large": (lambda path: path.write_bytes(png_header(12_000, 12_000)), "at most 50 megapixels"),
+    "decompression bomb": (lambda path: path.write_bytes(png_header(30_000, 30_000)), "at most 80 megapixels"),
+    "too large": (lambda path: path.write_bytes(png_header(12_000, 12_000)), "at most 80 megapixels"),
     "folder": (lambda path: path.mkdir(), "cannot be opened: Is a directory"),
     "missing": (lambda path: None, "cannot be opened: No such file"),
 }
@@ -260,5 +260,5 @@ def test_one_line_and_exit_code_2_in_a_real_process(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
-        "error: photo.png is 12000 × 12000 pixels; at most 50 megapixels are read: scale it down"
+        "error: photo.png is 12000 × 12000 pixels; at most 80 megapixels are read: scale it down"
     ]

@@ -110,3 +110,9 @@ def test_a_growing_curve_shows_its_points_and_small_scores_fill_the_chart() -> N
     assert figure.layout.yaxis.range[1] == pytest.approx(0.022)
     assert "range" not in curves_chart(CurvePanel("insertion", (growing,)), score="logit")["layout"]["yaxis"]
     assert curves_chart(CurvePanel("insertion", (empty,)))["layout"]["yaxis"]["range"][1] > 0
+
+
+def test_an_untrained_network_says_so_over_every_panel() -> None:
+    untrained = CurveReport("probability", (panel("deletion"), panel("insertion")), untrained="tiny (random weights)")
+    words = texts(encode_figure(curve_figure(untrained), "svg"))
+    assert {"Deletion, untrained network", "Insertion, untrained network"} <= set(words)

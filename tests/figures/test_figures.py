@@ -300,3 +300,9 @@ def test_format_follows_the_ending() -> None:
             figure_format(name)
     with pytest.raises(FigureError, match="not as 'eps'"):
         encode_figure(figure, "eps")
+
+
+def test_an_untrained_network_says_so_below_the_photo() -> None:
+    assert "untrained network" not in texts(heatmap_figure([Row(PHOTO, [explanation()])]))
+    for rows in ([Row(PHOTO, [explanation(trained=False)])], [Row(PHOTO, [explanation(trained=False)])] * 2):
+        assert texts(heatmap_figure(rows)).count("untrained network") == len(rows)

@@ -102,6 +102,11 @@ def test_message_names_the_file_and_the_known_formats(tmp_path: Path) -> None:
         load_image(path)
 
 
+def test_a_file_without_a_name_is_called_a_file() -> None:
+    with pytest.raises(ImageError, match=r"^this file is not an image that can be read"):
+        load_image(b"hello")
+
+
 def test_postscript_is_refused_unread() -> None:
     """Pillow hands EPS to an external interpreter."""
     with pytest.raises(ImageError, match="not an image that can be read"):
@@ -148,24 +153,53 @@ def test_bomb_is_refused_without_decoding(monkeypatch: pytest.MonkeyPatch) -> No
     bomb = png(30_000, 30_000, 1, 0, bytes(30_000 * (1 + 30_000 // 8)))
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _image: pytest.fail("decoded"))
     assert len(bomb) < 200_000
-    with pytest.raises(ImageError, match="too large; at most 50 megapixels"):
+    with pytest.raises(ImageError, match="too large; at most 80 megapixels"):
         load_image(bomb)
 
 
 @pytest.mark.parametrize("action", ["ignore", "error"])
-@pytest.mark.parametrize("size", [(8_000, 6_251), (12_000, 9_000)], ids=["below Pillow's limit", "above its warning"])
+@pytest.mark.parametrize("size", [(10_000, 8_001), (12_000, 9_000)], ids=["below Pillow's limit", "above its warning"])
 def test_limit_is_ours_not_that_of_pillow(
     monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], action: Literal["ignore", "error"]
 ) -> None:
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _image: pytest.fail("decoded"))
     with warnings.catch_warnings():
         warnings.simplefilter(action, Image.DecompressionBombWarning)
-        with pytest.raises(ImageError, match="at most 50 megapixels"):
+        with pytest.raises(ImageError, match="at most 80 megapixels"):
             load_image(png(*size, 1, 0, b""))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_photo_of_sixty_megapixels_is_halved(kind: str) -> None:
+    large = Image.new("L", (10_001, 6_000), 40)
+    large.paste(200, (0, 0, 5_000, 6_000))
+    found = load_image(encoded(large, kind))
+    assert found.size == (5_001, 3_000) and found.mode == "RGB"
+    assert [found.getpixel(at) for at in ((100, 100), (4_900, 2_900))] == [(200,) * 3, (40,) * 3]
+
+
+def test_a_large_jpeg_is_never_decoded_at_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 megapixels, as some telephones have them: four times as many pixels as are kept, so halved once."""
+    sizes = []
+    load = ImageFile.ImageFile.load
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: sizes.append(image.size) or load(image))
+    assert load_image(encoded(Image.new("L", (16_320, 12_240)), "JPEG")).size == (8_160, 6_120)
+    assert set(sizes) == {(8_160, 6_120)}
+
+
+def test_an_absurd_jpeg_is_refused_without_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = bytearray(encoded(Image.new("L", (8, 8)), "JPEG"))
+    at = small.index(b"\xff\xc0") + 5  # height and width, in the header of the frame
+    small[at : at + 4] = struct.pack(">HH", 25_000, 20_001)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _image: pytest.fail("decoded"))
+    with pytest.raises(ImageError, match="20001 × 25000 pixels; at most 500 megapixels are read: scale it down"):
+        load_image(bytes(small))
 
 
 def test_size_at_the_limits() -> None:
     check_size((8_000, 6_250))
+    with pytest.raises(ImageError, match="at most 50 megapixels"):
+        check_size((8_000, 6_251))
     check_size((400, 8))
     with pytest.raises(ImageError, match="401 × 8 pixels: too narrow"):
         check_size((401, 8))

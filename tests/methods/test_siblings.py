@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from torch import Tensor, nn
 
 from cam_core.types import MethodError
-from tests.methods.by_hand import IMAGE, Bowl, ask, assert_coefficients, assert_map, linear, pooled
-
-
-class Squeezed(nn.Module):
-    """The usual tail, flattened by a function: Captum's LRP has no rule for the module `nn.Flatten`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pool, self.fc = nn.AdaptiveAvgPool2d(1), linear([(4.0, -8.0, 2.0), (0.0, 0.0, 0.0)], [2.0, 0.0])
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc(self.pool(x).flatten(1))
+from tests.methods.by_hand import IMAGE, Bowl, ask, assert_coefficients, assert_map, pooled
 
 
 def test_lrp_cam_of_a_linear_tail() -> None:
     """Relevance of a channel: its share of z = 10 − 4 + 0 + 2 = 8, times the relevance 8 of the output."""
-    found = ask("lrp-cam", Squeezed())
+    found = ask("lrp-cam")
     assert found.coefficients is not None
     np.testing.assert_allclose(found.coefficients, [10, -4, 0], rtol=1e-4, atol=1e-4)
 
 
 def test_lrp_cam_names_what_it_has_no_rule_for() -> None:
-    with pytest.raises(MethodError, match="operation 'getitem'"):
+    with pytest.raises(MethodError, match="operation 'pow'"):
         ask("lrp-cam", Bowl())
 
 

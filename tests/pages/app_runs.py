@@ -27,7 +27,7 @@ def load_tiny(
     """In place of `load_model`: one tiny network under every name; trained weights for the bundled one alone."""
     if weights == "default" and name != BUNDLED:
         raise WeightsError(f"{name}.pth is not on this machine. Put the file into the folder [checkpoints].")
-    return Classifier(tiny("plain", seed), LABELS, SIZE, name=name, device="cpu")
+    return Classifier(tiny("plain", seed), LABELS, SIZE, name=name, device="cpu", trained=weights != "random")
 
 
 def settle(at: AppTest) -> AppTest:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -409,6 +410,22 @@ def test_titles_of_sources() -> None:
 
 def test_a_metric_that_cannot_be_computed_is_a_dash_with_the_reason() -> None:
     missing = MetricResult("road", float("nan"), warnings=("singular",))
-    assert scores._cell(missing, best=False).text == "–"
-    assert scores._cell(missing, best=False).help == "singular"
-    assert scores._cell(replace(missing, value=-0.25), best=True).text == "−0.25"
+    cell = partial(scores._cell, written=partial(style.number, largest=1.0))
+    assert cell(missing, best=False).text == "–"
+    assert cell(missing, best=False).help == "singular"
+    assert cell(replace(missing, value=-0.25), best=True).text == "−0.25"
+
+
+def test_small_values_are_written_with_the_digits_in_which_they_differ() -> None:
+    """Infidelity of 1.2e-4 and 1.3e-4 is not 0 and 0; where three digits do not tell them apart, none is best."""
+
+    def row(first: float, second: float) -> list[tuple[str, bool]]:
+        values = {"grad-cam": first, "lift-cam": second, "fake-cam": 90.0}
+        scored = [
+            scores.Scored(SimpleNamespace(name=name), {"infidelity": MetricResult("infidelity", value)}, None)
+            for name, value in values.items()
+        ]
+        return [(cell.text.replace("\u00a0", " "), cell.best) for cell in scores._cells("infidelity", scored)][:2]
+
+    assert row(1.2e-4, 1.3e-4) == [("1.20 × 10⁻⁴", True), ("1.30 × 10⁻⁴", False)]
+    assert row(1.2e-4, 1.2001e-4) == [("1.20 × 10⁻⁴", False), ("1.20 × 10⁻⁴", False)]

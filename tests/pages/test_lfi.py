@@ -23,6 +23,7 @@ from cam_core.models.trainable import trained
 from cam_core.models.trainable.checkpoints import save_checkpoint
 from cam_core.models.trainable.lfi import build_network
 from cam_core.training import DigitsSet, EpochReport, ImageSet, TrainingData, TrainingError
+from cam_core.training import train as really_train
 from pages.lfi import board, table, training
 from pages.runtime import compute, limits
 from pages.runtime.jobs import Jobs
@@ -218,7 +219,7 @@ def test_a_cancelled_training_keeps_the_best_network_and_can_go_on(
     assert at.button(key="train").disabled
     at.button(key="leave-training").click().run()
     settle(at)
-    assert "Cancelled after 1 of 8 epochs. The best network is kept." in html(at)
+    assert "Cancelled after 1 of 5 epochs. The best network is kept." in html(at)
     assert any("30.0% right" in option for option in picker(at))
     monkeypatch.setattr(training, "train", finished)
     button(at, "Go on").click().run()
@@ -410,3 +411,25 @@ def test_a_training_in_a_room_uses_so_many_images(open_page: Page, quick: list[A
     at.button(key="train").click().run()
     assert any("At most 5,000 images are used" in error.value for error in at.error)
     assert not quick
+
+
+# ---- the training that the page offers first
+
+
+def offered(open_page: Page, quick: list[Any]) -> Any:
+    """The settings that a first click on "Train" trains with."""
+    train(open_page())
+    return quick[-1]
+
+
+def test_the_first_training_is_short(open_page: Page, quick: list[Any]) -> None:
+    settings = offered(open_page, quick)
+    assert (settings.data, settings.arch, settings.epochs, settings.count) == ("digits", "lfi", 5, 4000)
+
+
+@pytest.mark.slow
+def test_the_first_training_ends_where_a_network_is_worth_looking_at(
+    open_page: Page, quick: list[Any], tmp_path: Path
+) -> None:
+    settings = replace(offered(open_page, quick), out=tmp_path / "run", device="cpu")
+    assert really_train(settings).card["accuracy"] >= 0.9

@@ -160,7 +160,7 @@ def test_a_loss_that_is_no_number_keeps_the_best(small: Small, monkeypatch: pyte
     settings = small()
     train(settings, on_epoch=lambda report: report.epoch == 1)
     monkeypatch.setattr("cam_core.training.lfi.learning_rate", lambda *_: 1e30)
-    with pytest.raises(TrainingError, match=r"in epoch 2; the network of epoch 1 stays in .* which is 0\.05"):
+    with pytest.raises(TrainingError, match=r"in epoch 2; the network of epoch 1 is kept.* which is 0\.05"):
         train(settings)
     load_checkpoint(settings.out / BEST)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v3_small, resnet18, squeezenet1_1
 
+from cam_core import explain, load_model
 from cam_core.models.zoo.random_weights import PrivateRandomness, calibrate, seeded_noise
 from tests.tiny import TINY
 
@@ -151,3 +152,10 @@ def test_no_hook_and_no_training_mode_remain() -> None:
     with pytest.raises(RuntimeError):
         calibrate(nn.Sequential(failing := nn.Conv2d(5, 2, 1)), SIZE, seed=0)  # it takes five channels, not three
     assert not failing._forward_hooks
+
+
+@pytest.mark.parametrize("weights", ["random", "default"])
+def test_explanations_say_whether_the_network_has_learnt(weights: str) -> None:
+    clf = load_model("lfi_digits", weights=weights, device="cpu")
+    assert clf.trained is (weights == "default")
+    assert explain(clf, torch.zeros(3, 64, 64), method="grad-cam").trained is clf.trained

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.shared import style
 from tests.pages.app_runs import html
 
 
@@ -80,3 +81,8 @@ def test_cancelled_it_says_what_stays_where_something_does() -> None:
 def test_done_the_page_is_drawn_again() -> None:
     at = looks("done", False)
     assert [text.value for text in at.markdown] == ["drawn again"] and not at.button
+
+
+def test_a_message_of_the_core_becomes_a_sentence_that_calls_methods_by_their_titles() -> None:
+    assert style.sentence("lrp-cam has no rule for 'pow'") == "LRP-CAM has no rule for 'pow'."
+    assert style.sentence("no room!") == "No room!"

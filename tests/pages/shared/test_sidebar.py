@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from cam_core import CATALOG
+from cam_core import CATALOG, SAMPLES
 from cam_core.models.trainable.trained import digit_networks
 from pages.runtime import compute
+from pages.shared import photo
 from tests.pages.app_runs import BUNDLED, LABELS, Open, heatmaps, html, load_tiny, settle
+
+
+@pytest.fixture
+def digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digits of the gallery in the twinkling of an eye."""
+    drawn = {name: Image.new("RGB", (64, 64), (20 * int(name),) * 3) for name in "0123456789"}
+    monkeypatch.setattr(photo, "gallery_digits", lambda: drawn)
+    monkeypatch.setattr(compute, "load_model", lambda name, **_: load_tiny(name, weights="random"))
 
 
 def box(at: AppTest, label: str):
@@ -200,3 +210,52 @@ def test_the_store_forgets_the_oldest() -> None:
     assert store.get("a") == "A"
     store.put("c", "C")
     assert (store.get("a"), store.get("b"), store.get("c")) == ("A", None, "C")
+
+
+def test_random_weights_belong_to_the_model_that_they_were_chosen_for(open_app: Open) -> None:
+    at = open_app(model="resnet18")
+    next(button for button in at.button if button.label == "Use random weights").click().run()
+    settle(at)
+    assert "Untrained network: random weights, seed 0" in html(at)
+    box(at, "Model").select(BUNDLED).run()
+    settle(at)
+    assert "Untrained" not in html(at) and "comes with the installation" in html(at)
+    assert "weights" not in at.query_params
+    box(at, "Model").select("resnet18").run()
+    assert "Untrained network" in html(settle(at)), "the choice is remembered"
+
+
+@pytest.mark.parametrize("page", ["", "pages/channels/page.py", "pages/deletion/page.py"])
+def test_every_page_says_that_a_network_is_untrained(open_app: Open, page: str) -> None:
+    at = open_app(page=page, weights="random")
+    assert "It has learnt nothing: its maps are a control" in html(at)
+    assert "comes with the installation" not in html(at)
+    assert "Untrained" not in html(open_app(page=page))
+
+
+def test_a_network_of_digits_opens_on_a_digit_and_says_so_of_a_photo(open_app: Open, digits: None) -> None:
+    at = open_app(model="lfi_digits")
+    samples = box(at, "Sample photo")
+    assert samples.value == "digit-0" and len(samples.options) == len(SAMPLES) + 10
+    assert "this photo is none" not in html(at)
+    samples.select("panda").run()
+    assert "This network knows digits alone, and this photo is none" in html(settle(at))
+    box(at, "Model").select(BUNDLED).run()
+    assert box(settle(at), "Sample photo").value == "dog", "every gallery has its own choice"
+    assert "digits alone" not in html(at)
+
+
+def test_methods_that_cannot_work_at_the_layer_are_left_out_with_the_reason(open_app: Open) -> None:
+    first, *_, last = [option.split(" · ")[0] for option in box(open_app(), "Layer").options]
+    at = open_app(layer=first, methods=["CAM", "Grad-CAM"])
+    assert heatmaps(at) == ["Grad-CAM"]
+    (said,) = (caption for caption in at.caption if caption.value.startswith("Not at this layer"))
+    assert said.value == "Not at this layer: CAM, LFI-CAM"
+    assert "**CAM**: The tail is not pooling and one linear layer" in said.proto.help
+    assert "CAM" not in at.multiselect(key="methods").options
+    box(at, "Layer").select(last).run()
+    settle(at)
+    at.multiselect(key="methods").select("CAM").run()
+    assert heatmaps(settle(at)) == ["Grad-CAM", "CAM"]
+    box(at, "Layer").select(first).run()
+    assert heatmaps(settle(at)) == ["Grad-CAM"], "what was chosen at another layer goes"

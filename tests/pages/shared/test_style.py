@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from cam_core.palette import AGAINST, FOR, NOTICE
+from pages.shared import tables
 from tests.pages.app_runs import Open
 
 PAGES = Path(__file__).parents[3] / "pages"
@@ -43,3 +46,30 @@ def test_the_page_has_the_sheet_and_the_palettes_colours(open_app: Open) -> None
     set_here = dict(re.findall(r"(--cam-[a-z]+): (#[0-9a-f]{6});", text))
     assert set_here == {"--cam-accent": FOR, "--cam-against": AGAINST, "--cam-notice": NOTICE}
     assert set(re.findall(r"var\((--cam-[a-z]+)", SHEET + "".join(SOURCES.values()))) <= set(set_here)
+
+
+def luminance(colour: tuple[float, ...]) -> float:
+    """Relative luminance of an sRGB colour from 0 to 255 (WCAG 2.2)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def rgb(colour: str) -> tuple[float, ...]:
+    return tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5))
+
+
+CONFIG = tomllib.loads((PAGES.parent / ".streamlit/config.toml").read_text(encoding="utf-8"))
+THEMES = {name: CONFIG["theme"][name] for name in ("light", "dark")}
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("value", [-1.0, -0.7, 0.0, 0.4, 0.9, 1.0])
+def test_the_agreement_is_readable_on_its_tint_and_stronger_ones_are_stronger(theme: str, value: float) -> None:
+    letters, page = (rgb(THEMES[theme][name]) for name in ("textColor", "backgroundColor"))
+    cell = re.findall(r"var\((--cam-[a-z]+)\) (\d+)%", tables.matrix(["a"], [[value]]))
+    ((name, share),) = cell
+    tint, part = rgb({"--cam-accent": FOR, "--cam-against": AGAINST}[name]), int(share) / 100
+    behind = tuple(part * a + (1 - part) * b for a, b in zip(tint, page, strict=True))
+    light, dark = sorted((luminance(letters), luminance(behind)), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+    assert part == pytest.approx(0.7 * value**2, abs=0.01)
