@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cam_core import maps
 from cam_core.models.batching import batch_rows, in_batches
+from cam_core.models.devices import device_for
 from cam_core.models.split.model import SplitModel
 from cam_core.types import Images
 
@@ -83,7 +84,8 @@ def distinct_channels(acts: Tensor) -> tuple[Tensor, Tensor]:
     """
     constant = maps.is_constant(acts)[:, None, None]
     canonical = torch.where(constant, torch.zeros_like(acts), acts).flatten(1)
-    _, kind = torch.unique(canonical, dim=0, return_inverse=True)
+    _, kind = torch.unique(canonical.to(device_for("unique", acts.device)), dim=0, return_inverse=True)
+    kind = kind.to(acts.device)
     # `unique` sorts by value; order by first appearance instead, which rounding cannot change.
     count = int(kind.max()) + 1
     indices = torch.arange(len(kind), device=acts.device)

@@ -6,6 +6,7 @@ import torch
 
 from cam_core.methods.captum_tail import captum, owned_tail
 from cam_core.methods.registry import method
+from cam_core.models.precision import computing_in
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images, UnsupportedOperation
@@ -33,7 +34,7 @@ def lrp_cam(net: SplitModel, image: Images, acts: Activations, target: ClassInde
     """
     lrp = captum("attr", "lrp-cam").LRP
     tail = owned_tail(net, "lrp-cam")
-    with torch.enable_grad():
+    with torch.enable_grad(), computing_in(net.precision, acts.device):
         try:
             relevance = lrp(tail).attribute(acts.detach().clone().requires_grad_(), target=target)
         except TypeError as error:

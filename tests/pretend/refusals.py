@@ -64,6 +64,8 @@ def refuse_on_mps(func: Any, kwargs: dict[str, Any], tensors: Sequence[Tensor], 
         raise RuntimeError("Undefined type Double")  # torch 2.14 says nothing and writes zeros
     if (old and name in MISSING_BEFORE) or not _has_mps_kernel(func):
         raise NotImplementedError(f"The operator 'aten::{name}' is not currently implemented for the MPS device.")
+    if name == "convolution" and any(_is_channels_last(value) for value in tensors):
+        raise RuntimeError("channels-last: the real device is silently wrong, or aborts")
     if name in _BATCH_NORMS and old and len({value.dtype for value in tensors}) > 1:
         raise SystemError("LLVM ERROR: Failed to infer result type(s): the process aborts")
 
@@ -71,6 +73,10 @@ def refuse_on_mps(func: Any, kwargs: dict[str, Any], tensors: Sequence[Tensor], 
 def refuse_double() -> None:
     """Raise what torch raises."""
     raise TypeError(_NO_DOUBLE)
+
+
+def _is_channels_last(value: Tensor) -> bool:
+    return value.ndim == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last)
 
 
 def is_cpu(value: Any) -> bool:

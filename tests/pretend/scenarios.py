@@ -1,4 +1,4 @@
-"""Everything that the core computes on a device, in small: each scenario gives numbers, to be compared with the CPU's."""
+"""Everything that the core computes on a device, in small: numbers, to be compared with the CPU's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+import numpy.typing as npt
 from PIL import Image
 from torch import nn
 
@@ -28,6 +28,7 @@ from tests.tiny import SIZE, TINY, tiny_classifier
 Numbers = Mapping[str, Any]
 """Arrays and numbers by name; sentences under "warnings"."""
 
+ROUNDING = 1e-4
 BASELINES = ("zero", "mean", "blur", "noise")
 HALVES = {"region": [[0, 0, SIZE[1] // 2, SIZE[0]]], "other_region": [[SIZE[1] // 2, 0, SIZE[1], SIZE[0]]]}
 
@@ -43,12 +44,14 @@ class Scenario:
         run: (device, precision) → numbers.
         quick: whether it belongs to the few that `make test` runs: one network for each part of the contract.
         precise: whether it computes in a precision that the caller names.
+        rounding: how far rounding may move its numbers, as a share of the largest.
     """
 
     name: str
     run: Callable[[str, str], Numbers]
     quick: bool = True
     precise: bool = True
+    rounding: float = ROUNDING
 
 
 def scenarios() -> dict[str, Scenario]:
@@ -61,9 +64,14 @@ def _methods() -> list[Scenario]:
     """Every method at the last layer of every network that it applies to, and at a layer with a long tail."""
     places = [LONG, *((network, TINY[network].layers[-1]) for network in TINY)]
     return [
-        Scenario(f"{key} · {network} · {layer}", partial(_explained, key, network, layer), (network, layer) in quickly)
+        Scenario(
+            f"{key} · {network} · {layer}",
+            partial(_explained, key, network, layer),
+            quick=(network, layer) in _quick_places(key),
+            # Adam makes a whole step of a gradient of nothing but rounding.
+            rounding=0.1 if key == "opti-cam" else ROUNDING,
+        )
         for key in METHODS
-        for quickly in [_quick_places(key)]
         for network, layer in places
         if not refuses(key, network, layer)
     ]
@@ -71,7 +79,7 @@ def _methods() -> list[Scenario]:
 
 def _quick_places(key: str) -> list[tuple[str, str]]:
     if key == "lift-cam":
-        return [LONG, ("max-pool", "features.3"), ("max-pool", TINY["max-pool"].layers[-1])]
+        return [LONG, ("max-pool", "features.3")]
     if not refuses(key, *LONG):
         return [LONG]
     return [("lfi", "attended")] if key == "lfi-cam" else [("plain", "features.3")]
@@ -116,17 +124,13 @@ def _shapley() -> list[Scenario]:
 
 def _estimated(estimator: str, device: str, precision: str) -> Numbers:
     clf = tiny_classifier("residual", device=device)
-    made = channel_shap(
-        clf, images("residual")[0], layer=LONG[1], estimator=estimator, budget=64, precision=precision
-    )
+    made = channel_shap(clf, images("residual")[0], layer=LONG[1], estimator=estimator, budget=64, precision=precision)
     return {"phi": made.phi, "stderr": made.stderr, "activations": made.activations, "probability": made.probability}
 
 
 def _removed(device: str, precision: str) -> Numbers:
     clf = tiny_classifier("residual", device=device)
-    made = remove_channels(
-        clf, images("residual")[0], layer=LONG[1], target=1, order=[3, 0, 5], precision=precision
-    )
+    made = remove_channels(clf, images("residual")[0], layer=LONG[1], target=1, order=[3, 0, 5], precision=precision)
     return {"logit": made.logit, "probability": made.probability}
 
 
@@ -149,7 +153,7 @@ def _frames(device: str, precision: str) -> Numbers:
     clf, image = tiny_classifier("residual", device=device), images("residual")[0]
     made = explain(clf, image, method="grad-cam", target=1, precision=precision)
     frames = Film(clf, image, {"": made}, kinds=("deletion", "insertion"), precision=precision).at(0.4)
-    return {kind: frame.score for (_, kind), frame in frames.items()}
+    return {kind: frame.value for (_, kind), frame in frames.items()}
 
 
 def _training() -> list[Scenario]:
@@ -220,13 +224,27 @@ def _folder(device: str, precision: str) -> Numbers:
 
 
 def deviation(there: Numbers, here: Numbers) -> float:
-    """The largest difference between two results, as a share of the largest value under the same name."""
+    """The largest difference between two results, as a share of the largest value under the same name.
+
+    Standard errors are compared as a share of what they are the errors of: they may be nothing but rounding.
+    """
     assert there.keys() == here.keys()
-    return max(_distance(there[name], here[name]) for name in there if not name.startswith("warnings"))
+    sizes = {name: _largest(here[name]) for name in here if not name.startswith("warnings")}
+    for name in sizes:
+        if name.startswith("stderr"):
+            sizes[name] = max(sizes[other] for other in sizes if other.startswith(("phi", "coefficients", "map")))
+    return max(_distance(there[name], here[name]) / max(size, 1e-6) for name, size in sizes.items())
 
 
 def _distance(there: Any, here: Any) -> float:
-    a, b = (np.asarray(torch.as_tensor(np.asarray(values)).double()) for values in (there, here))
+    a, b = _array(there), _array(here)
     assert a.shape == b.shape and np.array_equal(np.isnan(a), np.isnan(b))
-    a, b = np.nan_to_num(a), np.nan_to_num(b)
-    return float(np.abs(a - b).max(initial=0.0) / max(np.abs(b).max(initial=0.0), 1e-6))
+    return _largest(np.nan_to_num(a) - np.nan_to_num(b))
+
+
+def _largest(values: Any) -> float:
+    return float(np.abs(np.nan_to_num(_array(values))).max(initial=0.0))
+
+
+def _array(values: Any) -> npt.NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -74,7 +75,8 @@ def test_what_is_allowed(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "do", [lambda x: torch.unique(x, dim=0), lambda x: torch.linalg.eigh(x), lambda x: functional.fold(x[:, :1], (2, 2), 2)]
+    "do",
+    [lambda x: torch.unique(x, dim=0), torch.linalg.eigh, lambda x: functional.fold(x[:, :1], (2, 2), 2)],
 )
 def test_what_older_torch_lacks_on_apples(do: Callable[[Tensor], object]) -> None:
     x = torch.eye(4)
@@ -88,6 +90,13 @@ def test_batch_norm_of_two_dtypes_aborts_on_older_apples() -> None:
     norm, x = torch.nn.BatchNorm2d(3).eval(), torch.ones(1, 3, 4, 4, dtype=torch.bfloat16)
     with pretend("mps", old=True), pytest.raises(SystemError, match="aborts"):
         norm.to("mps")(x.to("mps"))
+
+
+def test_no_channels_last_on_apples(kind: str) -> None:
+    x, w = torch.ones(2, 3, 4, 4, device=kind), torch.ones(2, 3, 2, 2, device=kind)
+    functional.conv2d(x, w)
+    with pytest.raises(RuntimeError, match="silently wrong") if kind == "mps" else nullcontext():
+        functional.conv2d(x.to(memory_format=torch.channels_last), w)
 
 
 def test_convolutions_round_as_the_switch_says(restored_switches: None) -> None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from cam_core.models.devices import layout
 from cam_core.models.split.halves import Context, Halves
 from cam_core.types import Activations, Images, Logits
 
@@ -50,7 +51,7 @@ class CompiledHalves:
             padding = images[-1:].expand(self._rows - len(images), *images.shape[1:])
             padded = torch.cat([images, padding]) if len(padding) else images
             try:
-                return self._whole(padded.contiguous(memory_format=torch.channels_last))[: len(images)]
+                return self._whole(padded.contiguous(memory_format=layout(padded.device)))[: len(images)]
             except torch.OutOfMemoryError:
                 self._rows = 0
                 raise
