@@ -23,6 +23,7 @@ from pages.lfi import board, table, training
 from pages.runtime.jobs import Jobs
 from pages.shared import models
 from tests.pages.app_runs import PATIENCE, Open, html, settle
+from tests.pretend.device import Ledger
 
 Page = Callable[..., AppTest]
 FACTS = {"labels": list("0123456789"), "data": "digits", "seed": 0, "preprocessing": Preprocessing((64, 64), 64)}
@@ -260,6 +261,18 @@ def test_a_folder_that_does_not_exist_is_named(open_page: Page) -> None:
     at.text_input(key="train-folder").set_value("/no/such/folder").run()
     train(at)
     assert any("/no/such/folder" in error.value for error in at.error)
+
+
+def test_a_network_is_trained_on_apples_gpu(open_page: Page, apple: Ledger) -> None:
+    at = open_page()
+    assert html(at).count("50.0 % right") == 3
+    at.number_input(key="train-images").set_value(32)
+    at.number_input(key="epochs").set_value(1)
+    train(at)
+    run = at.session_state["_training"]
+    assert [report.epoch for report in run.reports] == [1] and run.kept is not None
+    assert not at.error
+    assert apple.ops
 
 
 def test_two_epochs_on_a_few_images(open_page: Page, jobs: Jobs) -> None:

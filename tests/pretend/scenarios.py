@@ -44,6 +44,7 @@ class Scenario:
         run: (device, precision) → numbers.
         quick: whether it belongs to the few that `make test` runs: one network for each part of the contract.
         precise: whether it computes in a precision that the caller names.
+        at_once: whether its images share their passes, so that no smaller batch could be tried.
         rounding: how far rounding may move its numbers, as a share of the largest.
     """
 
@@ -51,6 +52,7 @@ class Scenario:
     run: Callable[[str, str], Numbers]
     quick: bool = True
     precise: bool = True
+    at_once: bool = False
     rounding: float = ROUNDING
 
 
@@ -157,8 +159,10 @@ def _frames(device: str, precision: str) -> Numbers:
 
 
 def _training() -> list[Scenario]:
-    made = [Scenario(f"training {arch}", partial(_trained, arch), precise=False) for arch in ARCHITECTURES]
-    return [*made, Scenario("training goes on", _resumed, precise=False)]
+    made = [
+        Scenario(f"training {arch}", partial(_trained, arch), precise=False, at_once=True) for arch in ARCHITECTURES
+    ]
+    return [*made, Scenario("training goes on", _resumed, precise=False, at_once=True)]
 
 
 def _trained(arch: str, device: str, precision: str) -> Numbers:
@@ -188,7 +192,7 @@ def _history(settings: TrainSettings) -> Numbers:
 def _rest() -> list[Scenario]:
     return [
         Scenario("predict", _predicted, precise=False),
-        Scenario("several images at once", _together),
+        Scenario("several images at once", _together, at_once=True),
         Scenario("a network on the device", _on_the_device),
         Scenario("folder evaluation", _folder),
     ]
@@ -248,3 +252,8 @@ def _largest(values: Any) -> float:
 
 def _array(values: Any) -> npt.NDArray[np.float64]:
     return np.asarray(values, dtype=np.float64)
+
+
+def sentences(numbers: Numbers) -> list[str]:
+    """What a result says in words."""
+    return [sentence for name in numbers if name.startswith("warnings") for sentence in numbers[name]]
