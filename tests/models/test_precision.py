@@ -7,8 +7,9 @@ import threading
 import pytest
 import torch
 
-from cam_core import DeviceError, explain
+from cam_core import explain
 from cam_core.models.precision import check_precision, computing_in, has_bfloat16
+from cam_core.types import DeviceError
 from tests.pretend.device import pretend
 from tests.tiny import tiny_classifier, tiny_images
 
@@ -60,8 +61,9 @@ def test_the_switches_are_turned_inside_and_turned_back(restored_switches: None)
             assert switches() == ("ieee",) * 3
         assert switches() == ("ieee",) * 3, "the outer one is not done"
     assert switches() == before
-    with pytest.raises(ZeroDivisionError), computing_in("tf32", CUDA):
+    with computing_in("tf32", CUDA):
         assert switches() == ("tf32",) * 3
+    with pytest.raises(ZeroDivisionError), computing_in("tf32", CUDA):
         raise ZeroDivisionError
     assert switches() == before
     with computing_in("float32", torch.device("cpu")):
