@@ -21,8 +21,8 @@ from cam_core.metrics.curves.points import Curves, add_point, curve_points
 from cam_core.models.trainable.lfi import ARCHITECTURES
 from cam_core.shapley import ESTIMATORS, channel_shap, remove_channels
 from cam_core.training import TrainSettings, train
+from tests.contract import images, layers_for, quick, refuses
 from tests.golden.measuring import METRIC_PARAMS
-from tests.test_contract import images, layers_for, quick, refuses
 from tests.tiny import SIZE, TINY, tiny_classifier
 
 Numbers = Mapping[str, Any]
