@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from cam_core.models.devices import home_of
-from cam_core.models.precision import dtype_of
+from cam_core.models.precision import computing_in, dtype_of
 from cam_core.models.split.cutting import cut
 from cam_core.models.split.hooks import hooked_copy
 from cam_core.models.split.onednn import fused
@@ -197,6 +197,7 @@ def build_halves(
     with torch.no_grad():
         traced = None if force_hooks else _traced_halves(module, layer, sample, precision, prepared)
         halves: Halves = traced or _hooked_halves(module, layer, sample, precision, prepared)
+    with torch.no_grad(), computing_in(precision, sample.device):
         acts, context = halves.head(sample.to(dtype_of(precision)) if prepared else sample)
         if acts.ndim != 4:
             shape = " × ".join(map(str, acts.shape[1:]))
