@@ -15,13 +15,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from cam_core.models.devices import wait_for
+from cam_core.models.hardware import hardware
+
 RESULTS = Path(__file__).parent / "results"
 LONG = 10.0  # seconds; what takes longer is run once
 
 
 def machine(device: str) -> dict[str, str]:
     """Hardware and versions, as every result states them."""
-    gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else ""
+    gpu = "" if device == "cpu" else hardware(torch.device(device)).name
     packages = ("torch", "torchvision", "timm", "grad-cam", "torchcam", "captum")
     return {
         "processor": _processor(),
@@ -46,16 +49,11 @@ def _version(name: str) -> str:
 
 def seconds(job: Callable[[], object], device: str = "cpu") -> float:
     """Wall time of one run, with the GPU's work finished before and after."""
-    _finish(device)
+    wait_for(torch.device(device))
     started = time.perf_counter()
     job()
-    _finish(device)
+    wait_for(torch.device(device))
     return time.perf_counter() - started
-
-
-def _finish(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
 
 
 def side_by_side(

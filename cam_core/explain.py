@@ -20,6 +20,7 @@ from cam_core.methods import METHODS
 from cam_core.methods.registry import Method, Result
 from cam_core.models.batching import Rows, batches, remembered_rows
 from cam_core.models.classifier import Classifier
+from cam_core.models.devices import double, moved_to_cpu, wait_for
 from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.halves import Halves
 from cam_core.numbers import significant
@@ -55,7 +56,7 @@ def explain(
         layer: a module name, or several for a method over several layers; the classifier's default where omitted.
         target: class index or label; the most probable class where omitted.
         seed: of everything random; the same seed gives the same result.
-        precision: "float32", "bfloat16" (explicit: it deviates) or "float64".
+        precision: "float32"; "tf32" or "bfloat16" (explicit: they deviate); or "float64".
         compiled: compile the network first, which takes up to a minute: pays where thousands of masked images follow.
         progress: called as `progress(done, total)`; may raise `Cancelled`.
         params: the method's declared parameters.
@@ -169,11 +170,13 @@ class _Job:
         return [explanation for part in parts for explanation in part]
 
     def explain(self, images: Sequence[Image.Image | Tensor], targets: Sequence[Target]) -> list[Explanation]:
+        wait_for(self.clf.device)
         started = time.perf_counter()
         seen = forward(self.clf, images, targets, self.layers, self.options, exactly=self.method.expensive)
         run = Run.of(self.clf, self.options, batch=len(seen.images))
-        with torch.no_grad():
-            outcome = _Outcome(self._call(seen, run), seen, run)
+        with torch.no_grad(), moved_to_cpu() as moved:
+            outcome = _Outcome(self._call(seen, run), seen, run, moved)
+        wait_for(self.clf.device)
         # Whoever is told of progress may have others go first: that is not the method's time.
         seconds = (time.perf_counter() - started - run.seconds_told) / len(seen.images)
         return [self._package(index, outcome, seen, seconds) for index in range(len(seen.images))]
@@ -187,7 +190,7 @@ class _Job:
 
     def _package(self, index: int, outcome: _Outcome, seen: Forward, seconds: float) -> Explanation:
         target, logits = int(seen.target[index]), seen.logits[index]
-        probability = float(logits.double().softmax(0)[target])
+        probability = float(double(logits).softmax(0)[target])
         passes = [sum(net.passes[half] for net in seen.nets) // len(seen.images) for half in (0, 1)]
         return Explanation(
             method=self.method.key,
@@ -213,7 +216,7 @@ class _Job:
 class _Outcome:
     """A method's result turned into maps: the sum over channels, ReLU, upsampling and normalisation of every method."""
 
-    def __init__(self, result: Result, seen: Forward, run: Run) -> None:
+    def __init__(self, result: Result, seen: Forward, run: Run, moved: Sequence[str]) -> None:
         raw = result.map
         if raw is None:
             assert result.coefficients is not None, "a method returns coefficients or a map"
@@ -223,6 +226,7 @@ class _Outcome:
         self.saliency = maps.saliency(self.raw, (seen.images.shape[-2], seen.images.shape[-1]))
         self.result = result
         self.run = run
+        self.moved = moved
 
     def arrays(self, index: int) -> dict[str, Any]:
         result = self.result
@@ -249,6 +253,8 @@ class _Outcome:
                 f"The network gives this class a probability of {significant(probability, 1)}: the map explains very "
                 "little."
             )
+        if self.moved:
+            sentences.append(f"Apple's GPU cannot do all of this: {' and '.join(self.moved)} ran on the CPU.")
         if not halves.traced:
             sentences.append("The network cannot be traced: every pass runs the whole of it, which is slower.")
         if isinstance(halves, CompiledHalves) and halves.problem:

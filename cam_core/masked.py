@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cam_core import maps
 from cam_core.models.batching import Rows, batch_rows, in_batches, remembered_rows
+from cam_core.models.devices import device_for
 from cam_core.models.split.model import SplitModel
 from cam_core.types import Images
 
@@ -85,7 +86,8 @@ def distinct_channels(acts: Tensor) -> tuple[Tensor, Tensor]:
     """
     constant = maps.is_constant(acts)[:, None, None]
     canonical = torch.where(constant, torch.zeros_like(acts), acts).flatten(1)
-    kinds, kind = torch.unique(canonical, dim=0, return_inverse=True)
+    kinds, kind = torch.unique(canonical.to(device_for("unique", acts.device)), dim=0, return_inverse=True)
+    kind = kind.to(acts.device)
     # `unique` sorts by value; order by first appearance instead, which rounding cannot change.
     count = len(kinds)
     indices = torch.arange(len(kind), device=acts.device)

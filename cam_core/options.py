@@ -14,7 +14,8 @@ class Options:
 
     Attributes:
         seed: of everything random; the same seed gives the same result.
-        precision: "float32", "bfloat16" (explicit: it deviates) or "float64".
+        precision: "float32"; "tf32" or "bfloat16" (explicit: they deviate); or "float64". Not every device has each
+            of them: see `cam_core.models.precision`.
         compiled: compile the network first, which takes up to a minute: pays where thousands of passes follow.
         progress: called as `progress(done, total)`; may raise `Cancelled`.
     """

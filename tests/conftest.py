@@ -64,3 +64,13 @@ def _tidy(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if request.node.get_closest_marker("slow"):
         gc.collect()
+
+
+@pytest.fixture
+def restored_switches() -> Iterator[None]:
+    """What float32 means to the process, as it was before the test."""
+    switches = (torch.backends.cudnn.conv, torch.backends.cudnn.rnn, torch.backends.cuda.matmul)
+    before = [switch.fp32_precision for switch in switches]
+    yield
+    for switch, precision in zip(switches, before, strict=True):
+        switch.fp32_precision = precision

@@ -8,10 +8,12 @@ from dataclasses import FrozenInstanceError, replace
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 import cam_core.run
 from cam_core import Cancelled, explain, explain_batch
 from cam_core.options import DEFAULTS, Options
+from tests.pretend.device import pretend
 from tests.tiny import tiny_classifier, tiny_images
 
 Reports = list[tuple[int, int]]
@@ -109,3 +111,18 @@ def test_seconds_leave_out_what_the_listener_to_progress_takes(monkeypatch: pyte
     clf = tiny_classifier("plain")
     explanation = explain(clf, tiny_images(1)[0], method="score-cam", progress=others_first)
     assert now > 100 and explanation.seconds < 1
+
+
+def test_seconds_last_until_the_device_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU is given its work and goes on by itself."""
+    now = 0.0
+
+    def finish() -> None:
+        nonlocal now
+        now += 100.0
+
+    with pretend("mps"):
+        monkeypatch.setattr(torch.mps, "synchronize", finish)
+        monkeypatch.setattr(sys.modules["cam_core.explain"], "time", SimpleNamespace(perf_counter=lambda: now))
+        clf = tiny_classifier("plain", device="mps")
+        assert explain(clf, tiny_images(1)[0], method="grad-cam").seconds == 100, "what was begun before does not count"

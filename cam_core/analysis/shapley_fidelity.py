@@ -21,6 +21,7 @@ from scipy.stats import kendalltau
 from cam_core.metrics.base import Values
 from cam_core.metrics.similarity import spearman
 from cam_core.metrics.statistics import Interval, bootstrap_interval
+from cam_core.models.devices import double
 from cam_core.shapley import Game
 from cam_core.shapley.permutation import repetitions
 from cam_core.types import MetricError
@@ -92,7 +93,7 @@ def shap_reference(game: Game, generator: torch.Generator, pairs: int = 100) -> 
         MetricError: fewer than two pairs, which cannot be halved.
     """
     if game.contributions is not None:
-        phi = game.contributions.double().cpu().numpy()
+        phi = double(game.contributions).cpu().numpy()
         return ShapReference(phi, np.zeros_like(phi), _live(game), np.stack([phi, phi]), exact=True)
     samples = np.zeros((pairs, game.players))
     for row, sample in zip(samples, islice(repetitions(game, generator), pairs), strict=True):

@@ -46,7 +46,7 @@ Parameters = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Precision = Annotated[str, typer.Option(help="float32, bfloat16 or float64.")]
+Precision = Annotated[str, typer.Option(help="float32, tf32 (NVIDIA), bfloat16 or float64 (not on mps).")]
 Compiled = Annotated[
     bool, typer.Option("--compiled", help="Compile first (up to a minute): pays for the slowest methods.")
 ]

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from cam_core.deeplift.dispatch import RuleMode
 from cam_core.masked import class_score
+from cam_core.models.devices import home_of, in_dtype
+from cam_core.models.precision import COARSE, computing_in
 from cam_core.models.split.halves import Halves
 from cam_core.models.split.model import SplitModel
 from cam_core.models.tails import pooled_linear_or_none
@@ -73,7 +75,7 @@ def contributions(
     Raises:
         UnsupportedOperation: the tail holds an operation without a rule; it is named.
     """
-    tail = net.tail_in(torch.float32) if net.precision == "bfloat16" else net
+    tail = net.tail_in(torch.float32) if net.precision in COARSE else net
     result = _contributions(tail, acts, reference, target, captum_max_pool)
     poor = _lost_digits(result)
     if bool(poor.any()) and acts.dtype != torch.float64:
@@ -85,13 +87,14 @@ def contributions(
 def _contributions(
     net: SplitModel, acts: Activations, reference: Activations | None, target: ClassIndex, captum_max_pool: bool
 ) -> Contributions:
-    acts = acts.detach().to(net.dtype)
+    acts = in_dtype(acts.detach(), net.dtype)
+    target = target.to(acts.device)
     mode = partial(RuleMode, captum_max_pool=captum_max_pool, write_back=not net.halves.traced)
     if reference is None:
         difference = acts
         tape, reference_logits = _zero_pass(net, acts, mode)
     else:
-        reference = reference.detach().to(net.dtype)
+        reference = in_dtype(reference.detach(), net.dtype)
         difference = acts - reference
         tape, reference_logits = _record(net, reference, mode)
     before = class_score(reference_logits.expand(len(acts), -1), target)
@@ -119,7 +122,8 @@ def _multipliers(
     with torch.enable_grad():
         with mode():
             logits = net.tail(leaf)
-        (multipliers,) = torch.autograd.grad(class_score(logits, target).sum(), leaf)
+        with computing_in(net.precision, leaf.device):
+            (multipliers,) = torch.autograd.grad(class_score(logits, target).sum(), leaf)
     return multipliers, logits.detach()
 
 
@@ -157,7 +161,7 @@ def _merge(single: Contributions, double: Contributions, poor: Tensor) -> Contri
     """Take the float64 result for the samples that need it alone, so that no sample depends on its neighbours."""
 
     def choose(coarse: Tensor, fine: Tensor) -> Tensor:
-        return torch.where(poor.view(-1, *[1] * (coarse.ndim - 1)), fine.to(coarse.dtype), coarse)
+        return torch.where(poor.view(-1, *[1] * (coarse.ndim - 1)), fine.to(coarse), coarse)
 
     return Contributions(
         choose(single.values, double.values),
@@ -174,15 +178,17 @@ def _warnings(result: Contributions) -> tuple[tuple[str, ...], ...]:
     magnitudes = result.values.sum((2, 3)).abs().sum(1)
     columns = (result.double, result.cancellation, result.delta, result.scale, result.gap, magnitudes)
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    return tuple(tuple(_sentences(*row)) for row in rows)
+    device = result.values.device
+    place = "" if home_of(torch.float64, device) == device else ", on the CPU: Apple's GPU has none"
+    return tuple(tuple(_sentences(place, *row)) for row in rows)
 
 
 def _sentences(
-    double: bool, cancellation: float, delta: float, scale: float, gap: float, magnitude: float
+    place: str, double: bool, cancellation: float, delta: float, scale: float, gap: float, magnitude: float
 ) -> Iterator[str]:
     if double:
         part = significant(cancellation, 1)
-        yield f"Contributions cancel to one part in {part} here, so they were computed in float64."
+        yield f"Contributions cancel to one part in {part} here, so they were computed in float64{place}."
     if not abs(gap) <= _INCOMPLETE * scale:  # not a number is a failure too
         yield (
             f"DeepLIFT is incomplete here: its contributions sum to {significant(delta + gap, 4)}, but the logit "

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cam_core.models.devices import device_for
+
 
 class Rescale(torch.autograd.Function):
     """An elementwise operation with the multiplier Δout / Δin (section 3.5.2, Rescale)."""
@@ -104,13 +106,15 @@ class MaxPool(torch.autograd.Function):
     def forward(ctx: Any, value: Tensor, reference: Tensor, window: PoolWindow) -> Tensor:
         elements, reference_elements = window.unfold(value), window.unfold(reference)
         ctx.save_for_backward(_share_of_line(reference_elements, elements))
-        ctx.window, ctx.shape = window, value.shape
+        # Asked here, on the thread of whoever explains: the backward pass runs on one of its own.
+        ctx.window, ctx.shape, ctx.place = window, value.shape, device_for("fold", value.device)
         return window.pool(value)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (share,) = ctx.saved_tensors
-        return ctx.window.fold(grads[0].flatten(2)[:, :, None] * share, ctx.shape), None, None
+        columns = (grads[0].flatten(2)[:, :, None] * share).to(ctx.place)
+        return ctx.window.fold(columns, ctx.shape).to(share.device), None, None
 
 
 def _share_of_line(start: Tensor, end: Tensor) -> Tensor:

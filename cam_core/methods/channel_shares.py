@@ -38,8 +38,8 @@ def channel_shares(
 ) -> Coefficients:
     """Softmax over the channels of the mean score of x · vary(n(up(A_k))) over each mask's variants: (B, K).
 
-    Channels with the same mask are scored once. In bfloat16, those that decide about the map are scored again in
-    float32: see `rescored`.
+    Channels with the same mask are scored once. In a coarse precision, those that decide about the map are scored again
+    in float32: see `rescored`.
     """
     scores = []
     for index, sample in enumerate(acts):
@@ -48,7 +48,7 @@ def channel_shares(
         scores.append(row)
         if 2 * sum(again) > len(again):
             counts = f"{sum(again)} of {len(again)}"
-            run.warn(index, f"bfloat16 is too coarse here: {counts} masks were scored again in float32.")
+            run.warn(index, f"{net.precision} is too coarse here: {counts} masks were scored again in float32.")
     return torch.stack(scores).softmax(1)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cam_core.masked import class_score
+from cam_core.models.precision import computing_in
 from cam_core.models.split.model import SplitModel
 from cam_core.types import Activations, ClassIndex, Logits
 
@@ -21,5 +22,7 @@ def score_gradient(net: SplitModel, acts: Activations, score: Callable[[Logits],
     """The gradient (B, K, h, w) of any per-sample score (B,) of the logits (B, C)."""
     acts = acts.detach().requires_grad_()
     with torch.enable_grad():
-        (gradient,) = torch.autograd.grad(score(net.tail(acts)).sum(), acts)
+        value = score(net.tail(acts)).sum()
+    with computing_in(net.precision, acts.device):
+        (gradient,) = torch.autograd.grad(value, acts)
     return gradient

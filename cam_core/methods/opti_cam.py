@@ -13,6 +13,7 @@ from cam_core import maps
 from cam_core.declarations.parameters import MaskSpace, Parameter
 from cam_core.masked import class_score
 from cam_core.methods.registry import Result, method
+from cam_core.models.precision import computing_in
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, FloatArray, Images
@@ -108,7 +109,8 @@ def _optimise(
                 run.advance(recipe.planned - step - 1)
                 break
             checked = trace[-1]
-        (rise,) = torch.autograd.grad(value, variable)
+        with computing_in(net.precision, variable.device):
+            (rise,) = torch.autograd.grad(value, variable)
         variable.grad = -rise  # Adam descends
         adam.step()
     return kept.softmax(0), np.asarray(trace, dtype=np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cam_core.models.devices import device_for, double
 from cam_core.types import RawMap
 
 
@@ -22,7 +23,7 @@ def first_component(values: Tensor, sign_from: Tensor) -> RawMap:
         (B, h, w), signed, mean 0.
     """
     batch, _, height, width = values.shape
-    matrix = values.flatten(2).transpose(1, 2).double()  # (B, hw, K)
+    matrix = double(values).to(device_for("eigh", values.device)).flatten(2).transpose(1, 2)  # (B, hw, K)
     centred = matrix - matrix.mean(dim=1, keepdim=True)
     if centred.shape[1] <= centred.shape[2]:
         variance, vectors = torch.linalg.eigh(centred @ centred.transpose(1, 2))
@@ -30,7 +31,7 @@ def first_component(values: Tensor, sign_from: Tensor) -> RawMap:
     else:
         _, vectors = torch.linalg.eigh(centred.transpose(1, 2) @ centred)
         projection = (centred @ vectors[..., -1:])[..., 0]
-    reference = sign_from.flatten(1).double()
+    reference = double(sign_from).flatten(1)
     covariance = (projection * (reference - reference.mean(1, keepdim=True))).sum(1, keepdim=True)
     turned = torch.where(covariance < 0, -projection, projection)
-    return turned.view(batch, height, width).to(values.dtype)
+    return turned.view(batch, height, width).to(values)

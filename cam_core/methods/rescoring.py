@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cam_core.models.devices import double
+
 # 1 − correlation with the exact map that may remain, as expected; the map itself may turn out some way off it.
 TOLERANCE = 4e-4
 # Channels from which the errors of the coarse scores are first learned, and the fewest to score again at a time.
@@ -40,24 +42,24 @@ def rescored(
     Returns:
         (K,) scores, the coarse ones on the fitted line, and (K,) bool, those that are exact.
     """
-    flat = parts.flatten(1).double()
-    centred = flat - flat.mean(1, keepdim=True)
-    size = centred.norm(dim=1)
-    scores, exact = coarse.clone(), torch.zeros_like(coarse, dtype=torch.bool)
     if not bool(torch.isfinite(coarse).all()):
         everything = torch.arange(len(coarse), device=coarse.device)
-        return again(everything), ~exact
-    order = (coarse.double().softmax(0) * size).argsort(descending=True)
+        return again(everything), torch.ones_like(coarse, dtype=torch.bool)
+    flat, given = double(parts).flatten(1), double(coarse)
+    centred = flat - flat.mean(1, keepdim=True)
+    size = centred.norm(dim=1)
+    scores, exact = given.clone(), torch.zeros_like(given, dtype=torch.bool)
+    order = (given.softmax(0) * size).argsort(descending=True)
     # The first channels cover the whole range of shares.
     channels = order[torch.linspace(0, len(order) - 1, min(SAMPLE, len(order)), device=order.device).long()]
     while len(channels):
-        scores[channels], exact[channels] = again(channels), True
+        scores[channels], exact[channels] = double(again(channels.to(coarse.device))), True
         if not bool(torch.isfinite(scores).all()):
             break
-        line = _fit(coarse[exact].double(), scores[exact].double())
-        scores[~exact] = line.at(coarse[~exact].double()).to(scores)
-        channels = _worst(scores.double().softmax(0), coarse.double(), exact, centred, size, line, tolerance)
-    return scores, exact
+        line = _fit(given[exact], scores[exact])
+        scores[~exact] = line.at(given[~exact])
+        channels = _worst(scores.softmax(0), given, exact, centred, size, line, tolerance)
+    return scores.to(coarse), exact.to(coarse.device)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from cam_core.declarations.parameters import Parameter
 from cam_core.masked import class_score
 from cam_core.methods.registry import method
+from cam_core.models.precision import computing_in
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
@@ -50,12 +51,10 @@ def shapley_cam(
         value = class_score(logits, target)
         if score == "rest":
             value = value + class_score(logits.log_softmax(1), target)
-        (gradient,) = torch.autograd.grad(value.sum(), acts, create_graph=True)
-        along = (gradient * acts.detach()).sum()
-        if along.requires_grad:
-            (curvature,) = torch.autograd.grad(along, acts, allow_unused=True)
-        else:
-            curvature = None
+        with computing_in(net.precision, acts.device):
+            (gradient,) = torch.autograd.grad(value.sum(), acts, create_graph=True)
+            along = (gradient * acts.detach()).sum()
+            curvature = torch.autograd.grad(along, acts, allow_unused=True)[0] if along.requires_grad else None
     first = gradient.detach()
     return (first if curvature is None else first - curvature / 2).mean(dim=(2, 3))
 

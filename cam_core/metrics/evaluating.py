@@ -57,7 +57,7 @@ def evaluate(
         explain_again: image (3, H, W) → map, for metrics that explain changed images; an `Explanation` brings its own.
         explain_with: classifier → map of this image, for metrics that change the network; likewise.
         seed: of everything random; the same seed gives the same value.
-        precision: "float32", "bfloat16" (explicit: it deviates) or "float64".
+        precision: "float32"; "tf32" or "bfloat16" (explicit: they deviate); or "float64".
         compiled: compile the network first, which takes up to a minute: pays for a metric of thousands of passes.
         progress: called as `progress(done, total)`; may raise `Cancelled`.
         params: the metric's declared parameters.

@@ -20,6 +20,7 @@ from cam_core.metrics.base import Scores, metric
 from cam_core.metrics.samples import ExplainWith, Samples, as_saliency
 from cam_core.metrics.similarity import spearman, ssim
 from cam_core.models.classifier import Classifier
+from cam_core.models.devices import double
 from cam_core.models.split.model import SplitModel
 from cam_core.models.split.tracing import private_copy
 from cam_core.run import Run
@@ -90,8 +91,9 @@ def _redraw(part: nn.Module, generator: torch.Generator) -> None:
     with torch.no_grad():
         for weights in part.parameters(recurse=False):
             noise = torch.randn(weights.shape, generator=generator, dtype=torch.float64)
-            spread, mean = float(weights.double().std(correction=0)), float(weights.double().mean())
-            weights.copy_(mean + spread * noise)
+            known = double(weights)
+            drawn = known.mean() + known.std(correction=0) * noise.to(known)
+            weights.copy_(drawn.to(weights))
 
 
 @metric(

@@ -23,6 +23,7 @@ from cam_core.masked import image_rows
 from cam_core.metrics.base import Scores, Values, metric
 from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import Score, picture_scores
+from cam_core.models.devices import double
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 
@@ -142,7 +143,7 @@ def _after_removal(
     removal: Removal,
 ) -> Tensor:
     """(len(masks),) float64: the score of one image with each mask's pixels imputed; every `steps` the noise recurs."""
-    exact = image.double().cpu().numpy()
+    exact = double(image).cpu().numpy()
 
     def picture(place: int) -> Tensor:
         draws = torch.randn(image.shape, generator=run.generator(place % steps), dtype=torch.float64).numpy()

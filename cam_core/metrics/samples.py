@@ -17,6 +17,7 @@ from cam_core.masked import class_score
 from cam_core.metrics.ground_truth import Region
 from cam_core.metrics.scoring import exact_logits
 from cam_core.models.classifier import Classifier
+from cam_core.models.devices import double
 from cam_core.models.split.model import SplitModel
 from cam_core.numbers import significant
 from cam_core.types import ClassIndex, Explanation, FloatArray, Images, Logits, MetricError
@@ -201,7 +202,7 @@ def as_saliency(saliency: Saliency, size: tuple[int, int]) -> Tensor:
     """
     values = saliency.saliency if isinstance(saliency, Explanation) else saliency
     plane = torch.as_tensor(values if isinstance(values, Tensor) else np.array(values, dtype=np.float64))
-    plane = plane.detach().to("cpu", torch.float64)
+    plane = double(plane.detach()).cpu()
     if tuple(plane.shape) != size:
         raise MetricError(
             f"the map is {' × '.join(map(str, plane.shape))} but the network sees {size[0]} × {size[1]}: "

@@ -11,6 +11,7 @@ from torch import Tensor
 from cam_core.declarations.parameters import Parameter
 from cam_core.masked import class_score, image_rows
 from cam_core.models.batching import Rows, in_batches
+from cam_core.models.devices import double
 from cam_core.models.split.model import SplitModel
 from cam_core.types import Images, Logits
 
@@ -51,7 +52,7 @@ def picture_scores(
 
 def exactly(logits: Logits) -> Logits:
     """The same in float64, on the CPU."""
-    return logits.to("cpu", torch.float64)
+    return double(logits).cpu()
 
 
 def descending_order(saliency: Tensor) -> Tensor:

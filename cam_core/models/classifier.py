@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from cam_core.deprecated import formerly_positional
 from cam_core.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from cam_core.models.devices import resolve_device
+from cam_core.models.devices import double, resolve_device
+from cam_core.models.precision import COARSE, check_precision, dtype_of
 from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.halves import Halves, build_halves, check_layer_exists
 from cam_core.models.split.layers import inspect_layers
@@ -138,7 +139,7 @@ class Classifier:
     @formerly_positional("top")
     def predict(self, image: Image.Image | Tensor, *, top: int | None = 5) -> list[Prediction]:
         """The `top` most probable classes of one image, most probable first; all of them for None."""
-        logits = self.logits(self.as_batch(image))[0].double().cpu()
+        logits = double(self.logits(self.as_batch(image))[0]).cpu()
         probabilities = logits.softmax(0)
         order = probabilities.argsort(descending=True)[:top].tolist()
         return [Prediction(i, self.labels[i], float(logits[i]), float(probabilities[i])) for i in order]
@@ -196,21 +197,24 @@ class Classifier:
     ) -> SplitModel:
         """A fresh view of the network cut after `layer`. The halves behind it are cached and shared.
 
-        A bfloat16 view knows the float32 one, which is made when it is asked for.
+        A view in a coarse precision knows the float32 one, which is made when it is asked for.
 
         Args:
             compiled: compile the whole network at its first pass without gradients: for long jobs only.
             force_hooks: take the path for networks that cannot be traced.
         Raises:
             LayerError: see `cam_core.models.split.halves.build_halves`.
+            DeviceError: the device does not have that precision.
         """
+        check_precision(precision, self.device)
         layer = layer or self.default_layer
         halves = self._halves(layer, precision, compiled, force_hooks)
-        exact = partial(self._halves, layer, "float32", False, force_hooks) if precision == "bfloat16" else None
+        exact = partial(self._halves, layer, "float32", False, force_hooks) if precision in COARSE else None
         return SplitModel(halves, precision, exact=exact)
 
     def _halves(self, layer: str, precision: str, compiled: bool, force_hooks: bool) -> Halves:
-        key = (layer, precision, compiled, force_hooks)
+        # TF32 is a way to compute, not to store.
+        key = (layer, "float32" if dtype_of(precision) == torch.float32 else precision, compiled, force_hooks)
         with self._lock:
             if key not in self._splits:
                 self._splits[key] = self._build(*key)

@@ -13,6 +13,7 @@ from torch import Tensor
 from cam_core.deprecated import formerly_positional
 from cam_core.forward import Target, forward
 from cam_core.models.classifier import Classifier
+from cam_core.models.devices import double
 from cam_core.options import Options
 from cam_core.run import Run
 from cam_core.shapley.estimate import Estimate
@@ -124,7 +125,7 @@ def _stream(
         target=class_index,
         label=clf.labels[class_index],
         score=float(logits[class_index]),
-        probability=float(logits.double().softmax(0)[class_index]),
+        probability=float(double(logits).softmax(0)[class_index]),
         activations=acts.cpu(),
         budget=budget,
         seed=options.seed,

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cam_core.masked import class_score, tail_rows
 from cam_core.models.batching import Rows, in_batches
+from cam_core.models.precision import computing_in
 from cam_core.models.split.model import SplitModel
 from cam_core.models.tails import is_pooled_linear, pooled_linear
 from cam_core.shapley.estimate import Estimate
@@ -39,7 +40,7 @@ class Game:
         live: (players,) bool; a player that is not live changes nothing, whatever the others do.
         contributions: (players,) the exact Shapley values where they are known in closed form.
         rows: how many coalitions to evaluate at once.
-        like: the dtype and device that `value` computes on.
+        like: the dtype and device that `value` computes on, and `precision` how.
         advance: told after each batch how many coalitions it had; may raise `Cancelled`.
     """
 
@@ -52,6 +53,7 @@ class Game:
         contributions: Tensor | None = None,
         rows: Rows | int = 512,
         like: Tensor | None = None,
+        precision: str = "float32",
         advance: Callable[[int], None] = lambda done: None,
     ) -> None:
         self.players = players
@@ -61,6 +63,7 @@ class Game:
         self._value = value
         self._rows = rows if isinstance(rows, Rows) else Rows(rows)
         self._like = torch.zeros((), dtype=torch.float64) if like is None else like
+        self._precision = precision
         self._advance = advance
 
     @property
@@ -93,7 +96,9 @@ class Game:
         def evaluate(start: int, stop: int) -> Tensor:
             rows = self._all_players(coalitions[start:stop]).requires_grad_()
             with torch.enable_grad():
-                (gradient,) = torch.autograd.grad(self._value(rows).sum(), rows)
+                value = self._value(rows).sum()
+            with computing_in(self._precision, rows.device):
+                (gradient,) = torch.autograd.grad(value, rows)
             return gradient.cpu().double()[:, self.live]
 
         return self._in_batches(evaluate, len(coalitions), self._rows.heavier(_FORWARD_ROWS_PER_BACKWARD_ROW))
@@ -164,6 +169,7 @@ class TailGame(Game):
             contributions=contributions,
             rows=tail_rows(net, acts),
             like=acts,
+            precision=net.precision,
             advance=advance,
         )
 

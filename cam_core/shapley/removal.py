@@ -14,6 +14,7 @@ from cam_core.forward import forward
 from cam_core.masked import tail_rows
 from cam_core.models.batching import in_batches
 from cam_core.models.classifier import Classifier
+from cam_core.models.devices import double
 from cam_core.options import Options
 from cam_core.run import Run
 from cam_core.shapley.estimate import Estimate
@@ -73,7 +74,7 @@ def remove_channels(
         def evaluate(start: int, stop: int) -> Tensor:
             return sample.tail(acts * coalitions[start:stop, :, None, None])
 
-        logits = in_batches(evaluate, len(coalitions), tail_rows(sample, acts), run.advance).double().cpu()
+        logits = double(in_batches(evaluate, len(coalitions), tail_rows(sample, acts), run.advance)).cpu()
     return Removal(tuple(order), logits[:, target], logits.softmax(1)[:, target], logits.argmax(1))
 
 

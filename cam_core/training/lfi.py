@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from cam_core.files import write_whole
-from cam_core.models.devices import resolve_device
+from cam_core.models.devices import layout, resolve_device, wait_for
+from cam_core.models.precision import computing_in, has_bfloat16
 from cam_core.models.trainable.checkpoints import load_checkpoint, save_checkpoint
 from cam_core.models.trainable.lfi import build_network
 from cam_core.training.batches import batch_count, evaluation_batches, training_batches
@@ -81,7 +82,7 @@ class _Run:
             stem_stride=settings.stride(data.size),
             pretrained=settings.pretrained,
         )
-        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(device, memory_format=layout(device))  # type: ignore[call-overload]
         self.optimiser = torch.optim.SGD(
             [parameter for parameter in network.parameters() if parameter.requires_grad],
             lr=settings.learning_rate,
@@ -107,6 +108,7 @@ class _Run:
 
     def one_epoch(self) -> EpochReport:
         """Train, evaluate, save."""
+        wait_for(self.device)
         started = time.perf_counter()
         number = self.epoch + 1
         with _reproducible(self.settings.seed, number, self.device) as generator:
@@ -114,6 +116,7 @@ class _Run:
         if not np.isfinite(loss):
             raise TrainingError(self._diverged(number))
         accuracy = self._accuracy(self.data.held_out)
+        wait_for(self.device)
         previous = self.state.best
         report = EpochReport(
             epoch=number,
@@ -173,10 +176,11 @@ class _Run:
         """One optimiser step; (3,): the loss summed over images, right answers, images."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        with self._precision():
-            loss, logits = self.network.loss(images, labels)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        with self._float32():
+            with self._mixed():
+                loss, logits = self.network.loss(images, labels)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
         self.optimiser.step()
         right = (logits.detach().argmax(1) == labels).sum()
         return torch.stack([loss.detach() * len(labels), right, torch.full_like(right, len(labels))])
@@ -188,7 +192,7 @@ class _Run:
         right = torch.zeros((), dtype=torch.int64, device=self.device)
         batches = evaluation_batches(data, self.data.preprocessing, _EVALUATION_BATCH)
         for index, (images, labels) in enumerate(batches):
-            with self._precision():
+            with self._float32(), self._mixed():
                 logits = self.network(self._moved(images))
             right += (logits.argmax(1) == labels.to(self.device)).sum()
             self._report(self.batches + index + 1)
@@ -198,15 +202,19 @@ class _Run:
     def _maps(self, previews: ImageSet) -> FloatArray | None:
         self.network.eval()
         ((images, _),) = evaluation_batches(previews, self.data.preprocessing, len(previews))
-        attention = self.network.attention(self._moved(images))
+        with self._float32():
+            attention = self.network.attention(self._moved(images))
         return None if attention is None else attention.float().cpu().numpy()
 
     def _moved(self, images: Tensor) -> Tensor:
-        return images.to(self.device, memory_format=torch.channels_last)
+        return images.to(self.device, memory_format=layout(self.device))
 
-    def _precision(self) -> torch.autocast:
+    def _float32(self) -> AbstractContextManager[None]:
+        return computing_in("float32", self.device)
+
+    def _mixed(self) -> torch.autocast:
         # bfloat16 has the range of float32, so that no loss needs to be scaled.
-        mixed = self.settings.amp and self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        mixed = self.settings.amp and self.device.type == "cuda" and has_bfloat16(self.device)
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed)
 
     def _report(self, done: int) -> None:
@@ -252,12 +260,21 @@ def _reproducible(seed: int, epoch: int, device: torch.device) -> Iterator[torch
     """
     mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
     devices = [device] if device.type == "cuda" else []
-    with (
-        torch.random.fork_rng(devices=devices),
-        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
-    ):
+    with torch.random.fork_rng(devices=devices), _deterministic():
         torch.manual_seed(mixed)
         yield torch.Generator().manual_seed(mixed)
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """cuDNN's switches, by hand: `torch.backends.cudnn.flags` raises where somebody set what TF32 goes by of late."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.enabled, cudnn.benchmark, cudnn.deterministic
+    cudnn.enabled, cudnn.benchmark, cudnn.deterministic = True, False, True
+    try:
+        yield
+    finally:
+        cudnn.enabled, cudnn.benchmark, cudnn.deterministic = before
 
 
 def _digest(data: TrainingData) -> str:

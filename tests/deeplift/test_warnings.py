@@ -16,6 +16,7 @@ from cam_core.models.split.model import SplitModel
 from cam_core.types import Explanation
 from tests import literal
 from tests.methods.by_hand import ask, linear
+from tests.pretend.device import pretend
 from tests.tiny import TINY, tiny, tiny_classifier, tiny_images
 
 NUMBER = r"(-?[\d.]+(?:e[+-]?\d+)?)"
@@ -132,3 +133,17 @@ def test_a_trained_network_says_nothing(layer: str) -> None:
     clf = load_model("efficientnet_lite0", device="cpu")
     for sample in SAMPLES[:2]:
         assert explain(clf, load_image(sample.path), method="lift-cam", layer=layer).warnings == ()
+
+
+def test_on_apples_gpu_float64_is_the_cpus() -> None:
+    """ReLU(3·10⁵ a_0 − 3·10⁵ a_1 + a_2) from 0: float32 has no digit left of a_2."""
+    module, image = Difference(3e5), torch.tensor([0.3, 0.3, 0.7]).view(1, 3, 1, 1)
+    target = torch.tensor([0])
+    here = contributions(SplitModel(build_halves(module, "layer", image)), image, None, target)
+    with pretend("mps"):
+        halves = build_halves(module, "layer", image.to("mps"))
+        there = contributions(SplitModel(halves), image.to("mps"), None, target.to("mps"))
+        assert there.values.device.type == "mps"
+        np.testing.assert_allclose(there.values.cpu(), here.values)
+    assert "were computed in float64." in here.warnings[0][0]
+    assert "were computed in float64, on the CPU: Apple's GPU has none." in there.warnings[0][0]

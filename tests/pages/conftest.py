@@ -12,13 +12,14 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 from torch import Tensor
 
-from cam_core import METHODS
+from cam_core import METHODS, Classifier
 from cam_core.methods.registry import Method, method
 from pages.runtime import compute
 from pages.runtime.jobs import Jobs
 from pages.runtime.visits import Visits
 from tests.pages.app_runs import APP, LABELS, PATIENCE, Open, load_tiny, settle
-from tests.tiny import CLASSES
+from tests.pretend.device import Ledger, pretend
+from tests.tiny import CLASSES, SIZE
 
 
 @pytest.fixture
@@ -96,6 +97,19 @@ def open_app(jobs: Jobs, tiny_model: None) -> Open:
         return settle(at) if wait else at
 
     return open_app
+
+
+@pytest.fixture
+def apple(monkeypatch: pytest.MonkeyPatch, tiny_model: None) -> Iterator[Ledger]:
+    """A pretended GPU of Apple's, on which every model is that leaves the choice to us."""
+
+    def load(name: str, device: str, **options: Any) -> Classifier:
+        loaded = load_tiny(name, **options)
+        return Classifier(loaded.module, LABELS, SIZE, name=name, device=device)
+
+    monkeypatch.setattr(compute, "load_model", load)
+    with pretend("mps", old=True) as ledger:
+        yield ledger
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from pages.channels import estimate, removal
 from pages.runtime.jobs import Jobs
 from pages.shared import scene
 from tests.pages.app_runs import PATIENCE, Open, html, load_tiny, settle, similarity
+from tests.pretend.device import Ledger
 
 OpenChannels = Callable[..., AppTest]
 
@@ -68,6 +69,16 @@ def test_first_sight_is_a_layer_with_a_nonlinear_tail(open_channels: OpenChannel
     assert channel_box(at).value == str(top)
     assert maps(at) == [f"Channel {top} heatmap of its activation over the photo"]
     assert at.query_params == {}, "the default view has the bare address"
+
+
+def test_the_page_on_apples_gpu(open_channels: OpenChannels, apple: Ledger) -> None:
+    at = open_channels()
+    assert len(charts(at)) == 4 and not at.error
+    assert channel_box(at).value == str(largest(reference().phi, 1)[0])
+    slider = next(one for one in at.slider if one.label == "Channels removed")
+    slider.set_value(slider.max).run()
+    assert "predicted" in html(settle(at))
+    assert apple.ops
 
 
 def test_numbers_are_those_of_the_core(open_channels: OpenChannels) -> None:

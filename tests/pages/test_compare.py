@@ -17,6 +17,7 @@ from pages.runtime.jobs import Jobs
 from pages.shared import style, tables
 from tests.pages.app_runs import Open, heatmaps, html, settle
 from tests.pages.odd_methods import adjustable, broken, endless, surprised, zero
+from tests.pretend.device import Ledger
 
 Register = Callable[..., Method]
 
@@ -38,6 +39,16 @@ def test_first_sight_shows_the_photo_and_two_heatmaps(open_app: Open) -> None:
     assert "Computing on CPU" in html(at) and "no GPU was found" in html(at)
     assert "Photo: Hans Kemperman" in html(at)
     assert at.query_params == {}, "the default view has the bare address"
+
+
+def test_the_page_on_apples_gpu(open_app: Open, apple: Ledger) -> None:
+    titles = ["Grad-CAM", "LIFT-CAM", "Score-CAM", "Eigen-CAM"]
+    at = open_app(methods=titles)
+    assert "Computing on Apple GPU" in html(at)
+    assert heatmaps(at) == titles
+    assert not at.error
+    assert "unique ran on the CPU" in html(at) and "eigh ran on the CPU" in html(at)
+    assert apple.ops
 
 
 def test_facts_tell_time_and_passes(open_app: Open) -> None:

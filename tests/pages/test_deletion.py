@@ -31,6 +31,7 @@ from pages.shared import style
 from tests.metrics.perturbed import perturbation
 from tests.pages.app_runs import PATIENCE, Open, html, settle
 from tests.pages.odd_methods import broken
+from tests.pretend.device import Ledger
 
 Register = Callable[..., Method]
 
@@ -90,6 +91,17 @@ def test_first_sight_has_curves_areas_pictures_and_metrics(open_page: Open) -> N
     assert len(metrics) == len(scores.QUICK)
     assert all(len(cells) == 3 and "…" not in cells for cells in metrics.values())
     assert at.query_params == {}, "the default view has the bare address"
+
+
+def test_every_metric_on_apples_gpu(open_page: Open, apple: Ledger) -> None:
+    at = open_page(methods="Grad-CAM")
+    at.toggle(key="slow-metrics").set_value(True).run()
+    assert list(rows(scored(at), "Area under the curve")) == ["Grad-CAM", "Random, 5 maps"]
+    tables = re.findall(r"<table class=\"cam-table\">.*?</table>", html(at), flags=re.DOTALL)
+    cells = [plain(cell) for table in tables for cell in re.findall(r"<td.*?</td>", table)]
+    assert cells and not {"–", "…"} & set(cells), "every one has a value"
+    assert not at.error
+    assert apple.ops
 
 
 def test_every_metric_that_needs_no_ground_truth_is_there_once() -> None:

@@ -28,6 +28,7 @@ from pages.lfi import board, table, training
 from pages.runtime import compute, limits
 from pages.runtime.jobs import Jobs
 from tests.pages.app_runs import PATIENCE, Open, html, settle
+from tests.pretend.device import Ledger
 
 Page = Callable[..., AppTest]
 FACTS = {"labels": list("0123456789"), "data": "digits", "seed": 0, "preprocessing": Preprocessing((64, 64), 64)}
@@ -249,7 +250,7 @@ def test_a_page_that_is_loaded_again_finds_its_training(
     assert "after epoch 1" in html(again) and again.button(key="train").disabled
     again.button(key="leave-training").click().run()
     settle(again)
-    assert "Cancelled after 1 of 8 epochs. The best network is kept." in html(again)
+    assert "Cancelled after 1 of 5 epochs. The best network is kept." in html(again)
     assert len(quick) == 1, "it was begun once"
 
 
@@ -307,6 +308,18 @@ def test_a_folder_that_does_not_exist_is_named(open_page: Page) -> None:
     at.text_input(key="train-folder").set_value("/no/such/folder").run()
     train(at)
     assert any("/no/such/folder" in error.value for error in at.error)
+
+
+def test_a_network_is_trained_on_apples_gpu(open_page: Page, apple: Ledger) -> None:
+    at = open_page()
+    assert html(at).count("50.0 % right") == 3
+    at.number_input(key="train-images").set_value(32)
+    at.number_input(key="epochs").set_value(1)
+    train(at)
+    run = at.session_state["_training"]
+    assert [report.epoch for report in run.reports] == [1] and run.kept is not None
+    assert not at.error
+    assert apple.ops
 
 
 def test_two_epochs_on_a_few_images(open_page: Page, jobs: Jobs) -> None:

@@ -55,6 +55,14 @@ def test_learns(small: Small, arch: str) -> None:
     assert not result.network.training
 
 
+def test_learns_also_where_somebody_set_the_new_switch(small: Small, restored_switches: None) -> None:
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # the legacy switch cannot be read any more
+    before = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
+    train(small(epochs=1))
+    assert (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic) == before
+    assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+
+
 def test_two_runs_with_one_seed_give_the_same_numbers(small: Small, tmp_path: Path) -> None:
     state = torch.random.get_rng_state()
     one = train(small(out=tmp_path / "one"))

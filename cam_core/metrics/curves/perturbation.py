@@ -15,6 +15,7 @@ from torch import Tensor
 from cam_core.declarations.parameters import DeclaredParameter, MaskSpace, Parameter
 from cam_core.declarations.signatures import declared_fields
 from cam_core.metrics.scoring import Score, descending_order, ranks
+from cam_core.models.devices import double
 from cam_core.run import Run
 from cam_core.types import Images, MetricError
 
@@ -127,7 +128,7 @@ def _mean(image: Tensor, settings: Settings, run: Run) -> Tensor:
 
 
 def _blur(image: Tensor, settings: Settings, run: Run) -> Tensor:
-    planes = image.double().cpu().numpy()
+    planes = double(image).cpu().numpy()
     blurred = [gaussian_filter(plane, settings.blur_sigma, radius=_BLUR_RADIUS, mode="reflect") for plane in planes]
     return torch.from_numpy(np.stack(blurred)).to(image)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cam_core.models.batching import is_out_of_memory
+from cam_core.models.devices import layout
 from cam_core.models.split.halves import Context, Halves
 from cam_core.types import Activations, Images, Logits
 
@@ -51,7 +52,7 @@ class CompiledHalves:
             padding = images[-1:].expand(self._rows - len(images), *images.shape[1:])
             padded = torch.cat([images, padding]) if len(padding) else images
             try:
-                return self._whole(padded.contiguous(memory_format=torch.channels_last))[: len(images)]
+                return self._whole(padded.contiguous(memory_format=layout(padded.device)))[: len(images)]
             except Exception as error:  # the compiler's errors have no common base
                 if is_out_of_memory(error):
                     self._rows = 0

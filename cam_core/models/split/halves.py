@@ -10,15 +10,18 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, fx, nn
 
+from cam_core.models.devices import home_of
+from cam_core.models.precision import computing_in, dtype_of
 from cam_core.models.split.cutting import cut
 from cam_core.models.split.hooks import hooked_copy
 from cam_core.models.split.onednn import fused
-from cam_core.models.split.prepare import dtype_of, prepare
+from cam_core.models.split.prepare import prepare
 from cam_core.models.split.tracing import (
     TensorValues,
     make_safe,
@@ -28,6 +31,7 @@ from cam_core.models.split.tracing import (
 from cam_core.types import Activations, CamError, Images, LayerError, Logits, ModelError
 
 Context = tuple[Tensor, ...]
+_Module = TypeVar("_Module", bound=nn.Module)
 
 
 class Halves(Protocol):
@@ -49,7 +53,10 @@ class Halves(Protocol):
         ...
 
     def tail_in(self, dtype: torch.dtype) -> Halves:
-        """The same weights in another dtype, for what needs more digits; only its tail is run. Made once, and kept."""
+        """The same weights in another dtype, for what needs more digits; only its tail is run. Made once, and kept.
+
+        On the CPU where the device has no such dtype.
+        """
         ...
 
 
@@ -65,7 +72,9 @@ class TracedHalves:
         self.head_graph: fx.GraphModule | None = head
         self.tail_graph: fx.GraphModule | None = tail
         self._run_head, self._run_tail = (fused(head), fused(tail)) if fast else (head, tail)
-        self._in_dtype = _OncePerDtype(lambda dtype: TracedHalves(head, copy.deepcopy(tail).to(dtype), fast=fast))
+        self._in_dtype = _OncePerDtype(
+            lambda dtype: TracedHalves(head, _converted(copy.deepcopy(tail), dtype), fast=fast)
+        )
         for half in (head, tail, self._run_head, self._run_tail):
             # A graph that knows its module keeps the weights alive until garbage is collected, which may be much later.
             half.graph.owning_module = None
@@ -99,7 +108,7 @@ class HookedHalves:
         self._module = module
         self._layer = module.get_submodule(layer)
         self._lock = threading.RLock()
-        self._in_dtype = _OncePerDtype(lambda dtype: HookedHalves(hooked_copy(module).to(dtype), layer))
+        self._in_dtype = _OncePerDtype(lambda dtype: HookedHalves(_converted(hooked_copy(module), dtype), layer))
 
     def tail_in(self, dtype: torch.dtype) -> Halves:
         return self._in_dtype(dtype)
@@ -191,6 +200,7 @@ def build_halves(
     with torch.no_grad():
         traced = None if force_hooks else _traced_halves(module, layer, sample, precision, prepared)
         halves: Halves = traced or _hooked_halves(module, layer, sample, precision, prepared)
+    with torch.no_grad(), computing_in(precision, sample.device):
         acts, context = halves.head(sample.to(dtype_of(precision)) if prepared else sample)
         if acts.ndim != 4:
             shape = " × ".join(map(str, acts.shape[1:]))
@@ -224,16 +234,19 @@ def _traced_halves(
         return None
     if node is None:
         return None
-    traced.module.to(sample.device)
+    # On the CPU: a GPU may take another algorithm the second time, and answer with other last bits.
+    traced.module.to("cpu")
     make_safe(traced, node)
     values = TensorValues(traced)
-    expected = values.run(sample)
+    image = sample.cpu()
+    expected = values.run(image)
     head, tail = cut(traced, node, values.tensors, layer)
     halves = TracedHalves(head, tail, fast=False)
-    acts, context = halves.head(sample)
+    acts, context = halves.head(image)
     if not torch.equal(halves.tail(acts, context), expected):
         return None
     if not prepared:
+        head.to(sample.device), tail.to(sample.device)
         return halves
     for half in (head, tail):
         prepare(half, sample.device, precision)
@@ -245,6 +258,12 @@ def _hooked_halves(module: nn.Module, layer: str, sample: Images, precision: str
     if prepared:
         duplicate.to(dtype_of(precision))
     return HookedHalves(duplicate, layer)
+
+
+def _converted(module: _Module, dtype: torch.dtype) -> _Module:
+    """The module itself, in another dtype and wherever there is such a dtype."""
+    values = next(chain(module.parameters(), module.buffers()), None)
+    return module if values is None else module.to(home_of(dtype, values.device)).to(dtype)
 
 
 def _size(images: Images) -> tuple[int, int]:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from cam_core.models.devices import in_dtype, layout
+from cam_core.models.precision import DTYPES, computing_in, dtype_of
 from cam_core.models.split.halves import Context, Halves
-from cam_core.models.split.prepare import DTYPES, dtype_of
 from cam_core.models.split.tracing import (
     called_modules,
     module_outputs,
@@ -64,10 +65,14 @@ class SplitModel:
         return view
 
     def tail_in(self, dtype: torch.dtype) -> SplitModel:
-        """This view with the tail, and the context, in another dtype: float64 where float32 loses too many digits."""
+        """This view with the tail, and the context, in another dtype: float64 where float32 loses too many digits.
+
+        On the CPU where the device has no such dtype: see `cam_core.models.devices.in_dtype`.
+        """
         precision = next(name for name, kind in DTYPES.items() if kind == dtype)
-        view = SplitModel(self.halves.tail_in(dtype), precision, self._counter)
-        view.context = tuple(value.to(dtype) for value in self.context)
+        halves = self.halves if dtype == self._inner else self.halves.tail_in(dtype)
+        view = SplitModel(halves, precision, self._counter)
+        view.context = tuple(in_dtype(value, dtype) for value in self.context)
         return view
 
     def head(self, images: Images) -> Activations:
@@ -92,7 +97,8 @@ class SplitModel:
         """Head and tail in one: (B, 3, H, W) → (B, C); leaves the remembered context alone."""
         self._counter[0] += len(images)
         self._counter[1] += len(images)
-        return self.halves.whole(self._laid_out(images)).to(self.dtype)
+        with computing_in(self.precision, images.device):
+            return self.halves.whole(self._laid_out(images)).to(self.dtype)
 
     def outputs_of(self, images: Images, acts: Activations, names: Sequence[str]) -> tuple[Tensor, ...] | None:
         """The outputs of inner modules, one tensor per name, for `images` with `acts` and this view's context.
@@ -103,19 +109,22 @@ class SplitModel:
             if graph is not None and set(names) <= called_modules(graph):
                 self._counter[half] += len(images)
                 inputs = (acts.to(self._inner), *self.context) if half else (self._laid_out(images),)
-                return tuple(output.to(self.dtype) for output in module_outputs(graph, inputs, names))
+                with computing_in(self.precision, images.device):
+                    return tuple(output.to(self.dtype) for output in module_outputs(graph, inputs, names))
         return None
 
     def _run_head(self, images: Images) -> tuple[Activations, Context]:
         self._counter[0] += len(images)
-        return self.halves.head(self._laid_out(images))
+        with computing_in(self.precision, images.device):
+            return self.halves.head(self._laid_out(images))
 
     def _laid_out(self, images: Images) -> Images:
-        return images.to(self._inner, memory_format=torch.channels_last)
+        return images.to(self._inner, memory_format=layout(images.device))
 
     def _run_tail(self, acts: Activations, context: Context) -> Logits:
         self._counter[1] += len(acts)
-        return self.halves.tail(acts, tuple(_expanded(value, len(acts)) for value in context))
+        with computing_in(self.precision, acts.device):
+            return self.halves.tail(acts, tuple(_expanded(value, len(acts)) for value in context))
 
 
 def _expanded(value: Tensor, rows: int) -> Tensor:

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
-from cam_core.types import DeviceError
-
-Precision = Literal["float32", "bfloat16", "float64"]
-DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
-
-
-def dtype_of(precision: str) -> torch.dtype:
-    """The torch dtype of a precision by name.
-
-    Raises:
-        DeviceError: the name is not one of float32, bfloat16, float64.
-    """
-    if precision not in DTYPES:
-        raise DeviceError(f"unknown precision {precision!r}; there are: {', '.join(DTYPES)}")
-    return DTYPES[precision]
+from cam_core.models.devices import layout
+from cam_core.models.precision import dtype_of
 
 
 def prepare(half: fx.GraphModule, device: torch.device, precision: str) -> fx.GraphModule:
@@ -30,16 +16,37 @@ def prepare(half: fx.GraphModule, device: torch.device, precision: str) -> fx.Gr
 
     Batch norms that found no convolution to fold into keep float32 parameters in bfloat16: their statistics lose too
     much otherwise.
+
+    Args:
+        half: on the CPU, which alone is sure to have the float64 that folding takes.
     """
     if precision == "float64":
         half.double()  # first: folding rounds to the weights' own precision
     fold_batch_norms(half)
     half.to(device=device, dtype=dtype_of(precision))
     if precision == "bfloat16":
-        for module in half.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.float()
-    return half.to(memory_format=torch.channels_last)
+        _keep_norms_in_float32(half, device)
+    return half.to(memory_format=layout(device))
+
+
+def _keep_norms_in_float32(half: fx.GraphModule, device: torch.device) -> None:
+    for name, module in list(half.named_modules()):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.float()
+            if device.type == "mps":
+                half.set_submodule(name, _InFloat32(module))
+
+
+class _InFloat32(nn.Module):
+    """A batch norm that is given its own dtype: where two meet in one, Apple's GPU may abort the process."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed: Tensor = self.norm(x.float())
+        return normed.to(x.dtype)
 
 
 def fold_batch_norms(half: fx.GraphModule) -> None:
