@@ -24,7 +24,7 @@ setup: $(DEV_READY) ## create .venv with all that development needs
 app: $(APP_READY) ## serve the app on 127.0.0.1:8501; elsewhere with `make app PORT=8600`, to a room with ADDRESS=0.0.0.0
 	$(RUN) -m pages --server.port $(PORT) --server.address $(ADDRESS)
 
-test: $(DEV_READY) ## run every test but the slow ones (at most 10 minutes on 2 cores)
+test: $(DEV_READY) ## run every test but the slow ones (at most 12 minutes on 2 cores)
 	$(TEST) -m "not slow"
 
 test-full: $(DEV_READY) ## run the slow tests, which `make test` leaves out; run both for everything

@@ -50,6 +50,7 @@ def test_the_estimate_grows_and_a_cancel_keeps_it(visit: Visit) -> None:
     page.wait_for_function("([p, few]) => document.querySelectorAll(p).length > few", arg=[points, few])
     page.get_by_role("button", name="Cancel").click()
     page.wait_for_selector("text=What was estimated by then stays.")
+    page.wait_for_selector(MAP)
     wait_until_calm(page)
     assert page.locator(MAP).count() == 1
     assert "Convergence" in page.locator("[data-testid=stMain]").inner_text()

@@ -305,7 +305,7 @@ def test_lfi_cam_works_on_a_compiled_network_and_in_other_precisions() -> None:
 
 def test_lfi_cam_says_what_to_load_and_where_to_look() -> None:
     for arch in ("baseline", "abn"):
-        with pytest.raises(MethodError, match=r"load the model lfi_digits, or the checkpoint .* --arch lfi"):
+        with pytest.raises(MethodError, match=r"take lfi_digits, or an LFI network that you have trained"):
             explain(classifier(lively(arch)), IMAGES[0], method="lfi-cam")
     with pytest.raises(MethodError, match=r"64 × 4 × 4.*not this layer \(32 × 8 × 8\): choose the layer 'features'"):
         explain(classifier(lively("lfi")), IMAGES[0], method="lfi-cam", layer="features.layer2")
