@@ -56,8 +56,8 @@ window.bench = {
   sources: selector => [...document.querySelectorAll(selector)].map(p => p.src),
   text: selector => [...document.querySelectorAll(selector)].map(p => p.innerText).join('|'),
   lines: selector => [...document.querySelectorAll(selector)].filter(chart => chart._fullData).map(
-    chart => chart._fullData.filter(line => line.name && line.x && line.y.length > 1)),
-  shape: line => `${line.name}:${Array.from(line.x).join()}:${Array.from(line.y).join()}`,
+    chart => chart._fullData.filter(line => line.name && line.y?.length > 1)),
+  shape: line => `${line.name}:${Array.from(line.x ?? []).join()}:${Array.from(line.y).join()}`,
   expect(conditions, started, patience) {
     const seconds = {}
     const begin = event => { started ??= event.timeStamp }
@@ -143,7 +143,7 @@ def new_points(selector: str) -> str:
 
 def whole_curves(selector: str, points: int) -> str:
     """Every chart has lines with so many points."""
-    return f"() => (charts => charts.length && charts.every(lines => lines.some(line => line.x.length === {points})))(\
+    return f"() => (charts => charts.length && charts.every(lines => lines.some(line => line.y.length === {points})))(\
 bench.lines({json.dumps(selector)}))"
 
 
