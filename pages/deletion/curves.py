@@ -29,7 +29,7 @@ ARROWS: Final = {"higher": "↑", "lower": "↓"}
 
 _CONTROL = Request(CONTROL)
 
-_FIRST_POINTS = 0.3  # seconds that the page waits for them: charts that are there at once shall not be empty
+_FIRST_POINTS = 0.4  # seconds that the page waits for them: charts that are there at once shall show a line
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def curves(seen: Scene, sources: Sequence[Source], settings: Settings) -> Growin
 
 def _await_first_points(shared: Curves, job: Job) -> None:
     until = time.monotonic() + _FIRST_POINTS
-    while job.active and not all(curve.points for curve in shared.values()) and time.monotonic() < until:
+    while job.active and not any(len(curve.points) > 1 for curve in shared.values()) and time.monotonic() < until:
         job.wait(0.01)
 
 
