@@ -195,7 +195,7 @@ def _out_of_place(func: Callable[..., Any]) -> Callable[..., Any]:
         if hasattr(namespace, name[:-1]):
             twin: Callable[..., Any] = getattr(namespace, name[:-1])
             return twin
-    raise UnsupportedOperation(f"DeepLIFT knows no out-of-place form of {name!r}")
+    raise UnsupportedOperation(f"no out-of-place form of {name!r} is known, and only that has a rule")
 
 
 def _marked(tensor: Tensor, role: str) -> Tensor:
@@ -292,7 +292,7 @@ def _dims(dim: Any) -> tuple[int, ...]:
 def _adaptive_max_pool2d(value: Tensor, output_size: Any, return_indices: bool = False) -> Tensor:
     height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
     if return_indices or value.shape[2] % height or value.shape[3] % width:
-        raise UnsupportedOperation("DeepLIFT has a rule for adaptive max-pooling only where its windows are all alike")
+        raise UnsupportedOperation("there is a rule for adaptive max-pooling only where its windows are all alike")
     return torch.nn.functional.max_pool2d(value, (value.shape[2] // height, value.shape[3] // width))
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from cam_core.deeplift.dispatch import COMPOSITES, ELEMENTWISE, RuleMode, plain_name, varying
 from cam_core.deeplift.rules import PoolWindow
 from cam_core.masked import class_score
+from cam_core.models.precision import COARSE, computing_in
 from cam_core.models.split.model import SplitModel
 from cam_core.types import Activations, ClassIndex
 
@@ -80,10 +81,11 @@ def relevance(net: SplitModel, acts: Activations, target: ClassIndex) -> Activat
     Raises:
         UnsupportedOperation: the tail holds an operation without a rule; it is named.
     """
-    tail = net.tail_in(torch.float32) if net.precision == "bfloat16" else net
+    tail = net.tail_in(torch.float32) if net.precision in COARSE else net
     leaf = acts.detach().to(tail.dtype).clone().requires_grad_()
     with torch.enable_grad():
         with RelevanceMode(write_back=not tail.halves.traced):
             logits = tail.tail(leaf)
-        (gradient,) = torch.autograd.grad(class_score(logits, target).sum(), leaf)
+        with computing_in(tail.precision, leaf.device):
+            (gradient,) = torch.autograd.grad(class_score(logits, target).sum(), leaf)
     return gradient * leaf.detach()

@@ -77,8 +77,8 @@ def load_image(source: str | Path | bytes | BinaryIO) -> Image.Image:
 def is_image(data: bytes) -> bool:
     """Whether a file begins as an image that `load_image` reads, of a size that it reads; no pixel is decoded."""
     try:
-        with Image.open(io.BytesIO(data), formats=_available_formats()) as image:
-            check_size(image.size)
+        with _opened(io.BytesIO(data)) as image:
+            check_size(image.size, most=_most(image))
     except Exception:  # whatever a decoder raises: there is no common class
         return False
     return True
@@ -128,7 +128,7 @@ def image_digest(image: Image.Image) -> str:
 def _decode(stream: BinaryIO, name: str) -> Image.Image:
     try:
         with _opened(stream) as image:
-            check_size(image.size, name, _HALVED_JPEG_PIXELS if _decoded_in_strips(image) else _HALVED_PIXELS)
+            check_size(image.size, name, _most(image))
             scale = _scale(image.size)
             image.draft(image.mode, (image.width // scale, image.height // scale))
             image.load()
@@ -157,6 +157,11 @@ def _opened(stream: BinaryIO) -> Image.Image:
     is_jpeg = stream.read(len(_JPEG_START)) == _JPEG_START
     stream.seek(0)
     return JpegImageFile(stream) if is_jpeg else Image.open(stream, formats=_available_formats())
+
+
+def _most(image: Image.Image) -> int:
+    """Pixels that an image of its kind may have."""
+    return _HALVED_JPEG_PIXELS if _decoded_in_strips(image) else _HALVED_PIXELS
 
 
 def _decoded_in_strips(image: Image.Image) -> bool:

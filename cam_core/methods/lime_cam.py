@@ -21,7 +21,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images, Method
 @method(
     "lime-cam",
     title="LIME-CAM",
-    paper="Jung & Oh 2021, arXiv:2102.05228, section 4; LIME by Captum",
+    paper="Jung & Oh 2021, arXiv:2102.05228, section 4; the Lasso by Captum",
     formula="α = coefficients of a Lasso fitted to y_c with random halves of the channels set to 0",
     cost="as many tail passes as there are channels",
     fails="As many samples as unknowns: the fit is noisy, and the Lasso sets most channels to 0.",
@@ -42,7 +42,7 @@ def lime_cam(
     ] = 0,
     alpha: Annotated[float, Parameter("strength of the Lasso's penalty", low=0, high=10)] = 0.01,
 ) -> Coefficients:
-    """Coefficients of Captum's LIME on channel presence: subsets drawn with probability ½, cosine kernel of width 1.
+    """Coefficients of LIME on channel presence: subsets drawn with probability ½, cosine kernel of width 1.
 
     Returns:
         (B, K), logits, signed.

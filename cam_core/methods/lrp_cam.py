@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from cam_core.deeplift import RelevanceMode, check_rules, relevance
 from cam_core.methods.registry import method
-from cam_core.models.precision import computing_in
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
@@ -30,5 +29,4 @@ def lrp_cam(net: SplitModel, image: Images, acts: Activations, target: ClassInde
     Raises:
         UnsupportedOperation: the tail contains an operation without a rule; it is named.
     """
-    with computing_in(net.precision, acts.device):
-        return relevance(net, acts, target).to(acts.dtype).sum(dim=(2, 3))
+    return relevance(net, acts, target).to(acts.dtype).sum(dim=(2, 3))

@@ -1,8 +1,8 @@
 """Scores from a coarse network, put right by an exact one where the map would notice.
 
-A softmax over channels turns an error in a score into an error of the same size in that channel's share. bfloat16 has
-such errors; most channels have so small a share, or so flat an activation, that nobody sees them. The others are scored
-again, until the map is expected to be what the exact network gives.
+A softmax over channels turns an error in a score into an error of the same size in that channel's share. Coarse
+precisions have such errors; most channels have so small a share, or so flat an activation, that nobody sees them. The
+others are scored again, until the map is expected to be what the exact network gives.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from cam_core.models.devices import wait_for
 from cam_core.types import CamError, DeviceError
 
 # Most elements of one batch's widest tensor. On a CPU a batch should stay near the cache: past some eight images of
@@ -66,7 +67,7 @@ def _free_bytes(device: torch.device) -> int | None:
         reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + reserve
     if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
     return None
 
 
@@ -95,7 +96,10 @@ class Rows:
         return min(self._most, self._fitted.get(self._kind, self._most))
 
     def learn(self, fitting: int) -> None:
-        """Try no more than `fitting` from now on."""
+        """Try no more than `fitting` from now on.
+
+        What did not fit once is not tried again as long as the runner lives, even where memory has come free since.
+        """
         self._fitted[self._kind] = min(fitting, self._fitted.get(self._kind, fitting))
 
     def at_most(self, count: int) -> Rows:
@@ -201,10 +205,10 @@ def _seconds_allowed() -> float | None:
 def _unless_out_of_memory(function: Callable[[int, int], T], start: int, stop: int) -> tuple[T] | None:
     try:
         result = function(start, stop)
-        if _limit.get() is not None:
-            _wait_for(result)
+        if isinstance(result, Tensor) and _limit.get() is not None:
+            wait_for(result.device)  # it takes orders faster than it carries them out
         return (result,)
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, MemoryError, OSError) as error:
         if not is_out_of_memory(error):
             raise
     # Outside the except block, so that the traceback no longer holds the failed batch's tensors.
@@ -213,11 +217,3 @@ def _unless_out_of_memory(function: Callable[[int, int], T], start: int, stop: i
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
     return None
-
-
-def _wait_for(result: object) -> None:
-    """Until the device has computed it: it takes orders faster than it carries them out."""
-    if isinstance(result, Tensor) and result.device.type == "cuda":
-        torch.cuda.synchronize(result.device)
-    elif isinstance(result, Tensor) and result.device.type == "mps":
-        torch.mps.synchronize()

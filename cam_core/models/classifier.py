@@ -213,8 +213,9 @@ class Classifier:
         return SplitModel(halves, precision, exact=exact)
 
     def _halves(self, layer: str, precision: str, compiled: bool, force_hooks: bool) -> Halves:
-        # TF32 is a way to compute, not to store.
-        key = (layer, "float32" if dtype_of(precision) == torch.float32 else precision, compiled, force_hooks)
+        # TF32 is a way to compute, not to store; but what is compiled keeps the way in which it was.
+        shared = dtype_of(precision) == torch.float32 and not compiled
+        key = (layer, "float32" if shared else precision, compiled, force_hooks)
         with self._lock:
             if key not in self._splits:
                 self._splits[key] = self._build(*key)

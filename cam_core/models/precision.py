@@ -7,6 +7,7 @@ instead of 23, three digits instead of seven. Here float32 means float32, and "t
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -50,7 +51,7 @@ def check_precision(precision: str, device: torch.device) -> None:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 by itself: torch would also emulate it, which is slower than float32."""
+    """Whether bfloat16 is to be had: on every CPU, on Apple's GPU, and on NVIDIA's where torch need not emulate it."""
     return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
 
 
@@ -63,7 +64,10 @@ def computing_in(precision: str, device: torch.device) -> Iterator[None]:
     """Inside the block float32 on a GPU means float32, or TF32 where the precision says so; afterwards as before.
 
     For single passes, forward or backward, that wait for nobody: the switches are the whole process's, so passes of one
-    kind go on together, and those of the other kind wait.
+    kind go on together, and those of the other kind wait until those that began before them are done.
+
+    Raises:
+        RuntimeError: inside a block of the other kind in the same thread, which would wait for itself.
     """
     if device.type == "cuda":
         with _switches.turned("tf32" if precision == "tf32" else "ieee"):
@@ -73,29 +77,65 @@ def computing_in(precision: str, device: torch.device) -> Iterator[None]:
 
 
 class _Switches:
-    """The process's switches, turned by the first who computes and turned back by the last."""
+    """The process's switches, turned by the first who computes and turned back by the last.
+
+    Who comes waits while somebody of the other kind waits, so that neither kind keeps the other out for ever.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._inside, self._kind = 0, ""
+        self._waiting: Counter[str] = Counter()
         self._before: list[Any] = []
+        self._mine = _Depth()
 
     @contextmanager
     def turned(self, kind: str) -> Iterator[None]:
         with self._changed:
-            self._changed.wait_for(lambda: not self._inside or self._kind == kind)
-            if not self._inside:
-                self._before, self._kind = _read(), kind
-                _write([_value(name, kind) for _, name in _places()])
-            self._inside += 1
+            self._enter(kind)
         try:
             yield
         finally:
             with self._changed:
-                self._inside -= 1
-                if not self._inside:
-                    _write(self._before)
-                    self._changed.notify_all()
+                self._leave()
+
+    def _enter(self, kind: str) -> None:
+        if not self._mine.depth:
+            self._wait(kind)
+        elif kind != self._kind:
+            raise RuntimeError(f"a pass in {kind} begins inside one in {self._kind}, and would wait for it for ever")
+        if not self._inside:
+            self._before, self._kind = _read(), kind
+            _write([_value(name, kind) for _, name in _places()])
+        self._inside += 1
+        self._mine.depth += 1
+
+    def _wait(self, kind: str) -> None:
+        self._waiting[kind] += 1
+        try:
+            self._changed.wait_for(lambda: self._may_enter(kind))
+        finally:
+            self._waiting[kind] -= 1
+            self._changed.notify_all()
+
+    def _may_enter(self, kind: str) -> bool:
+        others_wait = self._waiting.total() > self._waiting[kind]
+        if self._inside:
+            return kind == self._kind and not others_wait
+        return kind != self._kind or not others_wait
+
+    def _leave(self) -> None:
+        self._mine.depth -= 1
+        self._inside -= 1
+        if not self._inside:
+            _write(self._before)
+            self._changed.notify_all()
+
+
+class _Depth(threading.local):
+    """How many blocks this thread is in."""
+
+    depth = 0
 
 
 _switches = _Switches()

@@ -11,9 +11,12 @@ from captum.attr import LRP
 from torch import Tensor, nn
 
 from cam_core import explain, load_model
+from cam_core.deeplift import relevance
+from cam_core.types import UnsupportedOperation
 from tests import literal
 from tests.methods.by_hand import ask, assert_coefficients, linear
 from tests.oracles.scenes import deviation, scene
+from tests.pretend.device import pretend
 from tests.tiny import tiny, tiny_classifier, tiny_images
 
 EXACT = 1e-6
@@ -151,3 +154,22 @@ def test_without_biases_relevance_is_conserved() -> None:
     found = ask("lrp-cam", tail, torch.rand(3, 4, 4))
     assert found.coefficients is not None
     assert found.coefficients.sum() == pytest.approx(found.score, rel=1e-4)
+
+
+def test_in_tf32_no_relevance_is_rounded(restored_switches: None) -> None:
+    """Cancelling needs float32's digits, forward and backward; torch's own default is to round convolutions."""
+    with pretend("cuda") as ledger:
+        net = tiny_classifier("residual", device="cuda").split("stem", "tf32")
+        acts = net.head(tiny_images(1).to("cuda"))
+        before = ledger.rounded
+        assert before, "the head is in TF32"
+        found = relevance(net, acts, torch.tensor([1]).to("cuda"))
+        assert ledger.rounded == before
+        assert found.any()
+
+
+def test_its_refusals_blame_nobody_else() -> None:
+    tail = nn.Sequential(nn.AdaptiveMaxPool2d(2), nn.Flatten(), nn.Linear(12, 2))
+    with pytest.raises(UnsupportedOperation, match="adaptive max-pooling only where") as refusal:
+        ask("lrp-cam", tail, torch.rand(3, 5, 5))
+    assert "DeepLIFT" not in str(refusal.value)

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from cam_core.images import SAMPLES, as_rgb, check_size, image_digest, load_image
+from cam_core.images.files import is_image
 from cam_core.types import CamError, ImageError
 
 RAMP = np.linspace(0, 255, 32, dtype=np.uint8)[None].repeat(16, axis=0)  # (16, 32), dark left, bright right
@@ -173,7 +174,9 @@ def test_limit_is_ours_not_that_of_pillow(
 def test_a_photo_of_sixty_megapixels_is_halved(kind: str) -> None:
     large = Image.new("L", (10_001, 6_000), 40)
     large.paste(200, (0, 0, 5_000, 6_000))
-    found = load_image(encoded(large, kind))
+    data = encoded(large, kind)
+    found = load_image(data)
+    assert is_image(data)
     assert found.size == (5_001, 3_000) and found.mode == "RGB"
     assert [found.getpixel(at) for at in ((100, 100), (4_900, 2_900))] == [(200,) * 3, (40,) * 3]
 
@@ -187,6 +190,12 @@ def test_a_large_jpeg_is_never_decoded_at_full_size(monkeypatch: pytest.MonkeyPa
     assert set(sizes) == {(8_160, 6_120)}
 
 
+@pytest.mark.parametrize(("kind", "readable"), [("JPEG", True), ("PNG", False)])
+def test_what_is_an_image_is_what_is_read(kind: str, readable: bool) -> None:
+    """200 megapixels: above Pillow's own limit, and ours for all but a JPEG."""
+    assert is_image(encoded(Image.new("L", (16_320, 12_240)), kind)) == readable
+
+
 def test_an_absurd_jpeg_is_refused_without_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     small = bytearray(encoded(Image.new("L", (8, 8)), "JPEG"))
     at = small.index(b"\xff\xc0") + 5  # height and width, in the header of the frame
@@ -194,6 +203,7 @@ def test_an_absurd_jpeg_is_refused_without_decoding(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _image: pytest.fail("decoded"))
     with pytest.raises(ImageError, match="20001 × 25000 pixels; at most 500 megapixels are read: scale it down"):
         load_image(bytes(small))
+    assert not is_image(bytes(small))
 
 
 def test_size_at_the_limits() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -56,6 +58,17 @@ def test_memorys_end_is_recognised_by_every_name(message: str) -> None:
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("HIP ran out")])
 def test_and_by_its_type(error: BaseException) -> None:
     assert is_out_of_memory(error)
+
+
+def test_a_system_that_has_no_more_memory_halves_the_batch() -> None:
+    def hungry(start: int, stop: int) -> Tensor:
+        if stop - start > 2:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        return torch.arange(start, stop)
+
+    assert in_batches(hungry, 7, 7).tolist() == list(range(7))
+    with pytest.raises(FileNotFoundError):
+        in_batches(lambda start, stop: torch.tensor(len(Path("missing").read_bytes())), 3, 3)
 
 
 @pytest.mark.parametrize("error", OTHER)
@@ -207,7 +220,8 @@ def memory(kind: str, free: int, monkeypatch: pytest.MonkeyPatch, reserve: int =
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device=None: reserve)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device=None: 0)
     monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: free + GIBI)
-    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: GIBI)
+    monkeypatch.setattr(torch.mps, "current_allocated_memory", lambda: GIBI)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: GIBI + reserve)
     return torch.device(kind)
 
 
@@ -239,6 +253,8 @@ def test_the_budget_is_the_free_memory_of_the_device(
 def test_what_torch_keeps_in_reserve_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     device = memory("cuda", 300 * MEBI, monkeypatch, reserve=6 * GIBI)
     assert batch_rows(IMAGE, device) == 83
+    device = memory("mps", 6 * GIBI, monkeypatch, reserve=6 * GIBI)
+    assert batch_rows(IMAGE, device) == 83, "all that is free lies in torch's cache"
 
 
 def test_a_little_more_or_less_memory_changes_no_size(monkeypatch: pytest.MonkeyPatch) -> None:

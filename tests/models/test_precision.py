@@ -9,6 +9,7 @@ import torch
 
 from cam_core import explain
 from cam_core.models.precision import check_precision, computing_in, has_bfloat16
+from cam_core.models.split import compiled as compilation
 from cam_core.types import DeviceError
 from tests.pretend.device import pretend
 from tests.tiny import tiny_classifier, tiny_images
@@ -93,3 +94,71 @@ def test_passes_of_two_kinds_wait_for_each_other(restored_switches: None) -> Non
         assert switches()[0] == "ieee"
     other.join()
     assert seen == ["tf32"]
+
+
+def test_a_pass_inside_one_of_the_other_kind_would_wait_for_itself(restored_switches: None) -> None:
+    before = switches()
+    with (
+        pytest.raises(RuntimeError, match="ieee begins inside one in tf32"),
+        computing_in("tf32", CUDA),
+        computing_in("float32", CUDA),
+    ):
+        pytest.fail("it began")
+    assert switches() == before
+    with computing_in("float32", CUDA):
+        assert switches()[0] == "ieee", "nobody is left inside"
+
+
+def test_many_threads_of_both_kinds_come_to_an_end(restored_switches: None) -> None:
+    before = switches()
+    wrong: list[Switches] = []
+
+    def passes(precision: str, expected: str) -> None:
+        for _ in range(50):
+            with computing_in(precision, CUDA), computing_in(precision, CUDA):
+                if switches() != (expected,) * 3:
+                    wrong.append(switches())
+
+    kinds = [("tf32", "tf32"), ("float32", "ieee")] * 4
+    threads = [threading.Thread(target=passes, args=kind, daemon=True) for kind in kinds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert not wrong
+    assert switches() == before
+
+
+def test_while_tf32_waits_float32_begins_nothing_but_goes_on(restored_switches: None) -> None:
+    seen: list[str] = []
+
+    def enter(precision: str) -> None:
+        with computing_in(precision, CUDA):
+            seen.append(switches()[0])
+
+    coarse, fine = (threading.Thread(target=enter, args=(name,), daemon=True) for name in ("tf32", "float32"))
+    with computing_in("float32", CUDA):
+        coarse.start()
+        coarse.join(0.1)
+        fine.start()
+        fine.join(0.1)
+        assert coarse.is_alive() and fine.is_alive() and not seen
+        with computing_in("float32", CUDA):
+            assert switches()[0] == "ieee", "who is inside does not wait"
+    coarse.join(5)
+    fine.join(5)
+    assert seen == ["tf32", "ieee"]
+
+
+def test_what_is_compiled_for_one_way_to_compute_is_not_used_for_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compilation.torch, "compile", lambda function, **options: function)
+    with pretend("cuda"):
+        clf = tiny_classifier("plain", device="cuda")
+        halves = {
+            (precision, compiled): clf.split(precision=precision, compiled=compiled).halves
+            for precision in ("float32", "tf32")
+            for compiled in (False, True)
+        }
+    assert halves["float32", False] is halves["tf32", False], "stored alike"
+    assert halves["float32", True] is not halves["tf32", True]

@@ -236,6 +236,7 @@ def _mps(wait: Any) -> list[tuple[Any, str, Any]]:
         (torch.backends.mps, "is_available", lambda: True),
         (torch.backends.mps, "is_macos_or_newer", lambda *version: True),
         (torch.mps, "driver_allocated_memory", lambda: 1 << 30),
+        (torch.mps, "current_allocated_memory", lambda: 1 << 30),
         (torch.mps, "recommended_max_memory", lambda: 16 << 30),
         (torch.mps, "empty_cache", lambda: None),
         (torch.mps, "synchronize", wait),

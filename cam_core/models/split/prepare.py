@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 
 import torch
 from torch import Tensor, fx, nn
@@ -34,10 +35,10 @@ def _keep_norms_in_float32(half: fx.GraphModule, device: torch.device) -> None:
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.float()
             if device.type == "mps":
-                half.set_submodule(name, _InFloat32(module))
+                half.set_submodule(name, _InOwnDtype(module))
 
 
-class _InFloat32(nn.Module):
+class _InOwnDtype(nn.Module):
     """A batch norm that is given its own dtype: where two meet in one, Apple's GPU may abort the process."""
 
     def __init__(self, norm: nn.Module) -> None:
@@ -45,7 +46,8 @@ class _InFloat32(nn.Module):
         self.norm = norm
 
     def forward(self, x: Tensor) -> Tensor:
-        normed: Tensor = self.norm(x.float())
+        own = next(chain(self.norm.parameters(), self.norm.buffers()), x).dtype
+        normed: Tensor = self.norm(x.to(own))
         return normed.to(x.dtype)
 
 

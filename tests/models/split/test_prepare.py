@@ -21,7 +21,7 @@ from cam_core.types import DeviceError
 from tests.pretend.device import Pretended, pretend
 from tests.pretend.refusals import name_of
 from tests.pretend.tensors import PretendTensor
-from tests.tiny import tiny, tiny_classifier, tiny_images
+from tests.tiny import enliven, tiny, tiny_classifier, tiny_images
 
 
 def test_batches_are_concatenated_in_order_and_reported() -> None:
@@ -208,3 +208,22 @@ def test_a_batch_norm_gets_its_own_dtype_on_apples_gpu(network: str) -> None:
     with pretend("mps", old=True):
         there = tiny_classifier(network, device="mps").logits(tiny_images(2), precision="bfloat16").cpu()
     torch.testing.assert_close(there, here, rtol=0.02, atol=0.02 * float(here.abs().max()))
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_tail_of_apples_gpu_goes_on_in_float64(affine: bool, tracked: bool) -> None:
+    """A batch norm that keeps float32 beside bfloat16 follows when its tail is converted: nothing is rounded there."""
+    head = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    norm = nn.BatchNorm2d(4, affine=affine, track_running_stats=tracked)
+    module = nn.Sequential(head, norm, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    enliven(module)
+    acts = torch.rand(2, 4, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    answers = []
+    for kind in ("cpu", "mps"):
+        with pretend("mps", old=True), torch.no_grad():
+            halves = build_halves(module, "0", tiny_images(2).to(kind), precision="bfloat16")
+            tail = SplitModel(halves, "bfloat16").tail_in(torch.float64)
+            answers.append(tail.tail(acts))
+            assert answers[-1].dtype == torch.float64 and answers[-1].device.type == "cpu"
+    torch.testing.assert_close(answers[1], answers[0], rtol=1e-12, atol=1e-12)
