@@ -46,7 +46,7 @@ def open_folder(folder: Path, size: int, seed: int) -> TrainingData:
             )
     _check_memory(len(train) + len(held_out), size)
     return TrainingData(
-        name=folder.resolve().name,
+        name=f"folder {folder.resolve().name}",  # whatever it is called, it is no set that has a name of its own
         classes=classes,
         train=_read(train, size),
         held_out=_read(held_out, size),

@@ -54,7 +54,7 @@ class TrainingData:
     """A set to learn from and a distinct one to be evaluated on.
 
     Attributes:
-        name: as `open_data` was told.
+        name: as `open_data` was told; of a folder "folder " with the last part of its path.
         classes: one name per class.
         flip: whether a mirrored image shows the same class.
         facts: what else decides the data, for the checkpoint's card; plain values.

@@ -38,6 +38,7 @@ def page() -> None:
             label="Methods beside SHAP",
             offered=WITH_COEFFICIENTS,
             unfit=seen.unfit,
+            misplaced=seen.misplaced,
             help=f"Without one coefficient per channel, so not here: {', '.join(WITHOUT)}.",
         )
     requests = pickers.parameters(methods)

@@ -55,7 +55,7 @@ def _computing_on(seen: Scene) -> str:
 
 
 def what_the_methods_say(seen: Scene) -> None:
-    methods = pickers.methods(pickers.FIRST_METHODS, unfit=seen.unfit)
+    methods = pickers.methods(pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced)
     requests = pickers.parameters(methods)
     if not requests:
         messages.empty("Choose one or more methods to see where they look.")

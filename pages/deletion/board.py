@@ -47,6 +47,7 @@ class Drawn:
         self._grows = growing.job is not None and growing.job.active
         self._every = _interval(settings, len(sources))
         self._views = Views(seen, [*sources, *control[:1]], settings)
+        self._mark = style.mark(sources[0].explanation.trained)
         self._report_now = _reporter(growing, sources, control, settings)
 
     def charts(self) -> None:
@@ -57,7 +58,7 @@ class Drawn:
         self._charts = st.container(key="poll-deletion")
         if self._job is not None and self._grows:
             polling.watch([self._job], self._growing, place=self._charts, every=self._every)
-        downloads(self._report_now)
+        downloads(self._report_now, f"curves{self._mark}")
 
     def looks(self) -> None:
         """The slider, and the photos at the share of pixels that it says. It moves the marks on the charts too."""
@@ -218,12 +219,12 @@ class Look:
         return tables.table(["Area under the curve", *heads], [*rows, control])
 
 
-def downloads(report: Callable[[], CurveReport]) -> None:
-    """The curves as numbers, and as a figure for print, as they are when they are asked for."""
+def downloads(report: Callable[[], CurveReport], name: str) -> None:
+    """The curves as numbers, and as a figure for print, as they are when they are asked for, in files of that name."""
     with st.container(horizontal=True, gap="small", key="downloads"):
-        _download("CSV", lambda: curves_csv(report()), "text/csv", "Every point: method, kind, fraction, value.")
+        _download(name, "CSV", lambda: curves_csv(report()), "text/csv", "Every point: method, kind, fraction, value.")
         for form, mime in _MIME.items():
-            _download(form.upper(), partial(_figure, report, form), mime, "Both charts, for print: 174 mm wide.")
+            _download(name, form.upper(), partial(_figure, report, form), mime, "Both charts, for print: 174 mm wide.")
 
 
 def _figure(report: Callable[[], CurveReport], form: str) -> bytes:
@@ -236,11 +237,11 @@ def _figure(report: Callable[[], CurveReport], form: str) -> bytes:
 _MIME: Final = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 
 
-def _download(label: str, data: Callable[[], bytes], mime: str, help: str) -> None:
+def _download(name: str, label: str, data: Callable[[], bytes], mime: str, help: str) -> None:
     st.download_button(
         label,
         data=data,
-        file_name=f"curves.{label.lower()}",
+        file_name=f"{name}.{label.lower()}",
         mime=mime,
         key=f"download-{label}",
         type="tertiary",

@@ -22,6 +22,7 @@ from cam_core.metrics.curves.spread import CONTROL, control_name, control_seeds
 from pages.runtime import compute
 from pages.runtime.compute import Question, Request, Task, digest
 from pages.runtime.jobs import Job
+from pages.runtime.limits import limits
 from pages.shared.scene import Scene
 
 ARROWS: Final = {"higher": "↑", "lower": "↓"}
@@ -127,7 +128,7 @@ def _await_first_points(shared: Curves, job: Job) -> None:
 def _shared(source: Source, kind: Kind, settings: Settings) -> Curve:
     """One curve for all visitors who ask for it; it keeps its points when a job is cancelled."""
     key = digest("curve", source.identity, kind, replace(settings, kinds=()))
-    return compute.results().share(key, Curve(source.name, kind), compute.owner())
+    return compute.results().share(key, Curve(source.name, kind), compute.owner(), limits().results)
 
 
 def _draw(

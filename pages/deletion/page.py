@@ -33,7 +33,7 @@ def page() -> None:
     )
     notices = st.container()
     with st.container(key="curve-controls"):
-        methods = pickers.methods(pickers.FIRST_METHODS, unfit=seen.unfit)
+        methods = pickers.methods(pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced)
         settings = how()
     requests = pickers.parameters(methods)
     if not requests or not settings.kinds:
@@ -123,7 +123,7 @@ def missing_map(request: Request, job: Job) -> None:
 def missing_control(jobs: Sequence[Job]) -> None:
     """Random maps on their way."""
     if jobs:
-        messages.pending(jobs[-1], "Drawing random maps", "There are no random maps.", key="random")
+        messages.pending(jobs[-1], "Drawing random maps", "There are no random maps.", key="random-maps")
 
 
 def fake(seen: Scene) -> Source | None:

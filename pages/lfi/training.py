@@ -35,6 +35,7 @@ _QUICK: Final[dict[str, Any]] = {"learning_rate": 0.2}
 
 _CURRENT: Final = "_training"
 _GROUP: Final = "training"
+_REFUSED: Final = "_training_refused"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def section() -> None:
     run: Run | None = st.session_state.get(_CURRENT) or _come_back()
     busy = run is not None and run.job.active
     _form(busy)
+    if refusal := st.session_state.pop(_REFUSED, ""):
+        messages.failure("This is not trained now.", refusal, key="train")
     if run is None:
         st.html(style.quiet("Nothing is trained yet in this visit. A minute is enough to read nine digits in ten."))
     elif busy:
@@ -175,20 +178,19 @@ def _begin(arch: str, backbone: str, data: str, epochs: int, images: int, seed: 
     except CamError as error:
         messages.failure("This cannot be trained.", str(error), key="train")
         return
-    if compute.visitor_jobs().busy(_GROUP) >= limits().trainings:
-        messages.failure(
-            "This is not trained now.",
-            "Another tab of yours is training: wait for it, or cancel it there.",
-            key="train",
-        )
-        return
     start(settings, ())
     st.rerun()
 
 
 def start(settings: TrainSettings, before: tuple[Any, ...]) -> None:
-    """Begin, or go on where the same run was stopped; `before` is what was published of it until then."""
+    """Begin, or go on where the same run was stopped; `before` is what was published of it until then.
+
+    Where the visitor trains as much as is allowed, the page says so when it is drawn next.
+    """
     jobs = compute.visitor_jobs()
+    if jobs.working(_GROUP) >= limits().trainings:
+        st.session_state[_REFUSED] = "Another tab of yours is training: wait for it, or cancel it there."
+        return
     key = f"{_GROUP}{settings.out.name}"
     jobs.keep_only([], prefix=_GROUP)
     title = f"{ARCHITECTURE_TITLES[settings.arch]}, {settings.backbone}"
@@ -284,7 +286,7 @@ def _previews(previews: ImageSet, report: EpochReport) -> str:
 
 
 def _ended(run: Run) -> None:
-    if run.kept is None and not run.job.wait(polling.OFTEN):
+    if not run.job.wait(polling.OFTEN):
         st.rerun()  # it stops at its next batch
     if run.kept is not None and run.kept not in st.session_state.setdefault("_shown_networks", []):
         st.session_state["_shown_networks"].append(run.kept)

@@ -93,7 +93,7 @@ class Request:
 @st.cache_resource(show_spinner=False)
 def results() -> Store:
     """The one store of all visitors."""
-    return Store(each=limits().results)
+    return Store()
 
 
 @st.cache_resource(show_spinner=False)
@@ -119,9 +119,16 @@ def paces() -> Paces:
     return Paces()
 
 
+@st.cache_resource(show_spinner=False)
+def loaded() -> set[ModelSpec]:
+    """Every model that `classifier` was asked for, in memory or not any more."""
+    return set()
+
+
 @st.cache_resource(max_entries=2, show_spinner=False)
 def classifier(spec: ModelSpec, _progress: Progress | None = None) -> Classifier:
     """The model, shared by all visitors; at most two stay in memory."""
+    loaded().add(spec)
     return load_model(spec.name, weights=spec.weights, seed=spec.weights_seed, device=spec.device, progress=_progress)
 
 
@@ -132,8 +139,10 @@ def visits() -> Visits:
     def browser_ended(browser: str, folder: Path | None) -> None:
         results().disown(browser)
         preparations().disown(browser)
-        if folder is not None and any(folder.rglob(f"*{SUFFIX}")):
-            classifier.clear()  # one of the two may be a network that was trained in this visit
+        for spec in list(loaded()):
+            if folder is not None and Path(spec.name).is_relative_to(folder):  # trained in this visit
+                classifier.clear(spec)
+                loaded().discard(spec)
 
     everybody = Visits(presence.is_here, presence.end, browser_ended)
     keep(everybody, devices(), paces(), results())
@@ -228,11 +237,11 @@ def at_once(key: str, device: str, work: Callable[[], T]) -> T:
 
     For a few passes at most: everybody else waits too.
     """
-    kept: T | None = results().get(key, owner())
+    kept: T | None = results().get(key, owner(), limits().results)
     if kept is None:
         with turns(device).held(Turn("a picture")):
             kept = work()
-        results().put(key, kept, owner())
+        results().put(key, kept, owner(), limits().results)
     return kept
 
 
@@ -305,14 +314,15 @@ def forget(job: Job) -> None:
 
 
 def _result_or_job(group: str, task: Task, jobs: Jobs) -> Any:
-    kept = results().get(task.key, jobs.owner)
+    most = limits().results  # of whoever looks at the page: a worker's thread cannot tell
+    kept = results().get(task.key, jobs.owner, most)
     if kept is not None:
         return kept
 
     def work(job: Job) -> Any:
         result = task.work(job)
         job.check()  # whose visit is over leaves nothing
-        results().put(task.key, result, jobs.owner)
+        results().put(task.key, result, jobs.owner, most)
         return result
 
     return jobs.start(group + task.key, work, title=task.title)

@@ -188,11 +188,12 @@ class Jobs:
         return job
 
     def find(self, prefix: str) -> Job | None:
-        """The job begun last whose key begins so, here or in a tab of the owner that is gone."""
-        for other in (self, *self._gone()):
-            for key in reversed(list(other._jobs)):
+        """The job begun last whose key begins so, whatever its state, here or in a tab of the owner that is gone."""
+        for jobs in (self, *self._gone()):
+            for key in reversed(list(jobs._jobs)):
                 if key.startswith(prefix):
-                    return self._jobs.get(key) or self._taken_over(key)
+                    self._jobs[key] = jobs._jobs[key] if jobs is self else jobs._jobs.pop(key)
+                    return self._jobs[key]
         return None
 
     def brought(self, name: str) -> Any:
@@ -200,9 +201,14 @@ class Jobs:
         left = (jobs.belongings.pop(name, None) for jobs in reversed(self._gone()))
         return next((thing for thing in left if thing is not None), None)
 
-    def busy(self, prefix: str = "") -> int:
-        """How many jobs of the owner, whose keys begin so, are under way."""
-        return sum(job.key.startswith(prefix) for jobs in (self._tabs() or [self]) for job in jobs.active)
+    def busy(self) -> int:
+        """How many jobs of the owner are under way."""
+        return sum(len(jobs.active) for jobs in self._tabs() or [self])
+
+    def working(self, prefix: str) -> int:
+        """How many of the owner's jobs whose keys begin so are worked on: cancelled ones too, to their last batch."""
+        own = [job for jobs in self._tabs() or [self] for job in list(jobs._jobs.values())]
+        return sum(job.key.startswith(prefix) and not job.wait(0) for job in own)
 
     @property
     def active(self) -> list[Job]:

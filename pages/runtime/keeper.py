@@ -58,10 +58,10 @@ class Keeper:
         )
 
     def _pace(self) -> str:
-        """Of the work that has ended since the last line."""
+        """Of the work that has ended since the last line. What a step is depends: a pass, a point of a curve."""
         spent, units = self._paces.spent - self._spent, self._paces.units - self._units
         self._spent, self._units = self._paces.spent, self._paces.units
-        return f"{spent / units:.4f} seconds per pass" if units else "nothing computed"
+        return f"{spent / units:.4f} seconds per step" if units else "nothing computed"
 
     def _watch(self, name: str, turns: Turns) -> None:
         holding = turns.holding

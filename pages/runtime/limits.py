@@ -2,18 +2,21 @@
 
     limits().jobs, limits().folders, …      # those that hold here; every refusal is a sentence that names one of them
 
-A machine serves itself alone where it listens on the loopback address and no proxy stands before it. Everywhere else
-nothing of the machine is named from a browser.
+A machine serves itself alone where it listens on the loopback address, no proxy stands before it, and the browser asked
+for that address: a name that leads there may belong to anybody. Everywhere else nothing of the machine is named from a
+browser.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import streamlit as st
 
-_FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")  # what proxies add
+# What proxies add.
+_FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Real-Ip", "Via")
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,20 @@ def limits() -> Limits:
 
 
 def _serves_itself() -> bool:
-    return _is_loopback(st.get_option("server.address")) and not any(name in st.context.headers for name in _FORWARDED)
+    headers = st.context.headers
+    return (
+        _is_loopback(st.get_option("server.address"))
+        and not any(name in headers for name in _FORWARDED)
+        and _names_loopback(f"//{headers.get('Host', 'localhost')}")
+        and _names_loopback(headers.get("Origin", "//localhost"))
+    )
+
+
+def _names_loopback(url: str) -> bool:
+    try:
+        return _is_loopback(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def _is_loopback(address: str | None) -> bool:

@@ -93,6 +93,8 @@ def watch(
 ) -> None:
     """Give `draw` a place that it fills again and again as long as jobs are under way.
 
+    Not inside a fragment: that is drawn again without the page, and nothing would begin to move.
+
     Args:
         draw: draws all that is there; no two at a time.
         place: an empty container; where omitted, one is made here, called by the `key`.

@@ -15,12 +15,11 @@ class Store:
     Whoever puts or gets a value owns it too; it goes when all its owners have left. What has no owner stays.
 
     Args:
-        capacity: how many are kept in all.
-        each: how many are kept for one owner.
+        capacity: how many are kept in all; for one owner, not more than the `most` that goes with each request.
     """
 
-    def __init__(self, capacity: int = 512, each: int = 512) -> None:
-        self._capacity, self._each = capacity, each
+    def __init__(self, capacity: int = 512) -> None:
+        self._capacity = capacity
         self._kept: OrderedDict[str, Any] = OrderedDict()
         self._owners: dict[str, set[str]] = {}
         self._mutex = threading.Lock()
@@ -28,25 +27,25 @@ class Store:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def get(self, key: str, owner: str = "") -> Any:
+    def get(self, key: str, owner: str = "", most: int = 512) -> Any:
         """The value that was put there, or None."""
         with self._mutex:
             if key in self._kept:
-                self._own(key, owner)
+                self._own(key, owner, most)
             return self._kept.get(key)
 
-    def share(self, key: str, value: T, owner: str = "") -> T:
+    def share(self, key: str, value: T, owner: str = "", most: int = 512) -> T:
         """The value that is kept there; where there is nothing, `value` from now on."""
         with self._mutex:
             kept: T = self._kept.setdefault(key, value)
-            self._own(key, owner)
+            self._own(key, owner, most)
             return kept
 
-    def put(self, key: str, value: Any, owner: str = "") -> None:
+    def put(self, key: str, value: Any, owner: str = "", most: int = 512) -> None:
         """Keep a value."""
         with self._mutex:
             self._kept[key] = value
-            self._own(key, owner)
+            self._own(key, owner, most)
 
     def disown(self, owner: str) -> None:
         """The owner has left: what nobody else owns goes."""
@@ -54,12 +53,12 @@ class Store:
             for key in [key for key, owners in self._owners.items() if owner in owners]:
                 self._let_go(key, owner)
 
-    def _own(self, key: str, owner: str) -> None:
+    def _own(self, key: str, owner: str, most: int) -> None:
         self._kept.move_to_end(key)
         if owner:
             self._owners.setdefault(key, set()).add(owner)
             own = [other for other in self._kept if owner in self._owners.get(other, ())]
-            for oldest in own[: max(0, len(own) - self._each)]:
+            for oldest in own[: max(0, len(own) - most)]:
                 self._let_go(oldest, owner)
         while len(self._kept) > self._capacity:
             oldest, _ = self._kept.popitem(last=False)

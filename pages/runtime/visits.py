@@ -14,6 +14,7 @@ that the browser has left, on disk and in memory.
 from __future__ import annotations
 
 import atexit
+import logging
 import shutil
 import tempfile
 import threading
@@ -22,7 +23,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pages.runtime.jobs import Job, Jobs, stop_everything
 
@@ -34,6 +35,8 @@ SWEEP: Final = 5.0
 
 _LAST_BATCH: Final = 600.0  # seconds for which a folder waits for jobs that may still write into it
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass
 class _Browser:
@@ -42,7 +45,7 @@ class _Browser:
     tabs: dict[str, Jobs] = field(default_factory=dict)
     seen: dict[str, float] = field(default_factory=dict)
     folder: Path | None = None
-    ended: list[Job] = field(default_factory=list)
+    ended: list[Job] = field(default_factory=list)  # of tabs that are gone, those that still have a batch to finish
 
 
 class Visits:
@@ -98,11 +101,13 @@ class Visits:
 
     def sweep(self) -> None:
         """End the tabs that have been away for too long, and the browsers that have no other."""
-        for own, tab, jobs in self._taken_out():
+        over = self._taken_out()
+        for own, _, jobs in over:
             own.ended += jobs.close()
-            self._tab_ended(tab)
+        for _, tab, _ in over:
+            _tell(self._tab_ended, tab)
         for browser, own in self._without_tabs():
-            self._browser_ended(browser, own.folder)
+            _tell(self._browser_ended, browser, own.folder)
         now = time.monotonic()
         self._leaving = [(own, since) for own, since in self._leaving if not _removed(own, now - since)]
 
@@ -122,10 +127,12 @@ class Visits:
         over = []
         with self._mutex:
             for own in self._browsers.values():
+                own.ended = [job for job in own.ended if not job.wait(0)]
                 own.seen.update({tab: now for tab in own.tabs if self._is_here(tab)})
                 # When it was seen last, it stayed for up to another sweep.
                 away = [tab for tab in own.tabs if now - own.seen[tab] > ABSENCE + SWEEP]
                 over += [(own, tab, own.tabs.pop(tab)) for tab in away]
+                own.seen = {tab: own.seen[tab] for tab in own.tabs}
         return over
 
     def _without_tabs(self) -> list[tuple[str, _Browser]]:
@@ -135,6 +142,14 @@ class Visits:
                 del self._browsers[browser]
                 self._leaving.append((own, time.monotonic()))
         return empty
+
+
+def _tell(listener: Callable[..., None], *ended: Any) -> None:
+    """What goes wrong at the end of one visit shall not keep the others from ending."""
+    try:
+        listener(*ended)
+    except Exception:
+        _log.exception("the end of a visit went wrong")
 
 
 def _removed(own: _Browser, seconds: float) -> bool:

@@ -22,6 +22,7 @@ pickers  | methods, their parameters, and how heatmaps are to look
 tiles    | heatmaps with colour bar, facts and notices; what stands in their place while there is none
 links    | choices that stand in the page's address, so that a link reopens the view
 messages | what happened, why, and the next click: errors, the state of a job, empty states
+charts   | Plotly charts as every page shows them
 pictures | pictures that arrive with the page itself
 tables   | tables: Streamlit's own, and HTML where it has none that does
 style    | numbers and small print as the pages write them; applies `app.css` with the palette's colours

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
-from uuid import uuid4
+import json
+import re
+import shutil
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
 
 import streamlit as st
 from PIL import Image
@@ -22,6 +29,8 @@ _LAST = "_photo"
 _THUMBNAIL = 96  # pixels
 _DIGITS = "digits"
 _DIGIT = "digit-"
+_RECORD: Final = "unpacked.json"  # beside the photos of a zip, once all of them are there
+_UNPACKING = threading.Lock()
 _DIGITS_CREDIT = "MNIST, CC BY-SA 3.0, on a photo of this gallery’s kind; no network was trained on it."
 
 
@@ -129,7 +138,7 @@ def _image(data: bytes) -> Image.Image:
 def from_zip(key: str) -> Unpacked | None:
     """Many photos at once; None where there is no zip yet, or none that can be used.
 
-    They lie in the visitor's folder and go with the visit.
+    They lie in the visitor's folder, each zip once, and go with the visit.
 
     Args:
         key: tells apart several places that take a zip.
@@ -147,7 +156,7 @@ def from_zip(key: str) -> Unpacked | None:
         return None
     unpacked: dict[str, Unpacked | ArchiveError] = st.session_state.setdefault("_unpacked", {})
     if file.file_id not in unpacked:
-        unpacked[file.file_id] = _unpacked(file.getvalue())
+        unpacked[file.file_id] = _unpacked(file.getvalue(), file.name)
     outcome = unpacked[file.file_id]
     if isinstance(outcome, ArchiveError):
         messages.failure("This file cannot be used.", str(outcome), key=f"zip-{key}")
@@ -157,16 +166,41 @@ def from_zip(key: str) -> Unpacked | None:
     return outcome
 
 
-def _unpacked(archive: bytes) -> Unpacked | ArchiveError:
+def _unpacked(archive: bytes, name: str) -> Unpacked | ArchiveError:
+    """The photos of a zip of that name, unpacked now or, in whatever tab, before."""
     photos = compute.visitor_folder() / "photos"
-    photos.mkdir(exist_ok=True)
-    taken = sum(file.stat().st_size for file in photos.rglob("*") if file.is_file())
+    place = photos / hashlib.sha256(archive).hexdigest()
+    with _UNPACKING:  # another tab may have sent the same zip, and shares the room for all
+        photos.mkdir(exist_ok=True)
+        if place.exists():
+            record = json.loads((place / _RECORD).read_text(encoding="utf-8"))
+            return Unpacked(Path(record["folder"]), record["images"], record["skipped"])
+        taken = sum(file.stat().st_size for file in photos.rglob("*") if file.is_file())
+        try:
+            return _unpack(archive, place, _stem(name), taken)
+        except ArchiveError as error:
+            earlier = f". Earlier zips of this visit take {taken / (1 << 20):,.1f} MB" if taken else ""
+            return ArchiveError(f"{error}{earlier}")
+
+
+def _unpack(archive: bytes, place: Path, stem: str, taken: int) -> Unpacked:
+    """Into a new place, which is whole, or is not there."""
     most = limits()
     bounds = ArchiveLimits(most.archive_bytes, max(0, most.unpacked_bytes - taken), most.photo_bytes)
+    place.mkdir()
     try:
-        return unpack_images(archive, photos / uuid4().hex, bounds)
-    except ArchiveError as error:
-        return error
+        unpacked = unpack_images(archive, place / stem, bounds)
+        record = asdict(unpacked) | {"folder": str(unpacked.folder)}
+        (place / _RECORD).write_text(json.dumps(record), encoding="utf-8")
+    except BaseException:
+        shutil.rmtree(place)
+        raise
+    return unpacked
+
+
+def _stem(name: str) -> str:
+    """What a folder can be called after a file of that name, which a stranger has chosen."""
+    return re.sub(r"[^\w -]", "_", Path(name).stem)[:50].strip() or "photos"
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

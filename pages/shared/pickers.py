@@ -5,7 +5,7 @@ All are bound to the page's address. A page draws them where it likes: each func
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -49,37 +49,75 @@ def methods(
     offered: Sequence[Method] | None = None,
     help: str = "Random and Fake-CAM are controls: a method worth its name differs from them.",
     unfit: Mapping[str, str] = MappingProxyType({}),
+    misplaced: Collection[str] = (),
 ) -> list[Method]:
     """Several methods in the order in which they were chosen, of all in the registry or of those `offered`.
 
+    What was chosen and cannot work at this layer comes back where it can.
+
     Args:
-        unfit: why methods cannot work at the layer, by key: they are left out, and a line below says so.
+        unfit: why methods cannot work here, by key: they are left out.
+        misplaced: those of them that work at another layer, which a line below says; the others need another network,
+            which the help says.
     """
     known = {method.title: method for method in (METHODS.values() if offered is None else offered)}
     by_title = {title: method for title, method in known.items() if method.key not in unfit}
     for title in st.query_params.get_all(key) if key not in st.session_state else []:
         if title not in known:
             links.note_unknown("method", title, "The others are shown.")
-    if key in st.session_state:  # what was chosen at another layer
-        st.session_state[key] = [title for title in st.session_state[key] if title in by_title]
+    if key in st.session_state:
+        _set_aside(key, list(known), by_title)
+    else:
+        linked = st.query_params.get_all(key)
+        first = linked or [METHODS[method].title for method in default]
+        st.session_state[_aside(key)] = [title for title in first if title in known and title not in by_title]
+    absent = {title: unfit[method.key] for title, method in known.items() if method.key in unfit}
+    layer = {title: why for title, why in absent.items() if known[title].key in misplaced}
+    network = {title: why for title, why in absent.items() if title not in layer}
+    chosen_here = st.session_state.pop(_written(key), False)
     titles = st.multiselect(
         label,
         list(by_title),
-        default=[METHODS[method].title for method in default if method not in unfit],
+        # Streamlit warns of a default beside a value that was set here. On all other runs it is what a link leaves out.
+        default=None if chosen_here else [METHODS[method].title for method in default if method not in unfit],
         **links.kept(key),
         placeholder="Choose at least one method",
-        help=help,
+        help=help + (f"\n\nNot with this network:\n{_reasons(network)}" if network else ""),
     )
-    left_out = {title: unfit[method.key] for title, method in known.items() if method.key in unfit}
-    if left_out:
-        reasons = "\n".join(f"- **{title}**: {style.plain(style.sentence(why))}" for title, why in left_out.items())
-        st.caption(f"Not at this layer: {', '.join(left_out)}", help=reasons)
+    if layer:
+        st.caption(f"Not at this layer: {', '.join(layer)}", help=_reasons(layer))
     return [by_title[title] for title in titles]
+
+
+def _set_aside(key: str, known: Sequence[str], fit: Collection[str]) -> None:
+    """What was chosen and does not work here waits aside; what waited and works here is chosen again."""
+    before = [*st.session_state[key], *st.session_state.get(_aside(key), ())]
+    chosen = [title for title in dict.fromkeys(before) if title in fit]
+    st.session_state[_aside(key)] = [title for title in dict.fromkeys(before) if title in known and title not in fit]
+    if chosen != st.session_state[key]:
+        _choose(key, chosen)
+
+
+def _choose(key: str, titles: Sequence[str]) -> None:
+    st.session_state[key] = titles
+    st.session_state[_written(key)] = True
+
+
+def _aside(key: str) -> str:
+    return f"{key}|aside"
+
+
+def _written(key: str) -> str:
+    return f"{key}|written"
+
+
+def _reasons(absent: Mapping[str, str]) -> str:
+    return "\n".join(f"- **{title}**: {style.plain(style.sentence(why))}" for title, why in absent.items())
 
 
 def remove_method(method: str, key: str = "methods") -> None:
     """Take a method out of what `methods` has; for a button's callback."""
-    st.session_state[key] = [title for title in st.session_state[key] if title != METHODS[method].title]
+    _choose(key, [title for title in st.session_state[key] if title != METHODS[method].title])
 
 
 def parameters(chosen: Sequence[Method]) -> list[Request]:

@@ -68,6 +68,12 @@ class Scene:
         return _unfit(self.question.model, self.question.layer)
 
     @property
+    def misplaced(self) -> dict[str, str]:
+        """Those of the unfit that work at the network's own choice of a layer: another layer would help."""
+        elsewhere = _unfit(self.question.model, self.classifier.default_layer)
+        return {key: reason for key, reason in self.unfit.items() if key not in elsewhere}
+
+    @property
     def layer_info(self) -> LayerInfo:
         """Shape and plain-language label of the chosen layer."""
         return next(layer for layer in self.classifier.layers if layer.name == self.question.layer)

@@ -2,7 +2,7 @@
 
 with tiles.grid("compare"):
     tiles.heatmap(explanation, drawn, frame, look)
-    tiles.unfinished(job, frame, retry=...)
+    tiles.unfinished(job, method, frame, retry, remove)
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def test_each_architecture_and_seed_is_a_run(succeed: Call, photos: Path, tmp_pa
     ]
     assert first.stderr.count("epoch 2/2") == 4
     card = json.loads((out / "lfi-seed2" / "best.json").read_text())
-    assert (card["arch"], card["seed"], card["labels"], card["data"]) == ("lfi", 2, ["cat", "dog"], "photos")
+    assert (card["arch"], card["seed"], card["labels"], card["data"]) == ("lfi", 2, ["cat", "dog"], "folder photos")
     again = succeed(*arguments)
     assert again.stdout == first.stdout and "epoch" not in again.stderr
 

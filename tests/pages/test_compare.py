@@ -66,7 +66,8 @@ def test_every_registered_method_is_offered(open_app: Open) -> None:
     at = open_app()
     works = [method.title for method in METHODS.values() if method.key != "lfi-cam"]
     assert at.multiselect(key="methods").options == works
-    assert "Not at this layer: LFI-CAM" in [caption.value for caption in at.caption]
+    assert not any("Not at this layer" in caption.value for caption in at.caption), "it works at no other either"
+    assert "Not with this network:\n- **LFI-CAM**" in at.multiselect(key="methods").help
 
 
 def test_no_method_says_what_to_do(open_app: Open) -> None:

@@ -72,6 +72,16 @@ def scored(at: AppTest) -> AppTest:
     return at
 
 
+@pytest.mark.parametrize(("weights", "name"), [("default", "curves"), ("random", "curves-untrained")])
+def test_files_say_that_a_network_has_learnt_nothing(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch, weights: str, name: str
+) -> None:
+    names: list[str] = []
+    monkeypatch.setattr("streamlit.download_button", lambda label, **button: names.append(button["file_name"]))
+    open_page(weights=weights)
+    assert set(names) == {f"{name}.{form}" for form in ("csv", "pdf", "svg", "png")}
+
+
 def test_first_sight_has_curves_areas_pictures_and_metrics(open_page: Open) -> None:
     at = open_page()
     assert at.title[0].value == "Deletion"
@@ -337,7 +347,9 @@ def test_charts_that_grow_begin_with_a_point_and_do_not_wait_for_pictures(
     assert order == ["frames", "chart"], "at rest all that moves, moves together"
 
 
-def test_curves_begin_without_random_maps_that_take_long(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def late_control(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Random maps wait until this is set."""
     original, gate = compute._explaining, threading.Event()
 
     def explaining(question: Question, image: Any, request: Request) -> Work[Explanation]:
@@ -350,13 +362,31 @@ def test_curves_begin_without_random_maps_that_take_long(open_page: Open, monkey
         return late if request == Request(CONTROL) else work
 
     monkeypatch.setattr(compute, "_explaining", explaining)
+    yield gate
+    gate.set()
+
+
+def test_a_random_map_and_the_random_maps_are_both_on_their_way(open_page: Open, late_control: threading.Event) -> None:
+    at = open_page(wait=False, methods=["Grad-CAM", "Random (control)"])
+    assert not at.exception
+    bars = [bar.proto.text for bar in at.get("progress")]
+    for begun in ("Random (control): computing the map", "Drawing random maps"):
+        assert any(bar.startswith(begun) for bar in bars)
+    late_control.set()
+    settle(at)
+    assert charts(at) == 2
+
+
+def test_curves_begin_without_random_maps_that_take_long(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch, late_control: threading.Event
+) -> None:
     monkeypatch.setattr(curves, "_FIRST_POINTS", PATIENCE)
     at = open_page(wait=False)
     assert any(bar.proto.text.startswith("Drawing random maps") for bar in at.get("progress"))
     assert lines(at)["grad-cam"]
     assert rows(at, "Area under the curve")["Random, 0 maps"] == ["…", "…"]
     assert len(pictures(at)) == 4
-    gate.set()
+    late_control.set()
     settle(at)
     assert "…" not in "".join(rows(at, "Area under the curve")["Random, 5 maps"])
     assert len(pictures(at)) == 6

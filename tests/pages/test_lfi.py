@@ -18,7 +18,7 @@ from PIL import Image
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from cam_core.images import Preprocessing
+from cam_core.images import Preprocessing, Unpacked
 from cam_core.models.trainable import trained
 from cam_core.models.trainable.checkpoints import save_checkpoint
 from cam_core.models.trainable.lfi import build_network
@@ -27,6 +27,7 @@ from cam_core.training import train as really_train
 from pages.lfi import board, table, training
 from pages.runtime import compute, limits
 from pages.runtime.jobs import Jobs
+from pages.shared import photo
 from tests.pages.app_runs import PATIENCE, Open, html, settle
 from tests.pretend.device import Ledger
 
@@ -270,6 +271,49 @@ def test_one_training_at_a_time_in_all_tabs_of_a_browser(
     assert len(quick) == 1
 
 
+def test_going_on_counts_as_a_training_and_waits_for_the_last_batch_of_another_one(
+    open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, other = threading.Event(), Jobs()
+    own = Jobs(tabs=lambda: (own, other))
+    monkeypatch.setattr(compute, "visitor_jobs", lambda: own)
+    finished = training.train
+
+    def diverge(settings: Any, *, progress: Any, on_epoch: Any) -> None:
+        raise TrainingError("the loss is no finite number any more")
+
+    monkeypatch.setattr(training, "train", diverge)
+    at = train(open_page())
+    monkeypatch.setattr(training, "train", finished)
+    job = other.start("training1", lambda job: gate.wait(PATIENCE))
+    button(at, "Go on").click().run()
+    assert any("Another tab of yours is training" in error.value for error in at.error)
+    job.cancel()
+    button(at, "Go on").click().run()
+    assert any("Another tab of yours is training" in error.value for error in at.error), "it may still write"
+    assert not quick
+    gate.set()
+    assert job.wait(PATIENCE)
+    button(at, "Go on").click().run()
+    settle(at)
+    assert not at.error and len(quick) == 1
+
+
+def test_a_training_that_failed_is_found_when_the_page_is_loaded_again(
+    open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch, own_browser: Any
+) -> None:
+    def diverge(settings: Any, *, progress: Any, on_epoch: Any) -> None:
+        learn(settings, on_epoch, 1)
+        raise TrainingError("the loss is no finite number any more")
+
+    monkeypatch.setattr(training, "train", diverge)
+    train(open_page())
+    own_browser.reload()
+    again = open_page()
+    assert any("no finite number any more" in error.value for error in again.error)
+    assert button(again, "Go on")
+
+
 def test_cancelled_before_the_first_epoch_there_is_no_network(
     open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -382,6 +426,17 @@ def test_photos_in_a_zip_are_trained_on(
 
 
 @pytest.mark.parametrize(
+    ("name", "called"),
+    [("digits.zip", "digits"), ("../my cats.zip", "my cats"), (".zip", "_zip"), ("é" * 300, "é" * 50), ("", "photos")],
+)
+def test_the_folder_of_a_zip_is_called_as_the_zip(folder: Path, name: str, called: str) -> None:
+    unpacked = photo._unpacked(zipped("cats/1.png", "dogs/1.png"), name)
+    assert isinstance(unpacked, Unpacked)
+    assert unpacked.folder.name == called and unpacked.folder.parent.parent == folder / "photos"
+    assert photo._unpacked(zipped("cats/1.png", "dogs/1.png"), "another.zip") == unpacked
+
+
+@pytest.mark.parametrize(
     ("data", "words"),
     [(b"no zip", "no zip"), (zipped("../cats/1.png"), "leads out"), (zipped("notes.txt"), "holds no image")],
 )
@@ -399,8 +454,12 @@ def test_zips_of_a_visit_together_have_a_limit(
     monkeypatch.setattr(limits, "ROOM", replace(limits.ROOM, unpacked_bytes=600))
     at = upload_zip(open_page(**{"train-data": "Zip"}), PETS)
     assert not at.error
+    before = list((folder / "photos").rglob("*"))
     upload_zip(at, PETS)
-    assert any("unpacks to" in error.value for error in at.error)
+    assert not at.error and "4 images in pets.zip. Files left out, being no image: 1." in html(at)
+    assert list((folder / "photos").rglob("*")) == before, "the same zip takes no more room"
+    upload_zip(at, zipped("cats/1.png", "cats/2.png", "dogs/1.png", "dogs/2.png"))
+    assert any("unpacks to" in error.value and "Earlier zips of this visit take" in error.value for error in at.error)
     assert len(list((folder / "photos").iterdir())) == 1
 
 

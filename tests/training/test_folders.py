@@ -11,7 +11,7 @@ import pytest
 import torchvision
 from PIL import Image
 
-from cam_core.training import TrainingError, open_data
+from cam_core.training import BUILT_IN, TrainingError, open_data
 from cam_core.types import ImageError
 
 
@@ -24,6 +24,11 @@ def test_a_fifth_of_every_class_is_held_out(photos: Path) -> None:
     assert len(together) == 40
     other = open_data(str(photos), size=16, seed=2)
     assert not np.array_equal(data.held_out.images, other.held_out.images)
+
+
+def test_a_folder_is_taken_for_no_set_that_has_a_name_of_its_own(photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / BUILT_IN)
+    assert open_data(str(tmp_path / BUILT_IN), size=16).name == "folder digits"
 
 
 def test_a_folder_that_is_split_already_stays_so(photos: Path, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_line_per_minute_while_anybody_is_there(house: House, caplog: pytest.L
     waiting.queue = lambda: turns.Queue("Score-CAM", 1.0)
     house.passes(60)
     (line,) = caplog.messages
-    assert line.startswith("visitors: 1 in 2 tabs · jobs: 1 running, 1 waiting · 0.5000 seconds per pass · memory: ")
+    assert line.startswith("visitors: 1 in 2 tabs · jobs: 1 running, 1 waiting · 0.5000 seconds per step · memory: ")
     assert line.endswith(" · results kept: 1") and "secret" not in line
     gate.set()
     assert running.wait(SOON) and waiting.wait(SOON)

@@ -199,6 +199,41 @@ def test_the_folder_stays_as_long_as_one_tab_is_open(room: Class) -> None:
     assert room.visits.counts == (1, 1)
 
 
+def test_one_end_that_goes_wrong_keeps_no_other_from_ending(
+    room: Class, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def tab_ended(tab: str) -> None:
+        room.ended.append(tab)
+        raise RuntimeError("no such session")
+
+    def browser_ended(browser: str, folder: Path | None) -> None:
+        room.ended.append(browser)
+        raise RuntimeError("no such model")
+
+    room.visits = Visits(room.here.__contains__, tab_ended, browser_ended)
+    running = [room.opens(name, f"tab of {name}").start("explain:a", endless) for name in ("anna", "ben")]
+    folders = [room.visits.folder(name) for name in ("anna", "ben")]
+    room.here.clear()
+    room.passes(ABSENCE + 2 * SWEEP)
+    assert all(job.wait(SOON) for job in running)
+    room.passes(SWEEP)
+    assert room.ended == ["tab of anna", "tab of ben", "anna", "ben"]
+    assert not any(folder.exists() for folder in folders)
+    assert "no such session" in caplog.text and "no such model" in caplog.text
+
+
+def test_of_tabs_that_are_gone_a_browser_keeps_nothing(room: Class) -> None:
+    room.opens("anna", "stays")
+    for tab in ("first", "second"):
+        job = room.opens("anna", tab).start("explain:a", endless)
+        room.closes(tab)
+        room.passes(ABSENCE + 2 * SWEEP)
+        assert job.wait(SOON)
+    room.passes(SWEEP)
+    (own,) = room.visits._browsers.values()
+    assert (list(own.seen), own.ended) == (["stays"], [])
+
+
 def test_a_server_that_stops_leaves_no_folder() -> None:
     program = """
 from pages.runtime.visits import Visits
@@ -222,7 +257,7 @@ print(folder)
     assert "camscope-" in done.stdout and not Path(done.stdout.strip()).exists()
 
 
-def test_with_a_visit_go_its_results_and_the_network_that_it_trained(
+def test_with_a_visit_go_its_results_and_the_network_that_it_trained_and_no_other(
     monkeypatch: pytest.MonkeyPatch, tiny_model: None
 ) -> None:
     made: list[Visits] = []
@@ -232,14 +267,16 @@ def test_with_a_visit_go_its_results_and_the_network_that_it_trained(
     try:
         everybody = compute.visits()
         everybody.tab("anna", "tab", most=10)
-        (everybody.folder("anna") / "mine-lfi.safetensors").write_bytes(b"weights")
+        own = everybody.folder("anna") / "mine-lfi.safetensors"
         compute.results().put("anna's", 1, "anna")
-        network = weakref.ref(compute.classifier(compute.ModelSpec("efficientnet_lite0")))
+        network = weakref.ref(compute.classifier(compute.ModelSpec(str(own), weights="random")))
+        shared = compute.classifier(compute.ModelSpec("efficientnet_lite0"))
         now = time.monotonic() + ABSENCE + 2 * SWEEP
         monkeypatch.setattr(visits.time, "monotonic", lambda: now)
         everybody.sweep()
         gc.collect()
         assert made == [everybody]
         assert len(compute.results()) == 0 and network() is None
+        assert compute.classifier(compute.ModelSpec("efficientnet_lite0")) is shared, "others look at it"
     finally:
         compute.visits.clear()

@@ -250,12 +250,31 @@ def test_methods_that_cannot_work_at_the_layer_are_left_out_with_the_reason(open
     at = open_app(layer=first, methods=["CAM", "Grad-CAM"])
     assert heatmaps(at) == ["Grad-CAM"]
     (said,) = (caption for caption in at.caption if caption.value.startswith("Not at this layer"))
-    assert said.value == "Not at this layer: CAM, LFI-CAM"
+    assert said.value == "Not at this layer: CAM"
     assert "**CAM**: The tail is not pooling and one linear layer" in said.proto.help
     assert "CAM" not in at.multiselect(key="methods").options
+    for _ in range(2):
+        box(at, "Layer").select(last).run()
+        assert heatmaps(settle(at)) == ["Grad-CAM", "CAM"], "what the link asks for comes where it works"
+        box(at, "Layer").select(first).run()
+        assert heatmaps(settle(at)) == ["Grad-CAM"]
+
+
+def test_methods_that_were_chosen_are_not_lost_by_a_look_at_another_layer(
+    open_app: Open, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamlit.elements.lib.policies._shown_default_value_warning", False)
+    at = open_app()
+    first, *_, last = [option.split(" · ")[0] for option in box(at, "Layer").options]
     box(at, "Layer").select(last).run()
     settle(at)
-    at.multiselect(key="methods").select("CAM").run()
-    assert heatmaps(settle(at)) == ["Grad-CAM", "CAM"]
-    box(at, "Layer").select(first).run()
-    assert heatmaps(settle(at)) == ["Grad-CAM"], "what was chosen at another layer goes"
+    at.multiselect(key="methods").set_value(["CAM", "HiResCAM"]).run()
+    box(settle(at), "Layer").select(first).run()
+    assert heatmaps(settle(at)) == ["HiResCAM"]
+    box(at, "Layer").select(last).run()
+    assert sorted(heatmaps(settle(at))) == ["CAM", "HiResCAM"]
+    at.multiselect(key="methods").set_value(["HiResCAM"]).run()
+    box(settle(at), "Layer").select(first).run()
+    box(settle(at), "Layer").select(last).run()
+    assert heatmaps(settle(at)) == ["HiResCAM"], "what was taken out stays out"
+    assert "created with a default value" not in caplog.text
