@@ -30,7 +30,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks import app_page as at
 from benchmarks.app_core import NETWORK, Core
-from benchmarks.app_cost import Cpu, cpu, drawings, rest, without_news
+from benchmarks.app_cost import Cpu, cpu, drawings, rest, screen, without_news
 from benchmarks.app_page import Traffic, Visitor, visiting
 from benchmarks.app_scenarios import (
     IDLE,
@@ -128,15 +128,16 @@ class Bench:
     def app(self, scenario: Scenario, case: Case, server: Server, figures: Figures) -> None:
         with self.visit(scenario, case, server) as (visitor, act):
             before, place = cpu(server.pid), visitor.traffic.now()
-            act()
-            seconds = visitor.answers()
-            answered, meanwhile = cpu(server.pid), visitor.traffic.since(place)
+            with screen(server.pid) as rates:
+                act()
+                seconds = visitor.answers()
+            meanwhile = visitor.traffic.since(place)
             visitor.settle()
             add(figures.app, seconds)
             figures.server_cpu.append(cpu(server.pid).since(before))
             figures.bytes_in.append(visitor.traffic.since(place).bytes_in)
             figures.bytes_out.append(visitor.traffic.since(place).bytes_out)
-            figures.screen_cpu.append(answered.screen_since(before) / seconds[""])
+            figures.screen_cpu.append(sum(rates) / len(rates) if rates else 0.0)
             figures.rate_in.append(meanwhile.bytes_in / seconds[""])
 
     @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
@@ -16,6 +18,7 @@ _COMPUTES = 0.2  # of a processor: a thread that takes more of it throughout is 
 _REST = 0.05  # of a processor: what a server takes less than is at rest
 _LOOK = 0.3  # seconds over which that is measured
 _PATIENCE = 60  # seconds
+_SLICE = 1.0  # second: whoever computes shall not begin or end in many of them
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,27 @@ def cpu(pid: int) -> Cpu:
         if task.name != process.name
     }
     return Cpu(time.perf_counter(), sum(map(_taken, processes)), threads)
+
+
+@contextmanager
+def screen(pid: int) -> Iterator[list[float]]:
+    """Processor seconds per second of a process without what computes, for each second of the block."""
+    ended, rates = Event(), list[float]()
+
+    def watch() -> None:
+        before = cpu(pid)
+        while not ended.wait(_SLICE):
+            after = cpu(pid)
+            rates.append(after.screen_since(before) / (after.at - before.at))
+            before = after
+
+    watching = Thread(target=watch)
+    watching.start()
+    try:
+        yield rates
+    finally:
+        ended.set()
+        watching.join()
 
 
 def rest(pid: int) -> None:

@@ -40,6 +40,8 @@ CHANGED_SLIDER: Final = "Pixels changed"
 CALM: Final = """(document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
     && !document.querySelector('[data-testid=stProgress], [data-testid=stStatusWidget]'))"""
 
+_HAS_CHART_SCRIPT: Final = "performance.getEntriesByType('resource').some(entry => entry.name.includes('PlotlyChart'))"
+
 Link = Mapping[str, str | Sequence[str]]
 
 _SIZE: Final = {"width": 1280, "height": 1000}
@@ -223,8 +225,9 @@ class Visitor:
         return seconds
 
     def settle(self) -> None:
-        """Wait until there is something to see, and nothing is computed or drawn."""
+        """Wait until there is something to see, nothing is computed or drawn, and the script for charts has been read."""
         self.page.wait_for_selector(f"{HEATMAP}, {FRAME}")
+        self.page.wait_for_function(_HAS_CHART_SCRIPT)
         self.page.evaluate(f"bench.calm(() => {CALM}, {_CALM_LOOKS})")
 
     def choose(self, box: str, option: str, conditions: Mapping[str, str]) -> None:
