@@ -225,7 +225,7 @@ class Visitor:
         return seconds
 
     def settle(self) -> None:
-        """Wait until there is something to see, nothing is computed or drawn, and the script for charts has been read."""
+        """Wait until there is something to see, nothing is computed or drawn, and the script for charts is there."""
         self.page.wait_for_selector(f"{HEATMAP}, {FRAME}")
         self.page.wait_for_function(_HAS_CHART_SCRIPT)
         self.page.evaluate(f"bench.calm(() => {CALM}, {_CALM_LOOKS})")
