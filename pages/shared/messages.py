@@ -30,10 +30,9 @@ def failure(what: str, why: str, *actions: Action, key: str) -> None:
 
 
 def button(action: Action, *, key: str) -> None:
-    """A button that acts and has the whole page drawn again, also where it stands in a fragment."""
+    """A button that acts before the page is drawn again; not for a fragment, which alone would be drawn again."""
     label, act = action
-    if st.button(label, key=key, on_click=act):
-        st.rerun()
+    st.button(label, key=key, on_click=act)
 
 
 def link_notices() -> None:

@@ -426,7 +426,7 @@ def test_fake_cam_stands_beside_them_when_asked_for(open_page: Open) -> None:
 
 def test_downloads_hold_every_curve(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: dict[str, Any] = {}
-    monkeypatch.setattr(board, "_download", lambda label, data, mime, help: saved.update({label: data}))
+    monkeypatch.setattr(board, "_download", lambda name, label, data, *_: saved.update({label: data}))
     open_page(steps="14", methods="Grad-CAM")
     assert list(saved) == ["CSV", "PDF", "SVG", "PNG"]
     head, *lines = saved["CSV"]().decode().splitlines()
