@@ -7,9 +7,10 @@ rewritten wherever they would write into a value that somebody else still reads.
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor, fx, nn
@@ -35,12 +36,28 @@ _OUT_OF_PLACE: dict[Any, Any] = {
 _FRESH_MODULES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, nn.modules.batchnorm._BatchNorm)
 
 
+# Each tracing replaces `nn.Module.__call__` for the whole process, and puts back what it found there.
+_ONE_AT_A_TIME: Final = threading.Lock()
+
+
 class LayerTracer(fx.Tracer):
-    """`torch.fx.Tracer` that also remembers the node holding each module's output (of its last call)."""
+    """`torch.fx.Tracer` that also remembers the node holding each module's output (of its last call).
+
+    While it traces, every module that any thread runs is handed to it: those of other threads are run as they are.
+    """
+
+    # For a thread that comes a moment too late, when the tracer has been cleared.
+    _thread: int | None = None
+    _autowrap_function_ids: ClassVar[set[int]] = set()
 
     def __init__(self) -> None:
         super().__init__(autowrap_functions=_timm_functions())
         self.outputs: dict[nn.Module, Any] = {}
+        self._thread = threading.get_ident()
+
+    def trace(self, root: Any, concrete_args: dict[str, Any] | None = None) -> fx.Graph:
+        with _ONE_AT_A_TIME:
+            return super().trace(root, concrete_args)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return type(m).__name__ in _LEAF_NAMES or super().is_leaf_module(m, module_qualified_name)
@@ -48,9 +65,16 @@ class LayerTracer(fx.Tracer):
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
         output = super().call_module(m, forward, args, kwargs)
         self.outputs[m] = output.node if isinstance(output, fx.Proxy) else None
         return output
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
 
 def _timm_functions() -> tuple[Callable[..., Any], ...]:
