@@ -75,17 +75,18 @@ def methods(
     layer = {title: why for title, why in absent.items() if known[title].key in misplaced}
     network = {title: why for title, why in absent.items() if title not in layer}
     chosen_here = st.session_state.pop(_written(key), False)
-    titles = st.multiselect(
-        label,
-        list(by_title),
-        # Streamlit warns of a default beside a value that was set here. On all other runs it is what a link leaves out.
-        default=None if chosen_here else [METHODS[method].title for method in default if method not in unfit],
-        **links.kept(key),
-        placeholder="Choose at least one method",
-        help=help + (f"\n\nNot with this network:\n{_reasons(network)}" if network else ""),
-    )
-    if layer:
-        st.caption(f"Not at this layer: {', '.join(layer)}", help=_reasons(layer))
+    with st.container():  # one below the other, also in a row of widgets
+        titles = st.multiselect(
+            label,
+            list(by_title),
+            # Streamlit warns of a default beside a value that was set here. On all other runs it is what a link leaves out.
+            default=None if chosen_here else [METHODS[method].title for method in default if method not in unfit],
+            **links.kept(key),
+            placeholder="Choose at least one method",
+            help=help + (f"\n\nNot with this network:\n{_reasons(network)}" if network else ""),
+        )
+        if layer:
+            st.caption(f"Not at this layer: {', '.join(layer)}", help=_reasons(layer))
     return [by_title[title] for title in titles]
 
 

@@ -10,7 +10,7 @@ import operator
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, fx, nn
@@ -48,7 +48,7 @@ class LayerTracer(fx.Tracer):
 
     # For a thread that comes a moment too late, when the tracer has been cleared.
     _thread: int | None = None
-    _autowrap_function_ids: ClassVar[set[int]] = set()
+    _autowrap_function_ids: set[int] = set()  # noqa: RUF012  (each tracer has its own; this one stays empty)
 
     def __init__(self) -> None:
         super().__init__(autowrap_functions=_timm_functions())
