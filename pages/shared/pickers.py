@@ -79,7 +79,8 @@ def methods(
         titles = st.multiselect(
             label,
             list(by_title),
-            # Streamlit warns of a default beside a value that was set here. On all other runs it is what a link leaves out.
+            # Streamlit warns of a default beside a value that was set here. On all other runs it is what a link leaves
+            # out.
             default=None if chosen_here else [METHODS[method].title for method in default if method not in unfit],
             **links.kept(key),
             placeholder="Choose at least one method",
