@@ -17,85 +17,41 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from itertools import count
 from pathlib import Path
-from random import Random
 from typing import Annotated, Any, Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import typer
-from websockets.exceptions import WebSocketException
 
 from benchmarks.app_core import NETWORK
 from benchmarks.app_cost import Cpu, Holdings, cpu, holdings
 from benchmarks.common import machine, publish, show
+from benchmarks.load_attendance import ARRIVALS, CURVES, FIRST_PAGE, VISIT, Attendance, Diary, Request
 from benchmarks.load_visits import (
     LESSONS,
     QUICK,
-    UPLOADER,
     Answers,
-    Lesson,
     Question,
     core_seconds,
     lessons,
-    own_photo,
-    shown_picture,
 )
 from cam_core import load_model
 from scripts.serving import Server, server_process
-from scripts.visitor import ErrorShown, NoAnswer, Visitor, Wanted, picture, visiting
+from scripts.visitor import picture, visiting
 
 VISITORS: Final = (1, 5, 20, 40)
 SECONDS: Final = 300.0
 THINK: Final = 10.0  # seconds between an answer and the next click, on average
-FIRST_PAGE, OWN_PHOTO, CURVES = "first page", "own photo", "curves"
 LONG_WORK: Final = (CURVES, "slow")
 
-_VISIT = 75.0  # seconds after which a visitor leaves
-_ARRIVALS = 2.0  # visitors per second
 _ONE_IN = 5  # has slow work
 _PERCENTILES = (50, 95)
 _TRACEBACK = r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(\S.*)$"
-
-
-@dataclass
-class Request:
-    """Something that a visitor asked for.
-
-    Attributes:
-        costs: the calls of the core that it takes.
-        seconds: until it was answered; None if it was not.
-        share: how much of it is done, as far as the page told.
-        error: why there is no answer; empty where there is one, or the benchmark ended before.
-    """
-
-    kind: str
-    costs: tuple[str, ...]
-    seconds: float | None = None
-    share: float = 0.0
-    error: str = ""
-
-
-@dataclass
-class Diary:
-    """All that a visitor has seen.
-
-    Attributes:
-        answers: questions, and addresses that hold the pictures that answered them.
-        errors: what went wrong.
-        attended: seconds.
-    """
-
-    requests: list[Request] = field(default_factory=list)
-    answers: list[tuple[Question, str]] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    bytes_in: int = 0
-    attended: float = 0.0
 
 
 @dataclass
@@ -151,93 +107,6 @@ def finished(requests: Iterable[Request], costs: dict[str, float]) -> float:
         for request in requests
         if request.seconds is not None or request.kind in LONG_WORK
     )
-
-
-def _past(moment: float) -> Callable[[], bool]:
-    return lambda: time.perf_counter() > moment
-
-
-class Attendance:
-    """One visitor's time at the server: visit after visit, each with another photo."""
-
-    def __init__(self, server: Server, lesson: Lesson, number: int, visitors: int, think: float) -> None:
-        self.diary = Diary()
-        self._server, self._lesson, self._think = server, lesson, think
-        self._photos = count(number, visitors)
-        self._draw = Random(number)
-        self._delay = number / _ARRIVALS
-
-    async def attend(self) -> None:
-        """Until cancelled."""
-        await asyncio.sleep(self._delay)
-        while True:
-            await self.visit(next(self._photos), _past(time.perf_counter() + _VISIT))
-
-    async def visit(self, photo: int, enough: Callable[[], bool]) -> None:
-        """Come, look, upload, click until it is enough, leave. What goes wrong ends the visit."""
-        came = time.perf_counter()
-        visitor: Visitor | None = None
-        try:
-            # A seed of its own: what the store has of the gallery's photo is no answer.
-            link = self._lesson.link | {"seed": str(photo + 1)}
-            async with visiting(self._server.address, self._lesson.path, link) as visitor:
-                await self._look(visitor, FIRST_PAGE, came)
-                await self._give_photo(visitor, photo)
-                await self._click(visitor, photo, enough)
-        except ErrorShown:
-            pass  # the visitor has it among its errors
-        except (NoAnswer, OSError, WebSocketException, LookupError) as error:
-            self.diary.errors.append(f"{self._lesson.title}: {type(error).__name__}: {error}")
-            await asyncio.sleep(1)
-        finally:
-            self.diary.attended += time.perf_counter() - came
-            if visitor is not None:
-                self.diary.bytes_in += visitor.bytes_in
-                self.diary.errors += [f"{self._lesson.title}: {error}" for error in visitor.errors]
-
-    async def _look(self, visitor: Visitor, kind: str, began: float) -> None:
-        """Wait for what the page opens with, and for what fills it later."""
-        lesson = self._lesson
-        await self._answer(visitor, Request(kind, lesson.costs), began, map(picture, lesson.opens))
-        if lesson.fills:
-            await self._answer(visitor, Request(CURVES, lesson.filling_costs), began, lesson.fills)
-
-    async def _give_photo(self, visitor: Visitor, photo: int) -> None:
-        content = own_photo(photo)
-        visitor.choose("Photo", "Upload")
-        await visitor.drawn(lambda element: element.WhichOneof("type") == "file_uploader")
-        await self._think_about_it()
-        began = time.perf_counter()
-        await visitor.upload(UPLOADER, f"{photo}.jpg", content)
-        await self._look(visitor, OWN_PHOTO, began)
-
-    async def _click(self, visitor: Visitor, photo: int, enough: Callable[[], bool]) -> None:
-        clicks = self._lesson.clicks(visitor, photo)
-        while not enough():
-            await self._think_about_it()
-            click = next(clicks)
-            began = time.perf_counter()
-            click.do()
-            elements = await self._answer(visitor, Request(click.kind, click.costs), began, click.wanted())
-            self.diary.answers += [
-                (question, shown_picture(element, start))
-                for (question, start), element in zip(click.pictures.items(), elements, strict=False)
-            ]
-
-    async def _answer(self, visitor: Visitor, request: Request, began: float, wanted: Iterable[Wanted]) -> list[Any]:
-        self.diary.requests.append(request)
-        try:
-            elements = await visitor.drawn(*wanted)
-        except NoAnswer as error:
-            request.error = str(error)
-            raise
-        finally:
-            request.share = visitor.progress
-        request.seconds = time.perf_counter() - began
-        return elements
-
-    async def _think_about_it(self) -> None:
-        await asyncio.sleep(self._think * self._draw.uniform(0.5, 1.5))
 
 
 async def attended(attendances: Sequence[Attendance], seconds: float, pid: int) -> tuple[Cpu, Holdings]:
@@ -331,8 +200,8 @@ def notes(levels: Sequence[Level], costs: dict[str, float], think: float) -> lis
         ),
         "Wanted: of 20 visitors no errors, no answers that are not one's own, clicks ≤ 0.3 s and first pages ≤ 3 s "
         "(p95); of 40, 8 of them slow, clicks ≤ 1 s and first pages ≤ 6 s (p95), core s ∕ s ≥ 0.7, ≤ 20 kB ∕ s each.",
-        f"Visitors come {_ARRIVALS:g} per second, think for {think:g} s on average between clicks, and leave after "
-        f"{_VISIT:g} s to come back with another photo; slow ones compute Score-CAM. First pages show the gallery’s "
+        f"Visitors come {ARRIVALS:g} per second, think for {think:g} s on average between clicks, and leave after "
+        f"{VISIT:g} s to come back with another photo; slow ones compute Score-CAM. First pages show the gallery’s "
         "first photo with a seed of their own, for all of it to be computed. "
         f"Clicks: {', '.join(QUICK)}. Seconds from the message that a click sends until its answer has arrived; a "
         "browser paints it after that. Errors: exceptions and red messages on a page, closed sockets, no answer and no "
@@ -375,7 +244,7 @@ def main(
     else:
         record = {
             "machine": described,
-            "settings": {"seconds": seconds, "think": think, "visit": _VISIT, "arrivals": _ARRIVALS},
+            "settings": {"seconds": seconds, "think": think, "visit": VISIT, "arrivals": ARRIVALS},
             "core seconds": costs,
             "levels": [_record(level) for level in levels],
         }

@@ -30,7 +30,8 @@ import typer
 from benchmarks.app_core import FIRST_METHODS, NETWORK
 from benchmarks.app_cost import Holdings, holdings, rest
 from benchmarks.common import machine, publish, show
-from benchmarks.load import CURVES, FIRST_PAGE, Attendance, tracebacks
+from benchmarks.load import tracebacks
+from benchmarks.load_attendance import CURVES, FIRST_PAGE, Attendance
 from benchmarks.load_visits import LESSONS, METHODS_BOX, SCORE_CAM, SLOW
 from cam_core import METHODS
 from scripts.serving import Server, server_process

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.app_cost import Holdings, holdings
-from benchmarks.load import Diary, Level, Request, finished, percentiles, tracebacks
+from benchmarks.load import Level, finished, percentiles, tracebacks
+from benchmarks.load_attendance import Diary, Request
 from benchmarks.load_visits import LESSONS, alike, lessons, own_photo
 from benchmarks.soak import Reading, verdicts
 from pages.shared.pictures import address

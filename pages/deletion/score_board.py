@@ -45,12 +45,7 @@ def board(seen: Scene, sources: Sequence[Source], fake: Source | None) -> None:
         if slow:
             st.html(score_table(_fresh(late), SLOW))
 
-    place = st.container(key="poll-scores")
-    if jobs := working([*quick, *late]):
-        polling.watch(jobs, draw, place=place, every=polling.SELDOM, ended=all)
-    else:
-        with place:
-            draw()
+    polling.watch(working([*quick, *late]), draw, key="scores", every=polling.SELDOM, ended=all)
     st.html(style.quiet(_WORDS))
 
 
@@ -78,7 +73,7 @@ def unfinished(late: Sequence[Scored]) -> None:
         "",
         "Some metrics are missing.",
         ("Try again", partial(_each, jobs, compute.forget)),
-        key="scores",
+        key="slow-metrics",
         leave=("Cancel", partial(_each, jobs, Job.cancel)),
         why=" ".join(scores.reasons(late)),
         cancelled=("Cancelled. What was computed stays.", ("Compute the rest", partial(_each, jobs, compute.forget))),

@@ -91,7 +91,7 @@ def watch(
     every: float = OFTEN,
     ended: Callable[[Iterable[bool]], bool] = any,
 ) -> None:
-    """Give `draw` a place that it fills again and again as long as jobs are under way.
+    """Give `draw` a place that it fills: again and again as long as jobs are under way, once where there are none.
 
     Not inside a fragment: that is drawn again without the page, and nothing would begin to move.
 
@@ -101,8 +101,13 @@ def watch(
         every: seconds between two drawings at least; more if something else is dearer to draw, or many are here.
         ended: `all` where the page is drawn again only when every job has ended.
     """
-    page: _Page = st.session_state[_KEY]
-    page.add(_Watch(draw, st.container(key=f"poll-{key}") if place is None else place, every, jobs, ended))
+    place = st.container(key=f"poll-{key}") if place is None else place
+    if jobs:
+        page: _Page = st.session_state[_KEY]
+        page.add(_Watch(draw, place, every, jobs, ended))
+    else:
+        with place:
+            draw()
 
 
 def begin() -> None:

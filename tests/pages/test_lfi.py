@@ -200,38 +200,9 @@ def test_the_baseline_has_no_maps_of_its_own(open_page: Page, quick: list[Any]) 
     assert "Attention heatmap of preview" not in html(at)
 
 
-def test_a_cancelled_training_keeps_the_best_network_and_can_go_on(
-    open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    finished = training.train
+def trains_without_end(open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The page after the first epoch of a training that only a cancel ends."""
 
-    def endless(settings: Any, *, progress: Any, on_epoch: Any) -> None:
-        learn(settings, on_epoch, 1)
-        while True:
-            progress(1, EPOCHS)
-            time.sleep(0.01)
-
-    monkeypatch.setattr(training, "train", endless)
-    at = open_page()
-    at.button(key="train").click().run()
-    until = time.monotonic() + PATIENCE
-    while "after epoch 1" not in html(at):
-        assert time.monotonic() < until
-        at.run()
-    assert at.button(key="train").disabled
-    at.button(key="leave-training").click().run()
-    settle(at)
-    assert "Cancelled after 1 of 5 epochs. The best network is kept." in html(at)
-    assert any("30.0% right" in option for option in picker(at))
-    monkeypatch.setattr(training, "train", finished)
-    button(at, "Go on").click().run()
-    settle(at)
-    assert "Cancelled" not in html(at) and any("70.0% right" in option for option in picker(at))
-
-
-def test_a_page_that_is_loaded_again_finds_its_training(
-    open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch, own_browser: Any
-) -> None:
     def endless(settings: Any, *, progress: Any, on_epoch: Any) -> None:
         quick.append(settings)
         learn(settings, on_epoch, 1)
@@ -246,6 +217,29 @@ def test_a_page_that_is_loaded_again_finds_its_training(
     while "after epoch 1" not in html(at):
         assert time.monotonic() < until
         at.run()
+    return at
+
+
+def test_a_cancelled_training_keeps_the_best_network_and_can_go_on(
+    open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished = training.train
+    at = trains_without_end(open_page, quick, monkeypatch)
+    assert at.button(key="train").disabled
+    at.button(key="leave-training").click().run()
+    settle(at)
+    assert "Cancelled after 1 of 5 epochs. The best network is kept." in html(at)
+    assert any("30.0% right" in option for option in picker(at))
+    monkeypatch.setattr(training, "train", finished)
+    button(at, "Go on").click().run()
+    settle(at)
+    assert "Cancelled" not in html(at) and any("70.0% right" in option for option in picker(at))
+
+
+def test_a_page_that_is_loaded_again_finds_its_training(
+    open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch, own_browser: Any
+) -> None:
+    trains_without_end(open_page, quick, monkeypatch)
     own_browser.reload()
     again = open_page(wait=False)
     assert "after epoch 1" in html(again) and again.button(key="train").disabled

@@ -14,18 +14,7 @@ from pages.runtime.keeper import LONG, SILENT, Keeper
 from pages.runtime.store import Store
 from pages.runtime.turns import Paces, Turn, Turns
 from pages.runtime.visits import Visits
-
-SOON = 10  # seconds: far more than needed, so that only a hanging thread fails
-
-
-class Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
+from tests.pages.runtime.clock import SOON, Clock
 
 
 class House:

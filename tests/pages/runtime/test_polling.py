@@ -65,6 +65,18 @@ def test_where_nothing_moves_nothing_polls(intervals: list[float | None]) -> Non
     assert texts(run(three_bars)) == ["the end"] and intervals == []
 
 
+def test_where_no_job_is_under_way_it_is_drawn_once(intervals: list[float | None]) -> None:
+    def script(jobs: tuple[object, ...]) -> None:
+        import streamlit as st
+
+        from pages.runtime import polling
+
+        with polling.of_page():
+            polling.watch(jobs, lambda: st.text("stands"), key="x")
+
+    assert texts(run(script)) == ["stands"] and intervals == []
+
+
 def test_the_more_pages_are_open_the_more_seldom_each_is_looked_at(
     intervals: list[float | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,18 +11,7 @@ import pytest
 from pages.runtime import compute, turns
 from pages.runtime.jobs import Job
 from pages.runtime.turns import Paces, Turn, Turns
-
-SOON = 10  # seconds: far more than needed, so that only a hanging thread fails
-
-
-class Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
+from tests.pages.runtime.clock import SOON, Clock
 
 
 @pytest.fixture
