@@ -44,7 +44,7 @@ class Scenario:
         run: (device, precision) → numbers.
         quick: whether it belongs to the few that `make test` runs: one network for each part of the contract.
         precise: whether it computes in a precision that the caller names.
-        at_once: whether its images share their passes, so that no smaller batch could be tried.
+        at_once: whether it trains: a step is one batch, so that no smaller one could be tried.
         rounding: how far rounding may move its numbers, as a share of the largest.
     """
 
@@ -192,7 +192,7 @@ def _history(settings: TrainSettings) -> Numbers:
 def _rest() -> list[Scenario]:
     return [
         Scenario("predict", _predicted, precise=False),
-        Scenario("several images at once", _together, at_once=True),
+        Scenario("several images at once", _together),
         Scenario("a network on the device", _on_the_device),
         Scenario("folder evaluation", _folder),
     ]
