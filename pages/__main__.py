@@ -7,6 +7,7 @@ import logging
 import sys
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pandas  # noqa: F401  (see app.py)
 from streamlit import net_util
@@ -23,12 +24,21 @@ APP = Path(__file__).parents[1] / "app.py"
 
 def prepare() -> None:
     """What the first visitor would wait for: torch, imported above, and the network that the app opens with."""
-    with suppress(CamError):  # whoever comes is told
-        compute.classifier(ModelSpec(BUNDLED))
+    # In a thread of its own: with whatever computes, OpenMP starts helpers, who stay as long as their thread does. While
+    # there are more of them than processors they sleep between two operations, and Opti-CAM, which has thousands of
+    # small ones, took half as long again.
+    loading = Thread(target=_load)
+    loading.start()
+    loading.join()
     # What is here by now stays. A collection looks at half a million objects of torch alone, and holds Python's lock
     # for a fifth of a second.
     gc.collect()
     gc.freeze()
+
+
+def _load() -> None:
+    with suppress(CamError):  # whoever comes is told
+        compute.classifier(ModelSpec(BUNDLED))
 
 
 def _log_to_the_terminal() -> None:
