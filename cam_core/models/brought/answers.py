@@ -129,8 +129,8 @@ def _classes(rows: Tensor) -> int:
         raise ModelError(f"for 2 images the network returns {shape or 'one number'}, not one row of logits per image")
     if rows.ndim > 2 and rows.numel() > rows.shape[0] * rows.shape[1]:
         raise ModelError(
-            f"for 2 images the network returns {shape}: {_several(rows.ndim)}, not one row of logits per image. If a "
-            f"mean over them is what you ask about, {_HOW.removeprefix('say which ')}"
+            f"for 2 images the network returns {shape}: {_several(rows.ndim)}, not one row of logits per image; if you "
+            "ask about their mean, say so by Classifier(…, logits=lambda output: …)"
         )
     return rows.numel() // 2
 

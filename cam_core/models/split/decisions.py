@@ -7,6 +7,7 @@ What depends on values stays refused.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 import torch
@@ -19,7 +20,7 @@ _METHODS: Final = frozenset("size dim ndimension numel nelement is_floating_poin
 
 
 class Decisions:
-    """Runs what has been traced so far, as far as a decision needs it, on noise of two batch sizes and two sizes.
+    """Runs what has been traced so far, as far as a decision needs it, on noise of several batch sizes and two sizes.
 
     Args:
         root: the module that is being traced.
@@ -30,19 +31,17 @@ class Decisions:
         channels, height, width = image_shape(input_size)
         # Of another parity and another shape: what a network pads, or asks to be square, is no truth for all sizes.
         larger = (channels, height + 33, width + 50)
-        self._usual = _Run(root, graph, noise_for(root, input_size, images=2))
+        self._usual = [_Run(root, graph, noise_for(root, input_size, images=count)) for count in (1, 2)]
         self._larger = _Run(root, graph, noise_for(root, larger, images=3))
 
     def about(self, node: fx.Node) -> bool | None:
         """The truth of a node's value; None where it depends on more than shapes, or differs from image to image."""
         if not _is_of_shapes(node):
             return None
-        truth = bool(self._usual.value(node))
-        try:
-            same = bool(self._larger.value(node)) == truth
-        except Exception:  # a foreign network may raise anything; this one takes images of one size alone
-            same = True
-        return truth if same else None
+        truths = {bool(run.value(node)) for run in self._usual}
+        with suppress(Exception):  # a foreign network may raise anything; this one takes images of one size alone
+            truths.add(bool(self._larger.value(node)))
+        return truths.pop() if len(truths) == 1 else None
 
 
 class _Run(fx.Interpreter):
