@@ -82,13 +82,20 @@ def _is_exported(module: nn.Module) -> bool:
 
 def _is_quantised(module: nn.Module) -> bool:
     stored = any(not (value.is_floating_point() or value.is_complex()) for value in module.parameters())
-    return stored or any(type(part).__module__.startswith(_QUANTISED) for part in module.modules())
+    kinds = map(type, chain(module.modules(), module.parameters()))
+    return stored or any(kind.__module__.startswith(_QUANTISED) for kind in kinds)
+
+
+def _is_script(module: nn.Module) -> bool:
+    """Whether it is TorchScript, or holds such a part that has weights."""
+    parts = [part for part in module.modules() if isinstance(part, torch.jit.ScriptModule)]
+    return module in parts or any(next(part.parameters(), None) is not None for part in parts)
 
 
 _REFUSED: dict[Callable[[Any], bool], str] = {
-    lambda module: isinstance(module, torch.jit.ScriptModule): (
-        "the network is TorchScript, whose layers cannot be reached from outside: bring the Python module that it was "
-        "made from"
+    _is_script: (
+        "the network is TorchScript, or a part of it is, whose layers cannot be reached from outside: bring the Python "
+        "module that it was made from"
     ),
     _is_exported: _EXPORTED,
     lambda module: any(is_lazy(value) for value in _values(module)): (

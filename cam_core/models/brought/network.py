@@ -12,6 +12,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, fx, nn
 
+from cam_core.models.batching import is_out_of_memory
 from cam_core.models.brought.answers import Answer, Choose, answer_in, as_they_are
 from cam_core.models.brought.weights import with_plain_weights
 from cam_core.models.noise import InputSize, noise_for
@@ -49,8 +50,14 @@ def brought(module: nn.Module, input_size: InputSize, choose: Choose | None) -> 
     """
     if choose is as_they_are:
         return Brought(module)
-    network = with_plain_weights(module, input_size)
-    answer = answer_in(*_outputs(network, input_size), choose)
+    try:
+        network = with_plain_weights(module, input_size)
+        scratch = hooked_copy(network)
+    except Exception as error:  # a foreign object may raise anything when it is copied
+        if is_out_of_memory(error):
+            raise
+        raise ModelError(f"the network cannot be copied, and is never worked on itself: {error}") from error
+    answer = answer_in(*_outputs(scratch, input_size), choose)
     if answer.plain and _takes_images_alone(network):
         return Brought(network)
     return Brought(_adapted(network, answer), answer.single)
@@ -128,10 +135,9 @@ def _takes_images_alone(network: nn.Module) -> bool:
     return len(inspect.signature(network.forward).parameters) == 1
 
 
-def _outputs(network: nn.Module, input_size: InputSize) -> tuple[Any, Any]:
+def _outputs(scratch: nn.Module, input_size: InputSize) -> tuple[Any, Any]:
     """What a private copy returns for one image, and for two at once."""
-    _check_arguments(network)
-    scratch = hooked_copy(network)
+    _check_arguments(scratch)
     images = noise_for(scratch, input_size, images=2)
     # Also for a caller in inference mode, whose tensors do not tell when they are written to.
     with torch.inference_mode(False), torch.no_grad():
@@ -142,6 +148,8 @@ def _output(network: nn.Module, images: Tensor) -> Any:
     try:
         return network(images)
     except Exception as error:  # a foreign network may raise anything
+        if is_out_of_memory(error):
+            raise
         raise cannot_take(images.shape[1:], error, len(images)) from error
 
 

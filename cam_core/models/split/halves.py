@@ -227,11 +227,13 @@ def _check_halves(halves: Halves, layer: str, images: Images) -> None:
     if acts.ndim != 4:
         shape = " × ".join(map(str, acts.shape[1:]))
         raise LayerError(f"the layer {layer!r} yields {shape} values, not channels × height × width")
-    with torch.set_grad_enabled(not halves.traced):
-        logits = halves.tail(acts.requires_grad_(not halves.traced), context)
+    # A traced network lets gradients pass: its graph knows no `no_grad`. In inference mode nobody asks for them.
+    tries = not halves.traced and not torch.is_inference_mode_enabled()
+    with torch.set_grad_enabled(tries):
+        logits = halves.tail(acts.requires_grad_(tries), context)
     if logits.ndim != 2:
         raise ModelError(f"the network returns {tuple(logits.shape)}, not one row of logits per image")
-    if not halves.traced and not logits.requires_grad:
+    if tries and not logits.requires_grad:
         raise ModelError(
             f"no gradient passes from the layer {layer!r} to the logits: they do not depend on it, or the network cuts "
             "gradients off (detach, no_grad, integers)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -77,6 +78,12 @@ def on_meta() -> nn.Module:
     return Plain().to("meta")
 
 
+def locked() -> nn.Module:
+    network = tiny("plain")
+    network.lock = threading.Lock()  # type: ignore[assignment]
+    return network
+
+
 def segmenting(maps: Tensor) -> Any:
     return {"out": maps[:, :, None, None].expand(-1, -1, 4, 4)}
 
@@ -84,6 +91,7 @@ def segmenting(maps: Tensor) -> Any:
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "TorchScript, traced": (lambda: torch.jit.trace(tiny("plain"), tiny_images(1)), "TorchScript.*bring the Python"),
     "TorchScript, scripted": (lambda: torch.jit.script(tiny("plain")), "TorchScript.*bring the Python"),
+    "TorchScript inside": (lambda: Around(torch.jit.script(tiny("plain"))), "a part of it is"),
     "exported program": (exported, "torch.export.*bring the module that was exported"),
     "exported program's module": (lambda: exported().module(), "torch.export.*bring the module that was exported"),
     "dynamically quantised": (quantised, "quantised.*bring the float network"),
@@ -110,6 +118,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "no forward": (WithoutForward, "WithoutForward has no forward"),
     "one image at a time": (as_written(OneAtATime), "2 images at once"),
     "no gradient": (lambda: Detached().eval(), "no gradient passes"),
+    "a lock in it": (locked, "cannot be copied"),
     "no convolution": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(768, 2)), "no layer that yields a feature map"),
 }
 
@@ -130,7 +139,7 @@ def test_refused_in_words(name: str) -> None:
 
 
 def test_what_is_seen_without_running_it_is_refused_at_once() -> None:
-    for name in list(REFUSED)[:12]:
+    for name in list(REFUSED)[:13]:
         with pytest.raises(ModelError, match=REFUSED[name][1]):
             Classifier(REFUSED[name][0]())
 
