@@ -19,7 +19,7 @@ from cam_core.models.brought.answers import Choose
 from cam_core.models.brought.facts import framing, own_labels, side_labels
 from cam_core.models.brought.kinds import check_kind, check_scores
 from cam_core.models.brought.network import Brought, brought
-from cam_core.models.brought.wrappers import name_inside, opened
+from cam_core.models.brought.wrappers import name_inside, opened, wraps_inside
 from cam_core.models.devices import double, resolve_device
 from cam_core.models.noise import noise
 from cam_core.models.precision import COARSE, check_precision, dtype_of
@@ -52,7 +52,7 @@ class Classifier:
     Args:
         module: maps images (B, n, H, W) to class scores, n being 3, 1 (grey) or any other number. `DataParallel`,
             `torch.compile` and the like are looked through, weights of half and double precision become float32, and
-            optional arguments of its forward keep their defaults. See docs/guides/own.md for what else is taken.
+            optional arguments of its forward keep their defaults. The guide "A network of your own" tells all of it.
         name: how explanations refer to it.
         labels: one name per class; those in the module's own `config.id2label`, or "class 0" …, where omitted. For a
             module with one score per image (B,) or (B, 1): the positive label, or the negative and the positive one.
@@ -116,8 +116,9 @@ class Classifier:
         self.device = resolve_device(str(device))
         self._curated = None if layers is None else [(name_inside(module, layer), text) for layer, text in layers]
         self._default_layer = default_layer and name_inside(module, default_layer)
-        for layer in [layer for layer, _ in self._curated or ()] + [*filter(None, [self._default_layer])]:
-            check_layer_exists(self._opened, layer)
+        if not wraps_inside(self._opened):  # the names are others then: see `network`, where they are looked up
+            for layer in [layer for layer, _ in self._curated or ()] + [*filter(None, [self._default_layer])]:
+                check_layer_exists(self._opened, layer)
         self._given_labels = None if labels is None else list(labels)
         self._labels: list[str] | None = None
         self._layers: list[LayerInfo] | None = None

@@ -132,7 +132,8 @@ def _longer_graph(network: fx.GraphModule, logits: _Logits) -> nn.Module:
 def _takes_images_alone(network: nn.Module) -> bool:
     if "forward" in vars(network):
         return False
-    return len(inspect.signature(network.forward).parameters) == 1
+    only, *more = inspect.signature(network.forward).parameters.values()
+    return not more and only.kind not in _VARIADIC
 
 
 def _outputs(scratch: nn.Module, input_size: InputSize) -> tuple[Any, Any]:

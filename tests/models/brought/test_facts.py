@@ -78,6 +78,16 @@ def test_names_through_a_wrapper_are_taken_with_and_without_it() -> None:
         clf.split("module.nowhere")
 
 
+@pytest.mark.parametrize("name", ["features.3", "features._orig_mod.3"])
+def test_names_through_a_wrapped_part(name: str) -> None:
+    module = KINDS["a part of it compiled"].bring()
+    clf = Classifier(module, input_size=SIZE, device="cpu", default_layer=name)
+    assert clf.default_layer == "features.3"
+    assert clf.layers[-1].name == "features.3" and clf.split(name).halves.traced
+    with pytest.raises(LayerError, match=r"no layer 'features\.9'; did you mean features\.[0-3],"):
+        Classifier(module, input_size=SIZE, device="cpu", default_layer="features.9").split()
+
+
 @pytest.mark.parametrize(
     ("channels", "mean", "std"),
     [(1, (0.449,), (0.226,)), (3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), (6, (0.0,) * 6, (1.0,) * 6)],

@@ -170,6 +170,15 @@ def test_precision_that_an_untraced_network_cannot_take() -> None:
         clf.split(precision="float64")
 
 
+def test_a_hook_that_cuts_gradients_off_is_no_observer() -> None:
+    network = tiny("plain")
+    network.get_submodule("features.1").register_forward_hook(lambda _module, _inputs, output: output.detach())
+    clf = Classifier(network, input_size=SIZE, device="cpu")
+    assert not clf.split("features.3").halves.traced
+    with pytest.raises(ModelError, match=r"no gradient passes from the layer 'features\.0'"):
+        clf.split("features.0")
+
+
 def test_a_hook_on_a_network_whose_logits_have_to_be_found() -> None:
     network = returning(lambda logits: {"logits": logits})()
     network.register_forward_hook(lambda _module, _inputs, output: {"logits": 2 * output["logits"]})
