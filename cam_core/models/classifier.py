@@ -49,6 +49,10 @@ class Classifier:
     The module is never modified, frozen, folded or moved: all work happens on private copies, made when a layer is
     first explained and kept for the few layers used last.
 
+    One score z per image becomes the logits −z/2 of the negative side and z/2 of the positive one, whose softmax is
+    sigmoid(z): each side can be explained, and its probability is what the score meant. (Of a regression value, only
+    the sides mean something.)
+
     Args:
         module: maps images (B, n, H, W) to class scores, n being 3, 1 (grey) or any other number. `DataParallel`,
             `torch.compile` and the like are looked through, weights of half and double precision become float32, and
@@ -68,10 +72,6 @@ class Classifier:
         default_layer: the layer explained where none is named; the last convolutional one where omitted.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         trained: whether the weights were learnt. Explanations, figures and tables of a network that was not say so.
-    One score z per image becomes the logits −z/2 of the negative side and z/2 of the positive one, whose softmax is
-    sigmoid(z): each side can be explained, and its probability is what the score meant. (Of a regression value, only
-    the sides mean something.)
-
     Raises:
         ModelError: no network to explain, such as TorchScript, a quantised network, or one that returns features. At
             first use: the network has no convolutional layer, or does not map images to class scores.
@@ -162,11 +162,12 @@ class Classifier:
             return self._labels
 
     def _name_classes(self) -> list[str]:
-        own = own_labels(self._opened) if self._given_labels is None else self._given_labels
+        given = self._given_labels
+        if given is not None and len(given) != 1:
+            return given
+        own = given or own_labels(self._opened)
         if self._as_brought().single:
             return side_labels(own)
-        if self._given_labels is not None:
-            return self._given_labels
         classes = self.logits(torch.zeros(1, *self.input_shape)).shape[1]
         return own if own is not None and len(own) == classes else [f"class {index}" for index in range(classes)]
 

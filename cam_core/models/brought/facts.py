@@ -57,7 +57,7 @@ def own_labels(module: nn.Module) -> list[str] | None:
 
 def side_labels(given: Sequence[str] | None) -> list[str]:
     """Names of the two sides of one score: of both, or of the positive one, or of none."""
-    positive, *more = given or [_POSITIVE]
-    if more:
-        return [positive, *more]
+    if given is not None and len(given) == 2:
+        return list(given)
+    positive = given[0] if given is not None and len(given) == 1 else _POSITIVE
     return ["negative" if positive == _POSITIVE else f"not {positive}", positive]
