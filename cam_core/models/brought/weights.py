@@ -41,7 +41,16 @@ def _is_parametrised(module: nn.Module) -> bool:
 
 
 def _bake(module: nn.Module) -> None:
+    """Make the weights that parametrisations make, once; the copy's class goes back to what it was before them.
+
+    Torch's own `remove_parametrizations` would change that class, which the original shares.
+    """
     for part in list(module.modules()):
-        if parametrize.is_parametrized(part):
-            for name in list(part.parametrizations):  # type: ignore[arg-type]
-                parametrize.remove_parametrizations(part, name, leave_parametrized=True)
+        made = getattr(part, "parametrizations", None)
+        if not isinstance(made, nn.ModuleDict):
+            continue
+        weights = {name: getattr(part, name).detach().clone() for name in made}
+        del part.parametrizations
+        part.__class__ = type(part).__bases__[0]
+        for name, weight in weights.items():
+            part.register_parameter(name, nn.Parameter(weight, requires_grad=False))
