@@ -333,7 +333,6 @@ KINDS: dict[str, Kind] = {
     ),
     "optional arguments": Kind(as_written(Optional)),
     "any arguments": Kind(as_written(Anything)),
-    "an auxiliary head": Kind(changed(lambda network: network.train(), "plain")),
     "an auxiliary head in training": Kind(lambda: as_written(Auxiliary)().train()),
     "positions left (B, C, 1, 1)": Kind(returning(lambda logits: logits[:, :, None, None])),
     "squeezed where one image is": Kind(as_written(Squeezing)),
