@@ -7,6 +7,7 @@ import torch
 from cam_core.explain import last_per_resolution
 from cam_core.methods import METHODS
 from cam_core.models.classifier import Classifier
+from cam_core.models.noise import noise
 from cam_core.types import MethodError
 
 
@@ -27,7 +28,7 @@ def methods_at(clf: Classifier, layer: str | None = None) -> dict[str, str]:
         ('', 'the tail is not pooling and one linear layer: conv_head (Conv2d) stands in the way')
     """
     net = clf.split(layer)
-    image = torch.randn(1, 3, *clf.input_size, generator=torch.Generator().manual_seed(0)).to(clf.device)
+    image = noise(clf.input_shape).to(clf.device)
     with torch.no_grad():
         acts = net.head(image)
     reasons = dict.fromkeys(METHODS, "")

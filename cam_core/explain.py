@@ -51,7 +51,8 @@ def explain(
     """Explain one class of one image.
 
     Args:
-        image: PIL image, or a normalised float tensor (3, H, W) or (1, 3, H, W).
+        image: PIL image, or a normalised float tensor (3, H, W) or (1, 3, H, W), with as many channels as the network
+            takes.
         method: a key of `METHODS`.
         layer: a module name, or several for a method over several layers; the classifier's default where omitted.
         target: class index or label; the most probable class where omitted.

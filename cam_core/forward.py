@@ -20,7 +20,7 @@ Target = int | str | None
 
 
 def as_images(clf: Classifier, net: SplitModel, images: Sequence[Image.Image | Tensor]) -> Images:
-    """(B, 3, H, W) in the dtype that the network's halves take."""
+    """(B, channels, H, W) in the dtype that the network's halves take."""
     return torch.cat([clf.as_batch(image) for image in images]).to(net.dtype)
 
 
@@ -40,7 +40,7 @@ class Forward:
 
     Attributes:
         nets: the network cut after each layer, holding the context of the images.
-        images: (B, 3, H, W), on the device.
+        images: (B, channels, H, W), on the device.
         acts: (B, K, h, w), one per layer.
         targets: one per image.
     """

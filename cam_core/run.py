@@ -24,7 +24,8 @@ class Run:
 
     Args:
         batch: number of images.
-        mean, std: (3,), of the classifier's preprocessing: they say what a black pixel is in the normalised input.
+        mean, std: of the classifier's preprocessing, one number per channel: they say what a black pixel is in the
+            normalised input.
         progress: called as work advances; may raise `Cancelled`.
 
     Attributes:
@@ -86,11 +87,11 @@ class Run:
         self.warnings[sample].append(message)
 
     def fill(self, mask_space: str, like: Tensor) -> Tensor:
-        """The value of a masked pixel, (1, 3, 1, 1): the mean colour ("normalized") or black ("pixel")."""
+        """The value of a masked pixel, (1, channels, 1, 1): the mean colour ("normalized") or black ("pixel")."""
         if mask_space == "normalized":
-            return torch.zeros(1, 3, 1, 1, dtype=like.dtype, device=like.device)
+            return torch.zeros(1, len(self._mean), 1, 1, dtype=like.dtype, device=like.device)
         black = [-mean / std for mean, std in zip(self._mean, self._std, strict=True)]
-        return torch.tensor(black, dtype=like.dtype, device=like.device).view(1, 3, 1, 1)
+        return torch.tensor(black, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)
 
     def masked(
         self,

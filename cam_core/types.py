@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-Images: TypeAlias = Tensor  # (B, 3, H, W) float, normalised
+Images: TypeAlias = Tensor  # (B, n, H, W) float, normalised; n channels, 3 in photos
 Activations: TypeAlias = Tensor  # (B, K, h, w) float, a layer's output
 Logits: TypeAlias = Tensor  # (B, C) float
 ClassIndex: TypeAlias = Tensor  # (B,) int64

@@ -99,6 +99,17 @@ def as_rgb(image: Image.Image) -> Image.Image:
         raise ImageError(f"the image (mode {image.mode}) cannot be turned into RGB: {error}; save it as RGB") from error
 
 
+def as_grey(image: Image.Image) -> Image.Image:
+    """Any PIL image as grey levels from 0 to 255: "L", or "F" (no whole numbers) where it has more than 8 bits.
+
+    Raises:
+        ImageError: as `as_rgb`.
+    """
+    if not _is_deep(image):
+        return as_rgb(image).convert("L")
+    return Image.fromarray(_levels(np.asarray(image), nominal=image.mode.startswith("I;16")).astype(np.float32))
+
+
 def check_size(size: tuple[int, int], name: str = _UNNAMED, most: int = MAX_PIXELS) -> None:
     """Refuse what is too small to say anything about, or too large to hold.
 
@@ -185,17 +196,22 @@ def _available_formats() -> tuple[str, ...]:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    sixteen_bit = image.mode.startswith("I;16")
-    if sixteen_bit or image.mode in ("I", "F"):
-        return Image.fromarray(_to_8_bit(np.asarray(image), nominal=sixteen_bit)).convert("RGB")
+    if _is_deep(image):
+        levels = _levels(np.asarray(image), nominal=image.mode.startswith("I;16"))
+        return Image.fromarray(np.rint(levels).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _to_8_bit(values: np.ndarray[Any, np.dtype[Any]], nominal: bool) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Grey levels on a scale of their own → 0–255.
+def _is_deep(image: Image.Image) -> bool:
+    """Whether its grey levels have more than 8 bits."""
+    return image.mode.startswith("I;16") or image.mode in ("I", "F")
+
+
+def _levels(values: np.ndarray[Any, np.dtype[Any]], nominal: bool) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Grey levels on a scale of their own → 0 to 255.
 
     `nominal` 16-bit data use their type's range, so that a dark photo stays dark. Other integers and floats have no
     range by type: the smallest usual one that holds them all (1, 255, 65535) is taken, or else their own extremes.
@@ -210,4 +226,4 @@ def _to_8_bit(values: np.ndarray[Any, np.dtype[Any]], nominal: bool) -> np.ndarr
         usual = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
         low, high = next(((0.0, top) for top in usual if low >= 0 and high <= top), (low, high))
     span = (high - low) or 1.0  # a constant outside the usual ranges: black
-    return np.rint((grey - low) * (255.0 / span)).astype(np.uint8)
+    return (grey - low) * (255.0 / span)

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cam_core.images.files import as_rgb, check_size
-from cam_core.types import ModelError
+from cam_core.images.files import as_grey, as_rgb, check_size
+from cam_core.types import ImageError, ModelError
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -29,7 +29,8 @@ class Preprocessing:
         input_size: (H, W) of the network's input, pixels.
         resize: length in pixels that the image's shorter side is scaled to before the crop.
         interpolation: "bilinear" or "bicubic", antialiased.
-        mean, std: per channel, for pixels in [0, 1].
+        mean, std: one number per channel, for pixels in [0, 1]. With one channel photos are read as grey, and those of
+            16 bits keep all their levels. With two, or more than three, there are tensors alone: no photo has them.
     """
 
     input_size: tuple[int, int] = (224, 224)
@@ -44,8 +45,13 @@ class Preprocessing:
             raise ModelError(f"interpolation {self.interpolation!r} is not one of {', '.join(_RESAMPLING)}")
         if min(*self.input_size, self.resize) < 1:
             raise ModelError(f"input_size={self.input_size} and resize={self.resize} must be positive")
-        if len(self.mean) != 3 or len(self.std) != 3 or not min(self.std) > 0:
-            raise ModelError(f"mean={self.mean} and std={self.std} must be three numbers each, std positive")
+        if not self.mean or len(self.mean) != len(self.std) or not min(self.std) > 0:
+            raise ModelError(f"mean={self.mean} and std={self.std} must be one number per channel each, std positive")
+
+    @property
+    def channels(self) -> int:
+        """How many the network's input has."""
+        return len(self.mean)
 
     def box(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
         """The frame that the network sees, as (left, top, right, bottom) in pixels of the original.
@@ -62,28 +68,40 @@ class Preprocessing:
         return left * across, top * down, (left + width) * across, (top + height) * down
 
     def frame(self, image: Image.Image) -> Image.Image:
-        """The image as the network sees it: RGB of exactly `input_size`.
+        """The image as the network sees it, of exactly `input_size`: RGB, or "L" for a network of one channel.
 
         Raises:
-            ImageError: the image is too small, too large or too narrow.
+            ImageError: the image is too small, too large or too narrow, or the network takes other channels than a
+                photo has.
         """
+        framed = self._framed(image)
+        return framed.convert("L") if framed.mode == "F" else framed
+
+    def tensor(self, image: Image.Image) -> Tensor:
+        """PIL image → (channels, H, W) float32, normalised.
+
+        Raises:
+            ImageError: as `frame`.
+        """
+        values = torch.from_numpy(np.array(self._framed(image), dtype=np.float32))
+        pixels = values.reshape(*self.input_size, self.channels).permute(2, 0, 1).contiguous()
+        return self.normalise(pixels.div(255))
+
+    def _framed(self, image: Image.Image) -> Image.Image:
+        if self.channels not in (1, 3):
+            raise ImageError(
+                f"the network takes {self.channels} channels, and a photo has 3, or 1 that is grey: give a tensor "
+                f"({self.channels}, H, W), normalised"
+            )
         check_size(image.size)
-        resized = as_rgb(image).resize(self._resized(image.size), _RESAMPLING[self.interpolation])
+        whole = as_rgb(image) if self.channels == 3 else as_grey(image)
+        resized = whole.resize(self._resized(image.size), _RESAMPLING[self.interpolation])
         left, top = self._corner(resized.size)
         height, width = self.input_size
         return resized.crop((left, top, left + width, top + height))
 
-    def tensor(self, image: Image.Image) -> Tensor:
-        """PIL image → (3, H, W) float32, normalised.
-
-        Raises:
-            ImageError: the image is too small, too large or too narrow.
-        """
-        pixels = torch.from_numpy(np.array(self.frame(image))).permute(2, 0, 1).contiguous()
-        return self.normalise(pixels.to(torch.float32).div(255))
-
     def normalise(self, pixels: Tensor) -> Tensor:
-        """(…, 3, H, W) in [0, 1] → the network's input: (x − mean) / std."""
+        """(…, channels, H, W) in [0, 1] → the network's input: (x − mean) / std."""
         return (pixels - self._channels(self.mean, pixels)) / self._channels(self.std, pixels)
 
     def denormalise(self, images: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from cam_core.declarations.parameters import Parameter
 from cam_core.metrics.base import Scores, metric
 from cam_core.metrics.samples import ExplainWith, Samples, as_saliency
 from cam_core.metrics.similarity import spearman, ssim
+from cam_core.models.brought.answers import as_they_are
 from cam_core.models.classifier import Classifier
 from cam_core.models.devices import double
 from cam_core.models.split.model import SplitModel
@@ -56,7 +57,7 @@ def randomisation_steps(
         saliency: (H, W), the map of the trained network.
         explain_with: classifier → map of the same image for the same class.
     """
-    private = private_copy(clf.module, clf.input_size)
+    private = private_copy(clf.network, clf.input_shape)
     generator = run.generator()
     for layers in cascade(private, steps):
         for name in layers:
@@ -69,6 +70,7 @@ def randomisation_steps(
             preprocessing=clf.preprocessing,
             default_layer=clf.default_layer,
             device=clf.device,
+            logits=as_they_are,
         )
         again = as_saliency(explain_with(changed), (saliency.shape[0], saliency.shape[1]))
         correlation = spearman(saliency.numpy(), again.numpy())
@@ -116,7 +118,7 @@ def parameter_randomisation(
     steps: Annotated[int, Parameter("groups of layers that are randomised one after the other", low=1, high=1000)] = 8,
 ) -> Scores:
     """How much of the map survives when what the network learned is taken away. Extras: `spearman`, `ssim` by step."""
-    planned = len(cascade(private_copy(batch.clf.module, batch.clf.input_size), steps))
+    planned = len(cascade(private_copy(batch.clf.network, batch.clf.input_shape), steps))
     run.expect(len(batch) * planned)
     cascades = [list(_reported(batch, index, run, steps)) for index in range(len(batch))]
     rank = [np.array([step.spearman for step in taken]) for taken in cascades]

@@ -14,8 +14,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cam_core.deprecated import formerly_positional
-from cam_core.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from cam_core.images import Preprocessing
+from cam_core.models.brought.answers import Choose
+from cam_core.models.brought.facts import framing, own_labels, side_labels
+from cam_core.models.brought.kinds import check_kind, check_scores
+from cam_core.models.brought.network import Brought, brought
+from cam_core.models.brought.wrappers import name_inside, opened, wraps_inside
 from cam_core.models.devices import double, resolve_device
+from cam_core.models.noise import noise
 from cam_core.models.precision import COARSE, check_precision, dtype_of
 from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.halves import Halves, build_halves, check_layer_exists
@@ -43,19 +49,32 @@ class Classifier:
     The module is never modified, frozen, folded or moved: all work happens on private copies, made when a layer is
     first explained and kept for the few layers used last.
 
+    One score z per image becomes the logits −z/2 of the negative side and z/2 of the positive one, whose softmax is
+    sigmoid(z): each side can be explained, and its probability is what the score meant. (Of a regression value, only
+    the sides mean something.)
+
     Args:
-        module: maps images (B, 3, H, W) to logits (B, C).
+        module: maps images (B, n, H, W) to class scores, n being 3, 1 (grey) or any other number. `DataParallel`,
+            `torch.compile` and the like are looked through, weights of half and double precision become float32, and
+            optional arguments of its forward keep their defaults. The guide "A network of your own" tells all of it.
         name: how explanations refer to it.
-        labels: one name per class; "class 0" … where omitted.
+        labels: one name per class; those in the module's own `config.id2label`, or "class 0" …, where omitted. For a
+            module with one score per image (B,) or (B, 1): the positive label, or the negative and the positive one.
         preprocessing: overrides input_size, mean and std.
-        input_size: (H, W) after cropping.
-        mean, std: (3,), of the input normalisation, for pixels in [0, 1].
+        input_size: (H, W) after cropping: the shorter side is scaled to 256/224 of the longer of these two, and the
+            middle is cut out.
+        mean, std: of the input normalisation, one number per channel, for pixels in [0, 1]. Where omitted: ImageNet's
+            for 3 channels; its average over the colours, 0.449 and 0.226, for 1; 0 and 1 for any other number. The
+            number of channels is that of the first convolution.
+        logits: what the module returns → its logits (B, C). Where omitted, they are the tensor that it returns, the
+            `logits` or "out" of a structure, its only tensor, or the first of a tuple.
         layers: curated (module name, plain-language label) pairs in order; found by inspection where omitted.
         default_layer: the layer explained where none is named; the last convolutional one where omitted.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         trained: whether the weights were learnt. Explanations, figures and tables of a network that was not say so.
     Raises:
-        ModelError: the network has no convolutional layer, or does not map images to logits.
+        ModelError: no network to explain, such as TorchScript, a quantised network, or one that returns features. At
+            first use: the network has no convolutional layer, or does not map images to class scores.
         LayerError: a named layer does not exist.
         DeviceError: the device does not exist.
     Examples:
@@ -73,8 +92,8 @@ class Classifier:
         module: nn.Module,
         labels: Sequence[str] | None = None,
         input_size: tuple[int, int] = (224, 224),
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
         *,
         name: str = "custom",
         preprocessing: Preprocessing | None = None,
@@ -82,19 +101,26 @@ class Classifier:
         default_layer: str | None = None,
         device: str | torch.device = "auto",
         trained: bool = True,
+        logits: Choose | None = None,
     ) -> None:
+        check_kind(module)
         self.module = module
+        self._opened = opened(module)
+        if logits is None:
+            check_scores(self._opened)
+        self._choose = logits
+        self._brought: Brought | None = None
         self.name = name
         self.trained = trained
-        self.preprocessing = preprocessing or Preprocessing(
-            input_size=input_size, resize=max(input_size) * 256 // 224, mean=tuple(mean), std=tuple(std)
-        )
+        self.preprocessing = preprocessing or framing(self._opened, input_size, mean, std)
         self.device = resolve_device(str(device))
-        self._curated = None if layers is None else list(layers)
-        self._default_layer = default_layer
-        for layer in [layer for layer, _ in layers or ()] + ([default_layer] if default_layer else []):
-            check_layer_exists(module, layer)
-        self._labels = None if labels is None else list(labels)
+        self._curated = None if layers is None else [(name_inside(module, layer), text) for layer, text in layers]
+        self._default_layer = default_layer and name_inside(module, default_layer)
+        if not wraps_inside(self._opened):  # the names are others then: see `network`, where they are looked up
+            for layer in [layer for layer, _ in self._curated or ()] + [*filter(None, [self._default_layer])]:
+                check_layer_exists(self._opened, layer)
+        self._given_labels = None if labels is None else list(labels)
+        self._labels: list[str] | None = None
         self._layers: list[LayerInfo] | None = None
         self._splits: OrderedDict[tuple[str, str, bool, bool], Halves] = OrderedDict()
         self._lock = threading.RLock()
@@ -103,6 +129,16 @@ class Classifier:
     def input_size(self) -> tuple[int, int]:
         """(H, W) that the network sees."""
         return self.preprocessing.input_size
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(channels, H, W) that the network sees."""
+        return self.preprocessing.channels, *self.input_size
+
+    @property
+    def network(self) -> nn.Module:
+        """The module, or what was made of it: maps images to logits (B, C) in float32. To look at, not to change."""
+        return self._as_brought().network
 
     @property
     def layers(self) -> list[LayerInfo]:
@@ -122,17 +158,32 @@ class Classifier:
         """One name per class."""
         with self._lock:
             if self._labels is None:
-                classes = self.logits(torch.zeros(1, 3, *self.input_size)).shape[1]
-                self._labels = [f"class {index}" for index in range(classes)]
+                self._labels = self._name_classes()
             return self._labels
 
+    def _name_classes(self) -> list[str]:
+        given = self._given_labels
+        if given is not None and len(given) != 1:
+            return given
+        own = given or own_labels(self._opened)
+        if self._as_brought().single:
+            return side_labels(own)
+        classes = self.logits(torch.zeros(1, *self.input_shape)).shape[1]
+        return own if own is not None and len(own) == classes else [f"class {index}" for index in range(classes)]
+
+    def _as_brought(self) -> Brought:
+        with self._lock:
+            if self._brought is None:
+                self._brought = brought(self._opened, self.input_shape, self._choose)
+            return self._brought
+
     def preprocess(self, image: Image.Image) -> Tensor:
-        """PIL image → (3, H, W) float32, resized, cropped, normalised."""
+        """PIL image → (channels, H, W) float32, resized, cropped, normalised."""
         return self.preprocessing.tensor(image)
 
     @formerly_positional("precision")
     def logits(self, images: Images, *, precision: str = "float32") -> Tensor:
-        """(B, 3, H, W) → (B, C) on the classifier's device, without gradients."""
+        """(B, channels, H, W) → (B, C) on the classifier's device, without gradients."""
         with torch.no_grad():
             return self.split(self.default_layer, precision).model(images.to(self.device))
 
@@ -145,16 +196,18 @@ class Classifier:
         return [Prediction(i, self.labels[i], float(logits[i]), float(probabilities[i])) for i in order]
 
     def as_batch(self, image: Image.Image | Tensor) -> Images:
-        """A PIL image, or a normalised tensor (3, H, W) or (1, 3, H, W), as (1, 3, H, W) on the device.
+        """A PIL image, or a normalised tensor (n, H, W) or (1, n, H, W) of n channels, as (1, n, H, W) on the device.
 
         Raises:
+            ImageError: a PIL image for a network of other channels than photos have.
             ValueError: a tensor of another shape, or with NaN or infinite values.
         """
         if isinstance(image, Image.Image):
             return self.preprocess(image)[None].to(self.device)
         batch = image[None] if image.ndim == 3 else image
-        if batch.ndim != 4 or batch.shape[:2] != (1, 3):
-            raise ValueError(f"an image tensor must be (3, H, W) or (1, 3, H, W), not {tuple(image.shape)}")
+        n = self.preprocessing.channels
+        if batch.ndim != 4 or batch.shape[:2] != (1, n):
+            raise ValueError(f"an image tensor must be ({n}, H, W) or (1, {n}, H, W), not {tuple(image.shape)}")
         if not torch.isfinite(batch).all():
             raise ValueError("the image tensor contains NaN or infinite values")
         return batch.to(self.device)
@@ -207,7 +260,7 @@ class Classifier:
             DeviceError: the device does not have that precision.
         """
         check_precision(precision, self.device)
-        layer = layer or self.default_layer
+        layer = name_inside(self.module, layer) if layer else self.default_layer
         halves = self._halves(layer, precision, compiled, force_hooks)
         exact = partial(self._halves, layer, "float32", False, force_hooks) if precision in COARSE else None
         return SplitModel(halves, precision, exact=exact)
@@ -225,14 +278,13 @@ class Classifier:
             return self._splits[key]
 
     def _build(self, layer: str, precision: str, compiled: bool, force_hooks: bool) -> Halves:
-        # Any image will do; noise, unlike zeros, tells apart two graphs that differ.
-        noise = torch.randn(1, 3, *self.input_size, generator=torch.Generator().manual_seed(0)).to(self.device)
-        halves = build_halves(self.module, layer, noise, precision=precision, force_hooks=force_hooks)
+        image = noise(self.input_shape).to(self.device)
+        halves = build_halves(self.network, layer, image, precision=precision, force_hooks=force_hooks)
         return CompiledHalves(halves) if compiled else halves
 
     def _inspect(self) -> list[LayerInfo]:
         names = None if self._curated is None else [name for name, _ in self._curated]
-        shapes = inspect_layers(self.module, self.input_size, names)
+        shapes = inspect_layers(self.network, self.input_shape, names)
         if not shapes:
             raise ModelError(
                 f"{self.name} has no layer that yields a feature map (channels × height × width): "
@@ -240,7 +292,7 @@ class Classifier:
             )
         default = self._default_layer or _last_spatial(shapes)
         if default not in [shape[0] for shape in shapes]:
-            shapes += inspect_layers(self.module, self.input_size, [default])
+            shapes += inspect_layers(self.network, self.input_shape, [default])
         plain = dict(self._curated or ())
         return [
             LayerInfo(name, k, h, w, _describe(name, plain.get(name, ""), (k, h, w)), name == default)

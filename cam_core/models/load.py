@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from cam_core.models.brought.answers import as_they_are
 from cam_core.models.classifier import Classifier
 from cam_core.models.devices import resolve_device
 from cam_core.models.trainable.trained import TrainedNetwork, digit_networks, find_trained, is_checkpoint
@@ -83,6 +84,7 @@ def load_model(
         default_layer=architecture.default_layer,
         device=where,
         trained=weights != "random",
+        logits=as_they_are,
     )
 
 

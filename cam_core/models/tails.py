@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from typing import cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -34,20 +36,28 @@ def pooled_linear(halves: Halves) -> PooledLinear:
     tail = halves.tail_graph
     if tail is None:
         raise MethodError("the network cannot be traced, so its tail cannot be shown to be pooling and a linear layer")
-    pooled, linear = False, None
+    pooled, linears = False, list[nn.Linear]()
     for node in tail.graph.nodes:
         if node.op in ("placeholder", "output", "get_attr"):
             continue
         kind = _kind(tail, node)
-        if kind == "pool" and not pooled and linear is None:
+        if kind == "pool" and not pooled and not linears:
             pooled = True
-        elif kind == "linear" and pooled and linear is None:
-            linear = tail.get_submodule(str(node.target))
+        elif kind == "linear" and pooled:
+            linears.append(cast(nn.Linear, tail.get_submodule(str(node.target))))
         elif kind != "passive":
             raise MethodError(f"the tail is not pooling and one linear layer: {_name(tail, node)} stands in the way")
-    if not isinstance(linear, nn.Linear):
+    if not linears:
         raise MethodError("the tail is not pooling and one linear layer: it has no linear layer after a pooling")
-    return PooledLinear(linear.weight, linear.bias)
+    return reduce(_followed_by, linears[1:], PooledLinear(linears[0].weight, linears[0].bias))
+
+
+def _followed_by(first: PooledLinear, last: nn.Linear) -> PooledLinear:
+    """Two linear layers one after the other are one: W₂(W₁x + b₁) + b₂."""
+    bias = None if first.bias is None else last.weight @ first.bias
+    if last.bias is not None:
+        bias = last.bias if bias is None else bias + last.bias
+    return PooledLinear(last.weight @ first.weight, bias)
 
 
 def pooled_linear_or_none(halves: Halves) -> PooledLinear | None:

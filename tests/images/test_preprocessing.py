@@ -46,6 +46,32 @@ def test_equals_torchvision_to_the_bit(
     assert torch.equal(tensor, by_torchvision(ours, noise(*size)))
 
 
+@pytest.mark.parametrize("crop", [(224, 224), (96, 160)])
+def test_one_channel_equals_torchvisions_grey_to_the_bit(crop: tuple[int, int]) -> None:
+    ours = Preprocessing(input_size=crop, resize=200, mean=(0.449,), std=(0.226,))
+    image = noise(333, 501)
+    assert torch.equal(ours.tensor(image), by_torchvision(ours, image.convert("L")))
+    assert ours.frame(image).mode == "L" and ours.frame(image).size == crop[::-1]
+
+
+def test_grey_of_16_bits_keeps_all_its_levels_and_clips_none() -> None:
+    values = np.linspace(0, 65535, 64 * 64).round().astype(np.uint16).reshape(64, 64)
+    ours = Preprocessing(input_size=(64, 64), resize=64, mean=(0.0,), std=(1.0,))
+    tensor = ours.tensor(Image.fromarray(values))
+    np.testing.assert_allclose(tensor[0], values / 65535, atol=1e-6)
+    assert len(tensor.unique()) == 64 * 64
+    frame = np.asarray(ours.frame(Image.fromarray(values)))
+    assert np.abs(frame - values / 257).max() <= 1
+
+
+@pytest.mark.parametrize("channels", [2, 4, 6])
+def test_photos_have_no_other_channels(channels: int) -> None:
+    ours = Preprocessing(mean=(0.0,) * channels, std=(1.0,) * channels)
+    for read in (ours.frame, ours.tensor):
+        with pytest.raises(ImageError, match=rf"takes {channels} channels.*\({channels}, H, W\)"):
+            read(noise(64, 64))
+
+
 @pytest.mark.parametrize("name", [entry.key for entry in SAMPLES[:3]])
 def test_photos_equal_torchvision_to_the_bit(name: str) -> None:
     photo = next(entry for entry in SAMPLES if entry.key == name).open()
@@ -138,7 +164,8 @@ def test_normalise_and_back(shape: tuple[int, ...], dtype: torch.dtype) -> None:
         ({"resize": 0}, "must be positive"),
         ({"input_size": (224, -1)}, "must be positive"),
         ({"std": (0.1, 0.0, 0.1)}, "std positive"),
-        ({"mean": (0.5,)}, "three numbers"),
+        ({"mean": (0.5,)}, "one number per channel each"),
+        ({"mean": (), "std": ()}, "one number per channel each"),
     ],
 )
 def test_wrong_settings_are_named(wrong: dict, words: str) -> None:

@@ -94,6 +94,11 @@ class Film:
 
 
 def as_photo(clf: Classifier, picture: Tensor) -> Image.Image:
-    """A normalised picture (3, H, W) as an RGB image; what lies outside the range of colours is cut to it."""
+    """A normalised picture (channels, H, W) as an RGB image; what lies outside the range of colours is cut to it.
+
+    Grey where there are not three channels: their mean.
+    """
     pixels = clf.preprocessing.denormalise(picture.detach().float().cpu()).clamp(0, 1)
+    if len(pixels) != 3:
+        pixels = pixels.mean(0, keepdim=True).expand(3, -1, -1)
     return Image.fromarray((pixels * 255).round().permute(1, 2, 0).numpy().astype(np.uint8))

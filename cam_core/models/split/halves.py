@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, fx, nn
 
+from cam_core.models.batching import is_out_of_memory
 from cam_core.models.devices import home_of
+from cam_core.models.noise import InputSize
 from cam_core.models.precision import computing_in, dtype_of
 from cam_core.models.split.cutting import cut
 from cam_core.models.split.hooks import hooked_copy
@@ -24,6 +26,7 @@ from cam_core.models.split.onednn import fused
 from cam_core.models.split.prepare import prepare
 from cam_core.models.split.tracing import (
     TensorValues,
+    Traced,
     make_safe,
     private_copy,
     trace,
@@ -156,7 +159,8 @@ class HookedHalves:
                 logits = self._module(images)
             finally:
                 handle.remove()
-        assert isinstance(logits, Tensor)
+        if not isinstance(logits, Tensor):
+            raise ModelError(f"the network returns {type(logits).__name__}, not a tensor of logits")
         return logits
 
 
@@ -188,27 +192,52 @@ def build_halves(
 
     Args:
         layer: any module name; its last call counts.
-        sample: (B, 3, H, W) on the device to run on; one forward pass of it decides what crosses the cut.
+        sample: (B, n, H, W) on the device to run on; one forward pass of it decides what crosses the cut.
         prepared: fold, freeze and lay out each half; without it `tail(head(x))` equals the module to the bit.
         force_hooks: take the untraced path (for tests and comparison).
     Raises:
         LayerError: the layer does not exist, is never reached, does not return (B, K, h, w), or does not influence the
             logits.
-        ModelError: the network does not return logits (B, C).
+        ModelError: the network cannot take the images, does not return logits (B, C), or (untraced) lets no gradient
+            pass.
     """
     check_layer_exists(module, layer)
     with torch.no_grad():
         traced = None if force_hooks else _traced_halves(module, layer, sample, precision, prepared)
         halves: Halves = traced or _hooked_halves(module, layer, sample, precision, prepared)
-    with torch.no_grad(), computing_in(precision, sample.device):
-        acts, context = halves.head(sample.to(dtype_of(precision)) if prepared else sample)
-        if acts.ndim != 4:
-            shape = " × ".join(map(str, acts.shape[1:]))
-            raise LayerError(f"the layer {layer!r} yields {shape} values, not channels × height × width")
-        logits = halves.tail(acts, context)
+    try:
+        with torch.no_grad(), computing_in(precision, sample.device):
+            _check_halves(halves, layer, sample.to(dtype_of(precision)) if prepared else sample)
+    except Exception as error:  # a foreign network may raise anything
+        if isinstance(error, CamError) or is_out_of_memory(error):
+            raise
+        raise cannot_take(sample.shape[1:], error) from error
+    return halves
+
+
+def cannot_take(shape: Sequence[int], error: Exception, images: int = 1) -> ModelError:
+    """The error that says what a network raised for `images` images of (channels, H, W), and no more of it."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    count = "an image" if images == 1 else f"{images} images at once,"
+    return ModelError(f"the network cannot take {count} of {' × '.join(map(str, shape))}: {reason}")
+
+
+def _check_halves(halves: Halves, layer: str, images: Images) -> None:
+    acts, context = halves.head(images)
+    if acts.ndim != 4:
+        shape = " × ".join(map(str, acts.shape[1:]))
+        raise LayerError(f"the layer {layer!r} yields {shape} values, not channels × height × width")
+    # A traced network lets gradients pass: its graph knows no `no_grad`. In inference mode nobody asks for them.
+    tries = not halves.traced and not torch.is_inference_mode_enabled()
+    with torch.set_grad_enabled(tries):
+        logits = halves.tail(acts.requires_grad_(tries), context)
     if logits.ndim != 2:
         raise ModelError(f"the network returns {tuple(logits.shape)}, not one row of logits per image")
-    return halves
+    if tries and not logits.requires_grad:
+        raise ModelError(
+            f"no gradient passes from the layer {layer!r} to the logits: they do not depend on it, or the network cuts "
+            "gradients off (detach, no_grad, integers)"
+        )
 
 
 def check_layer_exists(module: nn.Module, layer: str) -> None:
@@ -234,23 +263,37 @@ def _traced_halves(
         return None
     if node is None:
         return None
-    # On the CPU: a GPU may take another algorithm the second time, and answer with other last bits.
-    traced.module.to("cpu")
-    make_safe(traced, node)
-    values = TensorValues(traced)
-    image = sample.cpu()
-    expected = values.run(image)
-    head, tail = cut(traced, node, values.tensors, layer)
-    halves = TracedHalves(head, tail, fast=False)
-    acts, context = halves.head(image)
-    if not torch.equal(halves.tail(acts, context), expected):
+    pair = _exact_pair(traced, node, layer, sample)
+    if pair is None:
         return None
+    head, tail = pair
     if not prepared:
         head.to(sample.device), tail.to(sample.device)
-        return halves
-    for half in (head, tail):
+        return TracedHalves(head, tail, fast=False)
+    for half in pair:
         prepare(half, sample.device, precision)
     return TracedHalves(head, tail, fast=True)
+
+
+def _exact_pair(
+    traced: Traced, node: fx.Node, layer: str, sample: Images
+) -> tuple[fx.GraphModule, fx.GraphModule] | None:
+    """Head and tail that make the whole to the bit; None where they do not, or where the graph cannot be run."""
+    # On the CPU: a GPU may take another algorithm the second time, and answer with other last bits.
+    traced.module.to("cpu")
+    image = sample.cpu()
+    try:
+        make_safe(traced, node)
+        values = TensorValues(traced)
+        expected = values.run(image)
+        head, tail = cut(traced, node, values.tensors, layer)
+        acts, context = head(image)
+        same = torch.equal(tail(acts, *context), expected)
+    except Exception as error:  # tracing may have gone wrong without a word
+        if isinstance(error, CamError) or is_out_of_memory(error):
+            raise
+        return None
+    return (head, tail) if same else None
 
 
 def _hooked_halves(module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool) -> HookedHalves:
@@ -266,5 +309,5 @@ def _converted(module: _Module, dtype: torch.dtype) -> _Module:
     return module if values is None else module.to(home_of(dtype, values.device)).to(dtype)
 
 
-def _size(images: Images) -> tuple[int, int]:
-    return images.shape[2], images.shape[3]
+def _size(images: Images) -> InputSize:
+    return images.shape[1], images.shape[2], images.shape[3]

@@ -2,8 +2,9 @@
 
 A hook either changes what the network computes or only observes it; which, its looks do not tell. So it is called, once
 or twice, on noise and on a private copy of the network, and never itself: a copy of the hook is, with a copy of
-everything that it holds, so that its owner's lists and counters stay as they are. It observes if it returns nothing new
-and writes into none of the tensors that it is given, and if the network decides the same to the bit without it.
+everything that it holds, so that its owner's lists and counters stay as they are. It observes if it returns nothing,
+or what it was given or an equal copy of that, writes into none of the tensors that it is given, and if the network
+decides the same to the bit without it.
 
 What that cannot see: a hook that changes only some images, and not noise; and what a hook does to the world outside
 (it prints, it writes a file) or through a global variable that only a method or a helper function of it names. Hooks
@@ -19,6 +20,7 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import zip_longest
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -28,6 +30,8 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 from torch.utils._pytree import tree_leaves
+
+from cam_core.models.noise import InputSize, noise_for
 
 _FORWARD = {
     "_forward_hooks": ("_forward_hooks_with_kwargs", "_forward_hooks_always_called"),
@@ -80,7 +84,7 @@ def hooked_copy(module: nn.Module, without: frozenset[int] = frozenset()) -> nn.
     return duplicate
 
 
-def without_observers(module: nn.Module, input_size: tuple[int, int]) -> nn.Module:
+def without_observers(module: nn.Module, input_size: InputSize) -> nn.Module:
     """A `hooked_copy` with those forward hooks alone that change what the network computes."""
     scratch = hooked_copy(module)
     if not carries_hooks(scratch):
@@ -131,11 +135,9 @@ def _hold_tensors(part: nn.Module) -> None:
             part.register_buffer(name, value, persistent=False)
 
 
-def _noise(module: nn.Module, input_size: tuple[int, int], seed: int) -> Tensor:
-    like = next((value for value in module.parameters() if value.is_floating_point()), torch.empty(0))
-    noise = torch.randn(1, 3, *input_size, generator=torch.Generator().manual_seed(seed))
+def _noise(module: nn.Module, input_size: InputSize, seed: int) -> Tensor:
     # Cloned: the network may write into its image, which a tensor that gathers gradients does not allow.
-    return noise.to(like.device, like.dtype).requires_grad_().clone()
+    return noise_for(module, input_size, seed).requires_grad_().clone()
 
 
 def _observers(scratch: nn.Module, image: Tensor) -> frozenset[int]:
@@ -168,8 +170,20 @@ class _Witness:
             value._version != version or not _same_values(value, old)
             for value, (version, old) in zip(tensors, before, strict=True)
         )
-        self.changes |= written or not (result is None or result is given[self._position])
+        self.changes |= written or not (result is None or _hands_on(result, given[self._position]))
         return result
+
+
+def _hands_on(result: Any, given: Any) -> bool:
+    """Whether a hook's result is what it replaces, or an equal copy from which gradients flow back."""
+    pairs = list(zip_longest(tree_leaves(result), tree_leaves(given)))
+    return all(a is b or _is_copy(a, b) for a, b in pairs)
+
+
+def _is_copy(a: Any, b: Any) -> bool:
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
+        return False
+    return (a.dtype, a.requires_grad) == (b.dtype, b.requires_grad) and _same_tensor(a, b)
 
 
 def _same_values(first: Any, second: Any) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from typing import Any, Final, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from cam_core.models.split.halves import check_layer_exists
+from cam_core.models.noise import InputSize, image_shape, noise_for
+from cam_core.models.split.halves import cannot_take, check_layer_exists
 from cam_core.models.split.tracing import private_copy
 from cam_core.types import LayerError, ModelError
 
@@ -34,14 +34,12 @@ NO_FEATURE_MAP: Final = (
 _SPATIAL = (nn.modules.conv._ConvNd, *_POOLING)
 
 
-def inspect_layers(
-    module: nn.Module, input_size: tuple[int, int], names: Sequence[str] | None = None
-) -> list[LayerShape]:
+def inspect_layers(module: nn.Module, input_size: InputSize, names: Sequence[str] | None = None) -> list[LayerShape]:
     """The layers that can be explained, in the order in which they finish; of a layer called twice the last call.
 
     Args:
-        module: maps images (B, 3, H, W) to logits; it is left as it is.
-        input_size: (H, W).
+        module: maps images (B, n, H, W) to logits; it is left as it is.
+        input_size: of its images.
         names: only these modules; every module with a feature map behind a convolution where omitted. Where a block and
             its last part have the same output, the block alone is named.
     Raises:
@@ -62,7 +60,7 @@ def inspect_layers(
     return [_layer_shape(name, shape) for name, shape in seen.shapes.items() if name in names]
 
 
-def select_layers(module: nn.Module, input_size: tuple[int, int], stages: Sequence[str]) -> list[LayerShape]:
+def select_layers(module: nn.Module, input_size: InputSize, stages: Sequence[str]) -> list[LayerShape]:
     """A short list for a network that nobody curated: its stages, and as the last one its last feature map.
 
     Args:
@@ -149,22 +147,18 @@ class _Seen:
         return [_layer_shape(name, self.shapes[name]) for name in self.maps]
 
 
-def _watch(duplicate: nn.Module, input_size: tuple[int, int]) -> _Seen:
+def _watch(duplicate: nn.Module, input_size: InputSize) -> _Seen:
     """Run `duplicate`, which the caller gives away, once on noise."""
     seen = _Seen()
     for name, part in duplicate.named_modules():
         if name:
             part.register_forward_hook(partial(seen.note, name))
-    weight = next(chain(duplicate.parameters(), duplicate.buffers()), torch.empty(0))
-    noise = torch.randn(1, 3, *input_size, generator=torch.Generator().manual_seed(0))
     try:
         # Also for a caller in inference mode, whose tensors do not tell when they are written to.
         with torch.inference_mode(False), torch.no_grad():
-            duplicate(noise.to(weight.device, weight.dtype if weight.is_floating_point() else torch.float32))
+            duplicate(noise_for(duplicate, input_size))
     except Exception as error:  # a foreign network may raise anything
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        height, width = input_size
-        raise ModelError(f"the network cannot take an image of 3 × {height} × {width}: {reason}") from error
+        raise cannot_take(image_shape(input_size), error) from error
     return seen
 
 

@@ -15,6 +15,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor, fx, nn
 
+from cam_core.models.noise import InputSize
+from cam_core.models.split.decisions import Decisions
 from cam_core.models.split.hooks import carries_hooks, without_observers
 
 # Modules whose Python control flow depends on shapes or on options that tracing cannot follow.
@@ -43,16 +45,22 @@ _ONE_AT_A_TIME: Final = threading.Lock()
 class LayerTracer(fx.Tracer):
     """`torch.fx.Tracer` that also remembers the node holding each module's output (of its last call).
 
-    While it traces, every module that any thread runs is handed to it: those of other threads are run as they are.
+    While it traces, every module that any thread runs is handed to it: those of other threads are run as they are, and
+    those that decide by a shape.
+
+    Args:
+        input_size: of the images that the graph will be run on; where omitted, no decision by a shape is followed.
     """
 
     # For a thread that comes a moment too late, when the tracer has been cleared.
     _thread: int | None = None
     _autowrap_function_ids: set[int] = set()  # noqa: RUF012  (each tracer has its own; this one stays empty)
 
-    def __init__(self) -> None:
+    def __init__(self, input_size: InputSize | None = None) -> None:
         super().__init__(autowrap_functions=_timm_functions())
         self.outputs: dict[nn.Module, Any] = {}
+        self._input_size = input_size
+        self._decisions: Decisions | None = None
         self._thread = threading.get_ident()
 
     def trace(self, root: Any, concrete_args: dict[str, Any] | None = None) -> fx.Graph:
@@ -65,16 +73,32 @@ class LayerTracer(fx.Tracer):
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if threading.get_ident() != self._thread:
+        if not self._follows():
             return forward(*args, **kwargs)
         output = super().call_module(m, forward, args, kwargs)
         self.outputs[m] = output.node if isinstance(output, fx.Proxy) else None
         return output
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
-        if threading.get_ident() != self._thread:
-            return attr_val
-        return super().getattr(attr, attr_val, parameter_proxy_cache)
+        return super().getattr(attr, attr_val, parameter_proxy_cache) if self._follows() else attr_val
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        truth = self._decided(obj.node)
+        return super().to_bool(obj) if truth is None else truth
+
+    def _follows(self) -> bool:
+        return threading.get_ident() == self._thread
+
+    def _decided(self, node: fx.Node) -> bool | None:
+        if self._input_size is None:
+            return None
+        if self._decisions is None:
+            self._decisions = Decisions(self.root, self.graph, self._input_size)
+        thread, self._thread = self._thread, None
+        try:
+            return self._decisions.about(node)
+        finally:
+            self._thread = thread
 
 
 def _timm_functions() -> tuple[Callable[..., Any], ...]:
@@ -94,19 +118,19 @@ class Traced:
     outputs: dict[nn.Module, Any]
 
 
-def private_copy(module: nn.Module, input_size: tuple[int, int]) -> nn.Module:
+def private_copy(module: nn.Module, input_size: InputSize) -> nn.Module:
     """A deep copy in evaluation mode, without gradients: the original is never touched.
 
     Of its hooks only those remain that change what the network computes; see `cam_core.models.split.hooks`.
 
     Args:
-        input_size: (H, W), of the noise with which they are found.
+        input_size: of the noise with which they are found.
     """
     return without_observers(module, input_size)
 
 
-def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
-    """Trace a private copy of `module`, which takes images of `input_size` (H, W).
+def trace(module: nn.Module, input_size: InputSize) -> Traced:
+    """Trace a private copy of `module`, which takes images of `input_size`.
 
     Raises:
         Exception: whatever `torch.fx` raises where it cannot follow the forward pass; the caller falls back.
@@ -114,7 +138,7 @@ def trace(module: nn.Module, input_size: tuple[int, int]) -> Traced:
     duplicate = private_copy(module, input_size)
     if carries_hooks(duplicate):
         raise fx.proxy.TraceError("hooks that change a module's output are lost when it is folded, fused or inlined")
-    tracer = LayerTracer()
+    tracer = LayerTracer(input_size)
     try:
         return Traced(duplicate, tracer.trace(duplicate), tracer.outputs)
     finally:
