@@ -55,7 +55,10 @@ class Metric(Registered[Tensor | Scores]):
     Attributes:
         direction: whether "higher" or "lower" is better.
         range: lowest and highest possible value; infinite where there is no bound.
+        plain: what it measures on one image, in words for somebody who has never heard its name; may be empty.
         unit: "%" where values are per cent, else empty.
+        indicator: whether one image gives no more than yes (the upper end of the range) or no (the lower one), so that
+            only a mean over many is a number.
         edge_cases: in words, the value of what the formula leaves undefined.
         cost: in words, passes of the network per image.
         expensive: whether that is more than two passes: many passes, further explanations, linear systems.
@@ -78,7 +81,9 @@ class Metric(Registered[Tensor | Scores]):
     formula: str
     edge_cases: str
     cost: str
+    plain: str = ""
     unit: str = ""
+    indicator: bool = False
     expensive: bool = False
     uses_network: bool = True
     stochastic: bool = False

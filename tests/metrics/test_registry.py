@@ -52,7 +52,8 @@ def evaluate_any(clf: Classifier, images: Tensor, maps: Any, key: str, **argumen
 def test_the_entry_says_what_it_is(key: str) -> None:
     entry = METRICS[key]
     assert entry.key == key
-    assert all((entry.title, entry.source, entry.formula, entry.edge_cases, entry.cost))
+    assert all((entry.title, entry.plain, entry.source, entry.formula, entry.edge_cases, entry.cost))
+    assert entry.title not in entry.plain, "the plain name is another one"
     assert entry.direction in ("higher", "lower")
     assert entry.range[0] < entry.range[1]
     assert bool(entry.details) == (entry.pool is not None)
