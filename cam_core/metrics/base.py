@@ -53,9 +53,9 @@ class Metric(Registered[Tensor | Scores]):
     """One registered metric.
 
     Attributes:
+        plain: what it measures on one image, in words for somebody who has never heard its title.
         direction: whether "higher" or "lower" is better.
         range: lowest and highest possible value; infinite where there is no bound.
-        plain: what it measures on one image, in words for somebody who has never heard its name; may be empty.
         unit: "%" where values are per cent, else empty.
         indicator: whether one image gives no more than yes (the upper end of the range) or no (the lower one), so that
             only a mean over many is a number.
@@ -75,13 +75,13 @@ class Metric(Registered[Tensor | Scores]):
 
     _: KW_ONLY
     title: str
+    plain: str
     direction: Direction
     range: tuple[float, float]
     source: str
     formula: str
     edge_cases: str
     cost: str
-    plain: str = ""
     unit: str = ""
     indicator: bool = False
     expensive: bool = False

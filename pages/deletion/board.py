@@ -57,16 +57,21 @@ class Drawn:
         parameters = provenance.of_maps(source.explanation for source in sources)
         self._facts = provenance.facts(seen, parameters | {"curves": settings.params})
 
-    def charts(self) -> None:
-        """Charts and the table of areas: while the curves grow they draw themselves again, later the slider does it."""
-        with st.container():  # also where it is empty, for nothing below to move when the job ends
-            if self._job is not None:
-                progress(self._job)
+    def charts(self, others: Callable[[], None]) -> None:
+        """Charts and the table of areas: while the curves grow they draw themselves again, later the slider does it.
+
+        Args:
+            others: draws how other jobs stand. Bars come and go below what is looked at, which so stays in its place.
+        """
         with st.container(key="curve-zones"):
             with st.container(key="curve-side"):
                 self._charts = st.container(key="poll-deletion")
                 self._slider = st.container()
             self._photos = st.container(key="curve-photos")
+        with st.container():  # also where it is empty, for what is below to stay the same element
+            if self._job is not None:
+                progress(self._job)
+            others()
         self._areas = st.container(key="poll-areas")
         if self._job is not None and self._grows:
             polling.watch([self._job], self._growing, place=self._charts, every=self._every)

@@ -107,11 +107,11 @@ def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:
         for request, outcome in zip(requests, outcomes, strict=True):
             if isinstance(outcome, Job):
                 missing_map(request, outcome)
-        missing_control([job for job in control_outcomes if isinstance(job, Job) and not job.fruitless])
     if not sources:
         return
     drawn = board.Drawn(seen, sources, control, settings)
-    drawn.charts()
+    late = [job for job in control_outcomes if isinstance(job, Job) and not job.fruitless]
+    drawn.charts(partial(missing_control, late))
     st.header("Metrics of these maps")
     score_board.board(seen, [*sources, *control[:1]], fake(seen))
     polling.begin()  # curves that are there come first, pictures that have to be computed after them

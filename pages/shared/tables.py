@@ -85,8 +85,8 @@ def term(plain: str, name: str, more: str) -> str:
     Args:
         more: HTML.
     """
-    small = f" <small>{escape(name)}</small>" if plain else ""
-    return f'<details class="cam-term"><summary>{escape(plain or name)}{small}</summary><div>{more}</div></details>'
+    head = f"{escape(plain)} <small>{escape(name)}</small>"
+    return f'<details class="cam-term"><summary>{head}</summary><div>{more}</div></details>'
 
 
 def sourced(text: str) -> str:

@@ -151,7 +151,7 @@ def test_unknown_names_are_refused() -> None:
 
 
 def test_a_metric_declares_its_parameters_once() -> None:
-    texts = dict.fromkeys(("title", "source", "formula", "edge_cases", "cost"), "text")
+    texts = dict.fromkeys(("title", "plain", "source", "formula", "edge_cases", "cost"), "text")
     declaration: dict[str, Any] = {"direction": "higher", "range": (0, 1), **texts}
 
     def undeclared(net: object, batch: object, run: object, steps: int) -> Scores:

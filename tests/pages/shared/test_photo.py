@@ -51,7 +51,8 @@ def panorama(tall: bool = False) -> Image.Image:
 
 def colour_seen(at: AppTest) -> tuple[int, ...]:
     """The mean colour of what the network sees: red, green, blue as 0 or 1."""
-    mean = np.asarray(at.session_state["_scene"].frame()).mean(axis=(0, 1))
+    seen = at.session_state["_scene"]
+    mean = np.asarray(seen.classifier.preprocessing.frame(seen.photo.image)).mean(axis=(0, 1))
     return tuple(int(value > 127) for value in mean)
 
 
