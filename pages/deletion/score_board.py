@@ -108,7 +108,7 @@ def _bar(late: Sequence[Scored]) -> None:
     jobs = working(late)
     if jobs:
         job = _shown(jobs)
-        messages.progress(job, job.title, (len(late) - len(jobs) + job.fraction) / len(late))
+        messages.progress(job, f"Slow metrics of {job.title}", (len(late) - len(jobs) + job.fraction) / len(late))
 
 
 def _each(jobs: Sequence[Job], act: Callable[[Job], None]) -> None:
