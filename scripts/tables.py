@@ -21,7 +21,18 @@ _NEEDS = {
     "explain_again": "maps of changed images",
     "explain_with": "maps by changed networks",
 }
-_COLUMNS = ("key", "title", "better", "range", "formula", "source", "cost", "needs beside the map", "edge cases")
+_COLUMNS = (
+    "key",
+    "title",
+    "in plain words",
+    "better",
+    "range",
+    "formula",
+    "source",
+    "cost",
+    "needs beside the map",
+    "edge cases",
+)
 
 
 def metrics_markdown() -> str:
@@ -31,7 +42,8 @@ def metrics_markdown() -> str:
 
 def _facts(metric: Metric) -> tuple[str, ...]:
     low, high = (f"{end:g}".replace("inf", "∞").replace("-", "−") for end in metric.range)
-    own = (metric.key, metric.title, metric.direction, f"{low} to {high} {metric.unit}".strip(), metric.formula)
+    name = (metric.key, metric.title, metric.plain)
+    own = (*name, metric.direction, f"{low} to {high} {metric.unit}".strip(), metric.formula)
     needs = ", ".join(_NEEDS[need] for need in metric.needs) or "–"
     return *own, metric.source, metric.cost, needs, metric.edge_cases
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from cam_core.metrics.base import Values
 from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE
 from cam_core.metrics.curves.spread import Band
 from cam_core.palette import NEUTRAL, method_colour, style_of, translucent
+
+_MARGIN: Final = 0.05  # of the extent, above and below the curves
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,12 @@ class Mark:
 
 
 def curves_chart(
-    panel: CurvePanel, *, score: str = "probability", mark: Mark | None = None, height: int = 320
+    panel: CurvePanel,
+    *,
+    score: str = "probability",
+    mark: Mark | None = None,
+    beside: Sequence[CurvePanel] = (),
+    height: int = 320,
 ) -> Chart:
     """Curves of one kind over the band of the random control.
 
@@ -32,11 +40,12 @@ def curves_chart(
         panel: its lines, complete or not, are drawn in the style of the method that their name says.
         score: "probability" or "logit", as the curves have it.
         mark: a vertical line, and a dot on each curve.
+        beside: the panels that are looked at together: their charts have one scale.
         height: pixels.
     """
     data = _band(panel.band) if panel.band is not None and len(panel.band.fractions) else []
     data += [_line(line) for line in panel.lines]
-    layout = _layout(panel, score, height)
+    layout = _layout(panel, _range(beside or (panel,), score), score, height)
     if mark is not None:
         data += [_dot(name, mark.fraction, value) for name, value in mark.values.items()]
         layout["shapes"] = [vertical_line(mark.fraction, color=NEUTRAL, width=1)]
@@ -101,7 +110,7 @@ def _dot(name: str, fraction: float, value: float) -> Part:
     )
 
 
-def _layout(panel: CurvePanel, score: str, height: int) -> Part:
+def _layout(panel: CurvePanel, scale: Part, score: str, height: int) -> Part:
     return {
         "height": height,
         "margin": {"l": 8, "r": 22, "t": 8, "b": 8},
@@ -120,13 +129,21 @@ def _layout(panel: CurvePanel, score: str, height: int) -> Part:
             **axis_title(AXIS_OF_SCORE[score], 14),
             "zeroline": False,
             "automargin": True,
-            **_range(panel, score),
+            **scale,
         },
     }
 
 
-def _range(panel: CurvePanel, score: str) -> Part:
-    if score != "probability":
+def _range(panels: Sequence[CurvePanel], score: str) -> Part:
+    """From 0 for probabilities; logits have no zero, and a chart that stands alone is fitted by plotly."""
+    values = [line.values for panel in panels for line in panel.lines if len(line.values)]
+    if score == "probability":
+        top = max((float(line.max()) for line in values), default=1.0)
+        return {"range": [0, 1.02 if top > 0.5 else 1.1 * top or 1.0]}
+    if len(panels) < 2 or not values:
         return {}
-    top = max((float(line.values.max()) for line in panel.lines if len(line.values)), default=1.0)
-    return {"range": [0, 1.02 if top > 0.5 else 1.1 * top or 1.0]}
+    bands = [edge for panel in panels if panel.band is not None for edge in (panel.band.low, panel.band.high)]
+    drawn = np.concatenate([*values, *bands])
+    low, high = float(drawn.min()), float(drawn.max())
+    margin = _MARGIN * (high - low or 1.0)
+    return {"range": rounded([low - margin, high + margin])}

@@ -15,11 +15,12 @@ from matplotlib.figure import Figure
 from cam_core.figures.design import FORMATS, FigureError
 from cam_core.figures.text import font_families
 
-_METADATA: Final = {
+_METADATA: Final[dict[str, dict[str, str | None]]] = {
     "pdf": {"Creator": "CAMscope", "CreationDate": None},
     "svg": {"Creator": "CAMscope", "Date": None},
     "png": {"Software": "CAMscope"},
 }
+_DESCRIPTION: Final = {"pdf": "Subject", "svg": "Description", "png": "Description"}
 _drawing = threading.RLock()
 
 
@@ -38,17 +39,22 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def encode_figure(figure: Figure, form: str) -> bytes:
-    """The figure as a file's content; `form` is one of `FORMATS`.
+def encode_figure(figure: Figure, form: str, description: str = "") -> bytes:
+    """The figure as a file's content.
 
+    Args:
+        form: one of `FORMATS`.
+        description: a text within the file, not to be seen on the figure: where it comes from. PNG and SVG call it
+            Description, PDF Subject.
     Raises:
         FigureError: no such format.
     """
     if form not in FORMATS:
         raise FigureError(f"figures are written as {', '.join(FORMATS)}, not as {form!r}")
     buffer = io.BytesIO()
+    metadata = _METADATA[form] | ({_DESCRIPTION[form]: description} if description else {})
     with drawing():
-        figure.savefig(buffer, format=form, dpi="figure", metadata=_METADATA[form])
+        figure.savefig(buffer, format=form, dpi="figure", metadata=metadata)
     return buffer.getvalue()
 
 

@@ -125,6 +125,20 @@ class Preprocessing:
         return _offset(resized[0], width), _offset(resized[1], height)
 
 
+def part_of(size: tuple[int, int], place: float) -> tuple[int, int, int, int]:
+    """A square as large as the image allows, somewhere along its longer side: (left, top, right, bottom) in pixels.
+
+    Of a photo that is far from square the network sees the middle alone; of this part of it, what lies elsewhere.
+
+    Args:
+        size: (width, height) of the image, pixels.
+        place: 0 at the left or the top, 1 at the right or the bottom.
+    """
+    side = min(size)
+    left, top = (round(place * (length - side)) for length in size)
+    return left, top, left + side, top + side
+
+
 def _offset(length: int, crop: int) -> int:
     """Python's round (halves to even) and a padding rounded down: torchvision's `center_crop`."""
     return round((length - crop) / 2) if length >= crop else -((crop - length) // 2)

@@ -53,9 +53,12 @@ class Metric(Registered[Tensor | Scores]):
     """One registered metric.
 
     Attributes:
+        plain: what it measures on one image, in words for somebody who has never heard its title.
         direction: whether "higher" or "lower" is better.
         range: lowest and highest possible value; infinite where there is no bound.
         unit: "%" where values are per cent, else empty.
+        indicator: whether one image gives no more than yes (the upper end of the range) or no (the lower one), so that
+            only a mean over many is a number.
         edge_cases: in words, the value of what the formula leaves undefined.
         cost: in words, passes of the network per image.
         expensive: whether that is more than two passes: many passes, further explanations, linear systems.
@@ -72,6 +75,7 @@ class Metric(Registered[Tensor | Scores]):
 
     _: KW_ONLY
     title: str
+    plain: str
     direction: Direction
     range: tuple[float, float]
     source: str
@@ -79,6 +83,7 @@ class Metric(Registered[Tensor | Scores]):
     edge_cases: str
     cost: str
     unit: str = ""
+    indicator: bool = False
     expensive: bool = False
     uses_network: bool = True
     stochastic: bool = False

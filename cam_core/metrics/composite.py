@@ -49,6 +49,7 @@ def harmonic_mean(*parts: Tensor) -> Tensor:
 @metric(
     "coherency",
     title="Coherency",
+    plain="The same map again where the map has hidden the rest",
     direction="higher",
     range=(0, 1),
     source=f"{_POPPI}, section 3",
@@ -66,6 +67,7 @@ def coherency(net: SplitModel, batch: Samples, run: Run, mask_space: MaskSpace =
 @metric(
     "complexity",
     title="Complexity",
+    plain="Share of the image that is marked",
     direction="lower",
     range=(0, 1),
     source=f"{_POPPI}, section 3",
@@ -82,6 +84,7 @@ def complexity(net: SplitModel, batch: Samples, run: Run) -> Tensor:
 @metric(
     "adcc",
     title="ADCC",
+    plain="Repeatable, small and enough for the class, all in one",
     direction="higher",
     range=(0, 1),
     source=f"{_POPPI}, eq. 4, per image as in the authors' code",
@@ -106,6 +109,7 @@ _COARSE = Removal(spacing=20)
 @metric(
     "arcc",
     title="ARCC",
+    plain="Repeatable, small and needed for the class, all in one",
     direction="higher",
     range=(0, 1),
     source="arXiv:2605.14641, as its authors contributed it to PyPI grad-cam",

@@ -76,6 +76,7 @@ def _both(before: Tensor, after: Tensor) -> dict[str, list[Values]]:
 @metric(
     "average-drop",
     title="Average drop",
+    plain="Probability lost when only the marked part is shown",
     direction="lower",
     range=(0, 100),
     unit="%",
@@ -93,6 +94,8 @@ def average_drop(net: SplitModel, batch: Samples, run: Run, masking: Masking) ->
 @metric(
     "average-increase",
     title="Average increase",
+    plain="Surer of the class when only the marked part is shown",
+    indicator=True,
     direction="higher",
     range=(0, 100),
     unit="%",
@@ -110,6 +113,7 @@ def average_increase(net: SplitModel, batch: Samples, run: Run, masking: Masking
 @metric(
     "average-gain",
     title="Average gain",
+    plain="Missing probability gained when only the marked part is shown",
     direction="higher",
     range=(0, 100),
     unit="%",
@@ -131,6 +135,7 @@ def average_gain(net: SplitModel, batch: Samples, run: Run, masking: Masking) ->
 @metric(
     "average-drop-in-deletion",
     title="Average drop in deletion",
+    plain="Probability lost when the marked part is taken away",
     direction="higher",
     range=(-float("inf"), 100),
     unit="%",

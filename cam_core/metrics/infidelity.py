@@ -19,6 +19,7 @@ from cam_core.run import Run
 @metric(
     "infidelity",
     title="Infidelity",
+    plain="Error when the map foretells the loss of a square of the image",
     direction="lower",
     range=(0, float("inf")),
     source="Yeh et al. 2019, arXiv:1901.09392, definition 2.1 with square removal, and the optimal scale of its "

@@ -34,6 +34,7 @@ def _regions(batch: Samples) -> list[Region]:
 @metric(
     "ebpg",
     title="Energy-based pointing game",
+    plain="Share of the map that lies on the object",
     direction="higher",
     range=(0, 1),
     source="Wang et al. 2020 (Score-CAM), arXiv:1910.01279, section 4.3",
@@ -53,6 +54,7 @@ def ebpg(net: SplitModel, batch: Samples, run: Run) -> Scores:
 @metric(
     "class-discrimination",
     title="Class discrimination",
+    plain="Share of the map on the class’s own object, of two",
     direction="higher",
     range=(0, 1),
     source="energy-based pointing game between two objects of one image",
@@ -76,6 +78,8 @@ def class_discrimination(net: SplitModel, batch: Samples, run: Run) -> Scores:
 @metric(
     "pointing-game",
     title="Pointing game",
+    plain="The map’s highest point lies on the object",
+    indicator=True,
     direction="higher",
     range=(0, 1),
     source="Zhang et al. 2016 (excitation backprop), arXiv:1608.00507, section 4.1",
@@ -116,6 +120,7 @@ def best_over_thresholds(details: Values) -> Values:
 @metric(
     "max-box-acc",
     title="MaxBoxAcc",
+    plain="A box around the map’s largest part fits the object’s",
     direction="higher",
     range=(0, 1),
     source="Choe et al. 2020, arXiv:2001.07437, section 3.3 (V2: mean over IoU 0.3, 0.5, 0.7)",

@@ -17,6 +17,7 @@ from cam_core.run import Run
 @metric(
     "max-sensitivity",
     title="Max-sensitivity",
+    plain="Largest change of the map when the image hardly changes",
     direction="lower",
     range=(0, float("inf")),
     source="Yeh et al. 2019, arXiv:1901.09392, definition 2.2; relative to the map's norm, as in captum",

@@ -101,6 +101,7 @@ def _redraw(part: nn.Module, generator: torch.Generator) -> None:
 @metric(
     "parameter-randomisation",
     title="Parameter randomisation",
+    plain="Likeness to maps of the network with its weights made random",
     direction="lower",
     range=(0, 1),
     source="Adebayo et al. 2018, arXiv:1810.03292, section 3",

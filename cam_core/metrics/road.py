@@ -171,6 +171,7 @@ def combined(net: SplitModel, batch: Samples, run: Run, removal: Removal) -> Sco
 @metric(
     "road",
     title="ROAD combined",
+    plain="How much more it hurts to lose the marked pixels than the others",
     direction="higher",
     range=(-0.5, 0.5),
     source="Rong et al. 2022, arXiv:2202.00449; combined as in PyPI grad-cam",
@@ -188,6 +189,7 @@ def road(net: SplitModel, batch: Samples, run: Run, removal: Removal) -> Scores:
 @metric(
     "road-morf",
     title="ROAD, most relevant first",
+    plain="Change of the probability when the most marked pixels go",
     direction="lower",
     range=(-1, 1),
     source="Rong et al. 2022, arXiv:2202.00449, section 4",
@@ -206,6 +208,7 @@ def road_morf(net: SplitModel, batch: Samples, run: Run, removal: Removal) -> Sc
 @metric(
     "road-lerf",
     title="ROAD, least relevant first",
+    plain="Change of the probability when the least marked pixels go",
     direction="higher",
     range=(-1, 1),
     source="Rong et al. 2022, arXiv:2202.00449, section 4",

@@ -14,6 +14,7 @@ from cam_core.run import Run
 @metric(
     "sparseness",
     title="Sparseness (Gini)",
+    plain="How unevenly the marking is spread, 0 evenly",
     direction="higher",
     range=(0, 1),
     source="Chalasani et al. 2020, arXiv:1810.06583, section 3; Hurley & Rickard 2009",

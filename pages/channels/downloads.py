@@ -6,18 +6,20 @@ import streamlit as st
 
 from cam_core.analysis.channels import ChannelReport, channel_csv
 from cam_core.figures import FORMATS, Design, channel_figure, encode_figure
-from pages.shared import style
+from pages.shared import provenance, style
+from pages.shared.provenance import Facts
 
 _KINDS = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 
 
-def downloads(report: ChannelReport, count: int = 20) -> None:
-    """Buttons; what they give is made when they are clicked."""
+def downloads(report: ChannelReport, facts: Facts, count: int = 20) -> None:
+    """Buttons; what they give is made when they are clicked, and says where it comes from: `facts`."""
+    description = provenance.description(facts)
     name = f"channels-{report.layer}-{report.target}{style.mark(report.trained)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="channel-downloads"):
         st.download_button(
             "CSV",
-            data=lambda: channel_csv(report),
+            data=lambda: provenance.columns(channel_csv(report), facts),
             file_name=f"{name}.csv",
             mime="text/csv",
             key="save-csv",
@@ -28,7 +30,7 @@ def downloads(report: ChannelReport, count: int = 20) -> None:
         for form in FORMATS:
             st.download_button(
                 form.upper(),
-                data=lambda form=form: encode_figure(channel_figure(report, count, Design()), form),
+                data=lambda form=form: encode_figure(channel_figure(report, count, Design()), form, description),
                 file_name=f"{name}.{form}",
                 mime=_KINDS[form],
                 key=f"save-{form}",

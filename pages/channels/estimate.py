@@ -128,7 +128,7 @@ def unfinished(job: Job) -> None:
         key="channels",
         leave=messages.cancel(job),
         why=f"{job.error}{stays}",
-        cancelled=(f"Cancelled.{stays}", messages.again(job, "Run again")),
+        cancelled=(f"Cancelled.{stays}", messages.again(job, "Start again")),
     )
     if job.active:
         polling.watch([job], partial(growing, job), key="growing", every=polling.SELDOM)
@@ -143,7 +143,8 @@ def growing(job: Job) -> None:
     report = channel_report(trail.last, trail=trail.estimates)
     channels = list(report.order[:_GROWING])
     st.html(style.quiet(f"After {report.passes} of {job.total} passes:"))
-    charts.show(channel_chart(channels, report.phi[channels], report.stderr[channels], {}), key="growing-bars")
+    bars = channel_chart(channels, report.phi[channels], report.stderr[channels], {})
+    charts.show(bars, key="growing-bars", alt=f"SHAP values of {len(channels)} channels so far")
     draw_convergence(report, key="growing-convergence")
 
 

@@ -14,7 +14,7 @@ from pages.channels.estimate import Settings, Trail
 from pages.runtime import compute
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
-from pages.shared import messages, pickers, scene, style
+from pages.shared import messages, pickers, provenance, scene, style
 from pages.shared.scene import Scene
 
 FIRST_METHODS = ("lift-cam", "grad-cam")
@@ -65,7 +65,7 @@ def show(seen: Scene, settings: Settings, requests: Sequence[Request]) -> None:
     unfinished(requests, outcomes)
     board.board(seen, report)
     removal.removal(seen, trail.last, report)
-    downloads.downloads(report)
+    downloads.downloads(report, provenance.facts(seen, {"shap": vars(settings)}))
 
 
 def unfinished(requests: Sequence[Request], outcomes: Sequence[Explanation | Job]) -> None:

@@ -12,7 +12,7 @@ from cam_core import Explanation
 from cam_core.analysis.comparison import ComparisonReport, comparison_report, drawn_maps
 from cam_core.models.hardware import hardware
 from pages.runtime import compute
-from pages.shared import messages, pickers, pictures, preload, scene, style, tables, tiles
+from pages.shared import messages, pickers, pictures, preload, provenance, scene, style, tables, tiles
 from pages.shared.scene import Scene
 
 
@@ -86,7 +86,8 @@ def maps(seen: Scene, done: Sequence[tuple[Explanation, Any]]) -> None:
     drawn = drawn_maps([explanation for explanation, _ in done], shape, signed=look.signed, shared=look.shared)
     for (explanation, cell), values in zip(done, drawn, strict=True):
         with cell:
-            tiles.heatmap(explanation, values, frame, look)
+            origin = provenance.facts(seen, provenance.of_maps([explanation]) | {"look": vars(look)})
+            tiles.heatmap(explanation, values, frame, look, origin)
 
 
 def agreement(report: ComparisonReport) -> None:

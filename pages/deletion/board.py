@@ -16,12 +16,14 @@ import streamlit as st
 from cam_core.analysis.curves import CurveLine, CurvePanel, CurveReport, curve_report, curves_csv
 from cam_core.charts import Mark, curves_chart
 from cam_core.metrics.curves.frames import Frames
+from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE
 from cam_core.metrics.curves.spread import CONTROL
 from pages.deletion import curves
 from pages.deletion.curves import ARROWS, Settings, Source, Views
 from pages.runtime import polling
 from pages.runtime.jobs import Job
-from pages.shared import charts, links, messages, pictures, style, tables
+from pages.shared import charts, links, messages, pictures, provenance, style, tables
+from pages.shared.provenance import Facts
 from pages.shared.scene import Scene
 from pages.shared.tables import Cell
 
@@ -36,6 +38,8 @@ _HEAD_START = 0.06
 _STRIDE = 5  # per cent between two pictures while it plays
 _VERDICTS = {"better": "better than random", "within": "no better than random", "worse": "worse than random"}
 _DONE = {"deletion": "removed", "insertion": "shown"}
+_GOES = {"deletion": "Pixels give way to", "insertion": "Pixels come back out of"}
+_CHART_HEIGHT = 300  # pixels: curves, slider and pictures are in sight together on a laptop
 
 
 class Drawn:
@@ -44,24 +48,40 @@ class Drawn:
     def __init__(self, seen: Scene, sources: Sequence[Source], control: Sequence[Source], settings: Settings) -> None:
         growing = curves.curves(seen, [*sources, *control], settings)
         self._job = growing.job
+        self._settings = settings
         self._grows = growing.job is not None and growing.job.active
         self._every = _interval(settings, len(sources))
         self._views = Views(seen, [*sources, *control[:1]], settings)
         self._mark = style.mark(sources[0].explanation.trained)
         self._report_now = _reporter(growing, sources, control, settings)
+        parameters = provenance.of_maps(source.explanation for source in sources)
+        self._facts = provenance.facts(seen, parameters | {"curves": settings.params})
 
-    def charts(self) -> None:
-        """Charts and the table of areas: while the curves grow they draw themselves again, later the slider does it."""
-        with st.container():  # also where it is empty, for nothing below to move when the job ends
+    def charts(self, others: Callable[[], None]) -> None:
+        """Charts and the table of areas: while the curves grow they draw themselves again, later the slider does it.
+
+        Args:
+            others: draws how other jobs stand. Bars come and go below what is looked at, which so stays in its place.
+        """
+        with st.container(key="curve-zones"):
+            with st.container(key="curve-side"):
+                self._charts = st.container(key="poll-deletion")
+                self._slider = st.container()
+            self._photos = st.container(key="curve-photos")
+        with st.container():  # also where it is empty, for what is below to stay the same element
             if self._job is not None:
                 progress(self._job)
-        self._charts = st.container(key="poll-deletion")
+            others()
+        self._areas = st.container(key="poll-areas")
         if self._job is not None and self._grows:
             polling.watch([self._job], self._growing, place=self._charts, every=self._every)
-        downloads(self._report_now, f"curves{self._mark}")
+        downloads(self._report_now, f"curves{self._mark}", self._facts)
 
     def looks(self) -> None:
-        """The slider, and the photos at the share of pixels that it says. It moves the marks on the charts too."""
+        """The slider below the curves, and beside both the photos at the share of pixels that it says.
+
+        It moves the marks on the charts too.
+        """
         playing = st.session_state.get(_PLAYING, False)
 
         def draw() -> None:
@@ -69,20 +89,27 @@ class Drawn:
                 st.rerun()
             fraction = player()
             frames = self._views.at(fraction)
-            look = Look(self._report_now())
-            look.pictures(frames, fraction)
+            look = Look(self._report_now(), self._settings)
+            with self._photos:
+                look.pictures(frames, fraction)
             if not self._grows:
                 time.sleep(_HEAD_START)
                 with self._charts:
-                    look.curves(frames, fraction)
+                    self._curves(look, frames, fraction)
 
-        st.fragment(draw, run_every=polling.OFTEN if playing else None)()
+        with self._slider:
+            st.fragment(draw, run_every=polling.OFTEN if playing else None)()
 
     def _growing(self) -> None:
         percent = st.session_state.get(CHANGED)  # none before the slider was drawn
         fraction = None if percent is None else percent / 100
         frames = {} if fraction is None else self._views.known(fraction)
-        Look(self._report_now()).curves(frames, fraction)
+        self._curves(Look(self._report_now(), self._settings), frames, fraction)
+
+    def _curves(self, look: Look, frames: Frames, fraction: float | None) -> None:
+        look.curves(frames, fraction)
+        with self._areas:
+            look.areas()
 
 
 def _interval(settings: Settings, methods: int) -> float:
@@ -118,7 +145,7 @@ def progress(job: Job) -> None:
         leave=messages.cancel(job),
         cancelled=(
             f"Cancelled at {100 * job.fraction:.0f} %. What was computed stays.",
-            messages.again(job, "Go on"),
+            messages.again(job, "Continue"),
         ),
     )
 
@@ -157,29 +184,40 @@ def _step() -> None:
 class Look:
     """One look at the report."""
 
-    def __init__(self, report: CurveReport) -> None:
-        self._report = report
+    def __init__(self, report: CurveReport, settings: Settings) -> None:
+        self._report, self._settings = report, settings
 
     def curves(self, frames: Frames, fraction: float | None) -> None:
-        """Charts with a mark at the fraction, what is to be known of them, and the areas."""
+        """Charts with a mark at the fraction, and what is to be known of them."""
         for warning in self._report.warnings:
             st.warning(warning, icon=":material/warning:")
         with st.container(key="charts"):
             for panel in self._report.panels:
                 self._chart(panel, frames, fraction)
-        st.html(self._areas())
 
     def _chart(self, panel: CurvePanel, frames: Frames, fraction: float | None) -> None:
         """One kind's curves, with the mark at the fraction, and a dot where what is shown was scored."""
         with st.container():
-            direction = style.quiet(f"The {panel.better}, the better.")
+            direction = style.quiet(
+                f"{_GOES[panel.kind]} {self._settings.replacement(panel.kind)}, the most salient first. "
+                f"The {panel.better} the curve, the better the map."
+            )
             st.html(f"{style.name_line(panel.kind.capitalize())}{direction}")
             keys = [(line.name, panel.kind) for line in panel.lines]
             values = {key[0]: frames[key].value for key in keys if key in frames}
             mark = None if fraction is None else Mark(fraction, values)
-            charts.show(curves_chart(panel, score=self._report.score, mark=mark), key=f"chart-{panel.kind}")
+            chart = curves_chart(
+                panel, score=self._report.score, mark=mark, beside=self._report.panels, height=_CHART_HEIGHT
+            )
+            charts.show(chart, key=f"chart-{panel.kind}", alt=self._said(panel))
             for warning in panel.warnings:
                 st.html(style.notice_line(warning))
+
+    def _said(self, panel: CurvePanel) -> str:
+        """The chart in words, for those who cannot see it."""
+        over = f"{AXIS_OF_SCORE[self._report.score]} against the share of {AXIS_OF_KIND[panel.kind]}"
+        areas = [f"{line.title} {style.decimals(line.area, 3)}" for line in panel.lines if not isnan(line.area)]
+        return f"{panel.kind.capitalize()} curves, {over}. Area under the curve: {', '.join(areas) or 'not known yet'}."
 
     def pictures(self, frames: Frames, fraction: float) -> None:
         """The photos that the curves look at, kind by kind; of the control, those of its first map."""
@@ -206,32 +244,38 @@ class Look:
             return f"p = {style.percent(value)}"
         return f"logit = {style.number(value, max(abs(value), 1.0))}"
 
-    def _areas(self) -> str:
+    def areas(self) -> None:
         """The table of areas under the curves; which line is whose."""
         panels = self._report.panels
-        heads = [f"{panel.kind.capitalize()} {ARROWS[panel.better]}" for panel in panels]
+        heads = [f"{panel.kind.capitalize()} {ARROWS[panel.better]} {panel.better} is better" for panel in panels]
         rows = [
             (f"{tables.line(lines[0].name)}{lines[0].title}", [_area(line) for line in lines])
             for lines in zip(*(panel.lines for panel in panels), strict=True)
         ]
         title = f"{tables.line(CONTROL)}Random, {len(panels[0].control)} maps"
         control = (title, [_control_area(panel) for panel in panels])
-        return tables.table(["Area under the curve", *heads], [*rows, control])
+        st.html(tables.table(["Area under the curve", *heads], [*rows, control]))
+        st.html(style.quiet("Of the random maps, which know nothing: mean, and lowest to highest."))
 
 
-def downloads(report: Callable[[], CurveReport], name: str) -> None:
+def downloads(report: Callable[[], CurveReport], name: str, facts: Facts) -> None:
     """The curves as numbers, and as a figure for print, as they are when they are asked for, in files of that name."""
+
+    def table() -> bytes:
+        return provenance.columns(curves_csv(report()), facts)
+
     with st.container(horizontal=True, gap="small", key="downloads"):
-        _download(name, "CSV", lambda: curves_csv(report()), "text/csv", "Every point: method, kind, fraction, value.")
+        _download(name, "CSV", table, "text/csv", "Every point: method, kind, fraction, value; where it is from.")
         for form, mime in _MIME.items():
-            _download(name, form.upper(), partial(_figure, report, form), mime, "Both charts, for print: 174 mm wide.")
+            figure = partial(_figure, report, form, provenance.description(facts))
+            _download(name, form.upper(), figure, mime, "Both charts, for print: 174 mm wide.")
 
 
-def _figure(report: Callable[[], CurveReport], form: str) -> bytes:
+def _figure(report: Callable[[], CurveReport], form: str, description: str) -> bytes:
     # Matplotlib takes a fifth of a second to import: the page's first visitor shall not wait for it.
     from cam_core.figures import curve_figure, encode_figure
 
-    return encode_figure(curve_figure(report()), form)
+    return encode_figure(curve_figure(report()), form, description)
 
 
 _MIME: Final = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
@@ -255,7 +299,7 @@ def _area(line: CurveLine) -> Cell:
     if isnan(line.area):
         return Cell("…")
     if not line.complete:
-        return Cell(f"≈ {line.area:.3f}", help="So far: the curve is not complete.")
+        return Cell(f"≈ {line.area:.3f}", "so far")
     return Cell(style.decimals(line.area, 3), _VERDICTS[line.verdict] if line.verdict else "")
 
 
@@ -264,4 +308,4 @@ def _control_area(panel: CurvePanel) -> Cell:
         return Cell("…")
     mean, low, high = (style.decimals(area, 3) for area in (panel.spread.mean, panel.spread.low, panel.spread.high))
     so_far = "" if panel.control_complete else "≈ "
-    return Cell(f"{so_far}{mean}", f"{low} to {high}", help="Mean, and lowest to highest.")
+    return Cell(f"{so_far}{mean}", f"{low} to {high}")

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from cam_core import METHODS, Explanation
 from cam_core.metrics.curves.frames import Film, Frames
-from cam_core.metrics.curves.perturbation import Kind
+from cam_core.metrics.curves.perturbation import DEFAULTS, Kind
 from cam_core.metrics.curves.points import Curve, Curves, curve_points
 from cam_core.metrics.curves.spread import CONTROL, control_name, control_seeds
 from pages.runtime import compute
@@ -27,6 +27,8 @@ from pages.shared.scene import Scene
 
 ARROWS: Final = {"higher": "↑", "lower": "↓"}
 """Which way is better."""
+
+_REPLACEMENTS: Final = {"zero": "grey", "mean": "the photo’s mean colour", "blur": "blur", "noise": "noise"}
 
 _CONTROL = Request(CONTROL)
 
@@ -47,6 +49,10 @@ class Settings:
         """As the core takes them."""
         own = {"baseline": self.baseline} if self.baseline else {}
         return {"steps": self.steps, "score": self.score} | own
+
+    def replacement(self, kind: Kind) -> str:
+        """What stands in a removed pixel's place, in a word."""
+        return _REPLACEMENTS[self.baseline or DEFAULTS[kind].baseline]
 
 
 @dataclass(frozen=True)

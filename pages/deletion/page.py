@@ -17,7 +17,10 @@ from pages.shared import links, messages, pickers, scene, style
 from pages.shared.scene import Scene
 
 STEPS = (14, 28, 56, 112, 224)
-OWN = "Usual"
+PUBLISHED = "Usual"
+# What a removed pixel is, as the link has it and as it is read. Not as published first: of a blurred photo the network
+# keeps so much of many a class that insertion has nothing to bring back.
+BASELINES = {"Zero": "Grey", "Mean": "The photo’s mean", "Blur": "Blur", "Noise": "Noise", PUBLISHED: "As published"}
 CONTROL_PATIENCE = 0.25  # seconds that the first curves wait for random maps: on a slow machine those join them later
 
 
@@ -28,7 +31,7 @@ def page() -> None:
         style.subtitle(
             "If a map is true, removing what it marks takes ",
             seen.prediction.label,
-            " away quickly, and showing it brings that class back.",
+            " away quickly (a low curve), and showing it brings it back quickly (a high one).",
         )
     )
     notices = st.container()
@@ -63,13 +66,17 @@ def how() -> Settings:
             width=90,
             help="Points of each curve after the first.",
         )
-        baseline = st.selectbox(
-            "A pixel becomes",
-            (OWN, "Zero", "Mean", "Blur", "Noise"),
-            **links.kept("baseline"),
-            width=130,
-            help="Usual: deletion to zero, insertion from blur, as published. Zero is the mean colour of the training "
-            "images, Mean that of this photo, Blur the photo blurred by 5 pixels, Noise independent normal draws.",
+        baseline = links.choice(
+            "baseline",
+            "A removed pixel is",
+            list(BASELINES),
+            default="Zero",
+            shown=BASELINES.__getitem__,
+            width=150,
+            help="Grey: the mean colour of the training images, which is 0 for the network and shows it nothing of the "
+            "class. The photo’s mean: that of this photo. Blur: the photo blurred by 5 pixels; it often keeps the "
+            "class, and then the curves have little to show. Noise: independent normal draws. As published (RISE): "
+            "deletion to grey, insertion from blur.",
         )
         score = st.segmented_control(
             "Score",
@@ -77,13 +84,13 @@ def how() -> Settings:
             default="Probability",
             required=True,
             **links.kept("score"),
-            help="What the curve follows: the class’s softmax probability, or its logit, which other classes do not "
-            "touch.",
+            help="What the curve follows. Probability: the share of its belief that the network gives the class, "
+            "softmax. Logit: the class’s own score before that, which other classes do not touch.",
         )
     return Settings(
         tuple(kind for kind in KINDS if kind.capitalize() in kinds),
         int(steps),
-        "" if baseline == OWN else baseline.lower(),
+        "" if baseline == PUBLISHED else baseline.lower(),
         score.lower(),
     )
 
@@ -100,17 +107,15 @@ def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:
         for request, outcome in zip(requests, outcomes, strict=True):
             if isinstance(outcome, Job):
                 missing_map(request, outcome)
-        missing_control([job for job in control_outcomes if isinstance(job, Job) and not job.fruitless])
     if not sources:
         return
     drawn = board.Drawn(seen, sources, control, settings)
-    drawn.charts()
-    looks = st.container()
+    late = [job for job in control_outcomes if isinstance(job, Job) and not job.fruitless]
+    drawn.charts(partial(missing_control, late))
     st.header("Metrics of these maps")
     score_board.board(seen, [*sources, *control[:1]], fake(seen))
     polling.begin()  # curves that are there come first, pictures that have to be computed after them
-    with looks:
-        drawn.looks()
+    drawn.looks()
 
 
 def missing_map(request: Request, job: Job) -> None:

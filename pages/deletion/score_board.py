@@ -9,17 +9,17 @@ import streamlit as st
 
 from pages.deletion import scores
 from pages.deletion.curves import Source
-from pages.deletion.scores import QUICK, SLOW, Scored, score_table, stopped, working
+from pages.deletion.scores import QUICK, SLOW, Scored, notes, score_table, scores_csv, stopped, working
 from pages.runtime import compute, polling
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
-from pages.shared import messages, style
+from pages.shared import messages, provenance, style
 from pages.shared.scene import Scene
 
 _FAKE = Request("fake-cam")
 _WORDS = (
-    "Bold: the best, controls apart. Rest the pointer on a metric for its formula, and on a value for what to know "
-    "before trusting it. “–”: it cannot be computed here."
+    "↑: higher is better, ↓: lower is better. Bold: the best, controls apart. A metric opens: it says its formula, its "
+    "source and its cost. “–”: it cannot be computed here."
 )
 
 
@@ -44,9 +44,27 @@ def board(seen: Scene, sources: Sequence[Source], fake: Source | None) -> None:
         st.html(score_table(_fresh(quick), QUICK))
         if slow:
             st.html(score_table(_fresh(late), SLOW))
+        st.html(notes(_fresh([*quick, *late]), [*QUICK, *SLOW]) or "<span></span>")
 
     polling.watch(working([*quick, *late]), draw, key="scores", every=polling.SELDOM, ended=all)
     st.html(style.quiet(_WORDS))
+    _download(seen, rows, lambda: _fresh([*quick, *late]))
+
+
+def _download(seen: Scene, sources: Sequence[Source], scored: Callable[[], list[Scored]]) -> None:
+    explanations = [source.explanation for source in sources]
+    facts = provenance.facts(seen, provenance.of_maps(explanations))
+    st.download_button(
+        "Metrics as CSV",
+        data=lambda: provenance.columns(scores_csv(scored(), [*QUICK, *SLOW]), facts),
+        file_name=f"metrics{style.mark(seen.classifier.trained)}.csv",
+        mime="text/csv",
+        key="download-metrics",
+        type="tertiary",
+        icon=":material/download:",
+        help="Every value that is there by now, with network, photo and settings.",
+        on_click="ignore",
+    )
 
 
 def slow_metrics_asked() -> bool:
@@ -76,7 +94,7 @@ def unfinished(late: Sequence[Scored]) -> None:
         key="slow-metrics",
         leave=("Cancel", partial(_each, jobs, Job.cancel)),
         why=" ".join(scores.reasons(late)),
-        cancelled=("Cancelled. What was computed stays.", ("Compute the rest", partial(_each, jobs, compute.forget))),
+        cancelled=("Cancelled. What was computed stays.", ("Continue", partial(_each, jobs, compute.forget))),
         among=jobs,
         bar=partial(_bar, late),
     )
@@ -90,7 +108,7 @@ def _bar(late: Sequence[Scored]) -> None:
     jobs = working(late)
     if jobs:
         job = _shown(jobs)
-        messages.progress(job, job.title, (len(late) - len(jobs) + job.fraction) / len(late))
+        messages.progress(job, f"Slow metrics of {job.title}", (len(late) - len(jobs) + job.fraction) / len(late))
 
 
 def _each(jobs: Sequence[Job], act: Callable[[Job], None]) -> None:

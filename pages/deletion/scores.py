@@ -5,9 +5,13 @@ scored = scores(seen, sources, "quick", QUICK)      # one entry per source: resu
 
 from __future__ import annotations
 
+import csv
+import inspect
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from html import escape
 from math import isnan
 from typing import Any
 
@@ -19,6 +23,7 @@ from pages.deletion.curves import ARROWS, Source, title
 from pages.runtime import compute
 from pages.runtime.compute import Task, digest
 from pages.runtime.jobs import Job
+from pages.runtime.limits import limits
 from pages.shared import style, tables
 from pages.shared.scene import Scene
 from pages.shared.tables import Cell
@@ -49,7 +54,7 @@ def scores(seen: Scene, sources: Sequence[Source], group: str, metrics: Sequence
     tasks = [
         Task(
             digest("scores", source.identity, tuple(metrics)),
-            partial(_score, seen, source, metrics),
+            partial(_score, seen, source, metrics, _known(source, metrics)),
             title(source.name),
         )
         for source in sources
@@ -70,54 +75,105 @@ def _published(job: Job) -> Results:
     return {result.metric: result for result in job.items}
 
 
-def _score(seen: Scene, source: Source, metrics: Sequence[str], job: Job) -> Results:
+def _known(source: Source, metrics: Sequence[str]) -> dict[str, MetricResult]:
+    """Results for all visitors who ask for them, one by one: they stay when a job is cancelled."""
+    key = digest("scores so far", source.identity, tuple(metrics))
+    return compute.results().share(key, {}, compute.owner(), limits().results)
+
+
+def _score(seen: Scene, source: Source, metrics: Sequence[str], known: dict[str, MetricResult], job: Job) -> Results:
     question = source.question
     clf = compute.classifier(question.model)
-    results_by_metric = {}
+    for result in list(known.values()):
+        job.publish(result)
     with compute.computing(str(clf.device), job) as progress:
         results = evaluate_many(
             clf,
             seen.photo.image,
             source.explanation,
-            metrics=metrics,
+            metrics=[key for key in metrics if key not in known],
             target=question.target,
             seed=question.seed,
             precision=question.precision,
             progress=progress,
         )
         for result in results:
-            results_by_metric[result.metric] = result
+            known[result.metric] = result
             job.publish(result)
-    return results_by_metric
+    return dict(known)
 
 
 def score_table(scored: Sequence[Scored], metrics: Sequence[str]) -> str:
     """Metrics by methods; the best that is no control in bold."""
-    columns = ["Metric", *(tables.hinted(title(entry.source.name), entry.source.explanation.label) for entry in scored)]
+    columns = ["Metric", *(title(entry.source.name) for entry in scored)]
     return tables.table(columns, [(_head(METRICS[key]), _cells(key, scored)) for key in metrics])
 
 
 def _head(metric: Metric) -> str:
-    unit = f", {metric.unit}" if metric.unit else ""
-    says = f"{metric.formula}\n{metric.source}\n{metric.direction} is better; cost: {metric.cost}\n{metric.edge_cases}"
-    return tables.hinted(f"{metric.title}{unit} {ARROWS[metric.direction]}", says)
+    """What it measures, its name, and behind them where it is from; one photo has no average of yes and no."""
+    unit = f", {metric.unit}" if metric.unit and not metric.indicator else ""
+    what = " ".join((inspect.getdoc(metric.function) or "").split("\n\n")[0].partition(" Extra")[0].split())
+    more = (
+        f"<p>{escape(what)}</p><p><code>{escape(metric.formula)}</code></p>"
+        f"<p>{tables.sourced(metric.source)}. {metric.direction.capitalize()} is better. {escape(metric.edge_cases)} "
+        f"Cost: {escape(metric.cost)}.</p>"
+    )
+    return tables.term(metric.plain, f"{metric.title}{unit} {ARROWS[metric.direction]}", more)
 
 
 def _cells(key: str, scored: Sequence[Scored]) -> list[Cell]:
     values = {entry.source.name: entry.results[key].value for entry in scored if key in entry.results}
     # Three digits of the largest: values that differ by less are as good as each other.
-    written = partial(style.number, largest=max(map(abs, contestants(values).values()), default=0.0))
+    largest = max(map(abs, contestants(values).values()), default=0.0)
+    known = (abs(value) for value in values.values() if not isnan(value))
+    number = partial(style.number, largest=largest or max(known, default=0.0))
+    written = _yes_or_no if METRICS[key].indicator else number
     best = best_of(values, METRICS[key], written)
     return [_cell(entry.results.get(key), entry.source.name in best, written) for entry in scored]
+
+
+def _yes_or_no(value: float) -> str:
+    return "yes" if value else "no"
 
 
 def _cell(result: MetricResult | None, best: bool, written: Callable[[float], str]) -> Cell:
     if result is None:
         return Cell("…")
-    says = " ".join(result.warnings)
-    if isnan(result.value):
-        return Cell("–", help=says)
-    return Cell(written(result.value), help=says, best=best)
+    return Cell("–") if isnan(result.value) else Cell(written(result.value), best=best)
+
+
+def notes(scored: Sequence[Scored], metrics: Sequence[str]) -> str:
+    """What to know before trusting the values, and why some are missing, each with the values that it is about."""
+    about: dict[str, dict[str, list[str]]] = {}
+    for key in metrics:
+        for entry in scored:
+            for warning in entry.results[key].warnings if key in entry.results else ():
+                about.setdefault(warning, {}).setdefault(METRICS[key].title, []).append(title(entry.source.name))
+    if not about:
+        return ""
+    lines = (
+        f"<li>{escape(style.sentence(warning))} <small>{escape(_places(at))}</small></li>"
+        for warning, at in about.items()
+    )
+    what = f"What to know of these values ({len(about)})"
+    return f'<details class="cam-term"><summary>{what}</summary><ul>{"".join(lines)}</ul></details>'
+
+
+def _places(names: Mapping[str, Sequence[str]]) -> str:
+    """ "Average drop: Grad-CAM, LIFT-CAM; ADCC: Grad-CAM"."""
+    return "; ".join(f"{metric}: {', '.join(methods)}" for metric, methods in names.items())
+
+
+def scores_csv(scored: Sequence[Scored], metrics: Sequence[str]) -> bytes:
+    """Every value that there is, in UTF-8: metric, its title, which way is better, unit, method, value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("metric", "title", "better", "unit", "method", "value"))
+    for metric in (METRICS[key] for key in metrics):
+        own = (metric.key, metric.title, metric.direction, metric.unit)
+        values = ((e.source.name, e.results[metric.key].value) for e in scored if metric.key in e.results)
+        writer.writerows((*own, name, "" if isnan(value) else value) for name, value in values)
+    return text.getvalue().encode()
 
 
 def working(scored: Sequence[Scored]) -> list[Job]:

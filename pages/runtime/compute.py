@@ -254,6 +254,8 @@ def explanation_at_once(question: Question, image: Image.Image, request: Request
 
 def _explaining(question: Question, image: Image.Image, request: Request) -> Work[Explanation]:
     def work(job: Job) -> Explanation:
+        if question.compiled and METHODS[request.method].expensive:
+            job.beginning = "compiling the network, up to a minute"
         clf = classifier(question.model)
         with computing(str(clf.device), job) as progress:
             return _explain(clf, question, image, request, progress)

@@ -37,6 +37,7 @@ class Job:
 
     Attributes:
         queue: what it waits for at the device now, or None; set by whoever takes it there.
+        beginning: what it does before the first unit of its work is done, in a word.
         about: what it was begun with, for a page that finds it running.
     """
 
@@ -48,6 +49,7 @@ class Job:
         self.error: str | None = None
         self.done, self.total = 0, 0
         self.queue: Callable[[], Queue | None] = lambda: None
+        self.beginning = "preparing"
         self._work = work
         self._state: State = "waiting"
         self._items: list[Any] = []

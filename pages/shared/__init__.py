@@ -24,6 +24,7 @@ links    | choices that stand in the page's address, so that a link reopens the 
 messages | what happened, why, and the next click: errors, the state of a job, empty states
 charts   | Plotly charts as every page shows them
 pictures | pictures that arrive with the page itself
+provenance | where a file comes from, written into the file
 tables   | tables: Streamlit's own, and HTML where it has none that does
 style    | numbers and small print as the pages write them; applies `app.css` with the palette's colours
 preload  | what other pages will need, fetched while a visitor looks at the first

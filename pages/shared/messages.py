@@ -116,7 +116,7 @@ def _pace(job: Job) -> str:
         return f"{share} · waiting behind {queue.title}{before}"
     if job.state == "waiting":
         return " · waiting for its turn"
-    if not job.total:
-        return " …"
+    if not job.done:  # nothing that a bar could show: it stands still until the first unit is done
+        return f" · {job.beginning} …"
     left = job.time_left
     return f" · {100 * job.fraction:.0f} %" + ("" if left is None else f" · {duration(max(left, 1))} left")

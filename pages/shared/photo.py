@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from PIL import Image
 
 from cam_core import SAMPLES, load_image
 from cam_core.images import EXTENSIONS, ArchiveError, ArchiveLimits, Unpacked, image_digest, sample, unpack_images
+from cam_core.images.preprocessing import part_of
 from cam_core.training.digits import gallery_digits
 from cam_core.types import ImageError
 from pages.runtime import compute
@@ -26,6 +27,8 @@ from pages.shared import links, messages, style
 from pages.shared.scene import Photo
 
 _LAST = "_photo"
+_PART, _PART_OF, _MIDDLE = "part", "_part_of", 50
+_FAR_FROM_SQUARE = 1.7  # times as long as wide: of 3 : 2, as cameras make them, the middle is nearly all
 _THUMBNAIL = 96  # pixels
 _DIGITS = "digits"
 _DIGIT = "digit-"
@@ -65,7 +68,39 @@ def photo_picker(*, digits: bool = False) -> Photo:
     elif _LAST not in st.session_state:
         st.session_state[_LAST] = _gallery_photo(next(iter(_titles(digits)), ""))
     last: Photo = st.session_state[_LAST]
-    return last
+    return _chosen_part(last)
+
+
+def _chosen_part(photo: Photo) -> Photo:
+    """The photo, or the part of it that is chosen where the network would see its middle alone."""
+    width, height = photo.image.size
+    if max(width, height) < _FAR_FROM_SQUARE * min(width, height):
+        return photo
+    another = st.session_state.setdefault(_PART_OF, photo.digest) != photo.digest
+    if another:  # it begins in its middle
+        st.session_state[_PART_OF], st.session_state[_PART] = photo.digest, _MIDDLE
+    ends = "0 is the left end, 100 the right" if width > height else "0 is the top, 100 the bottom"
+    place = st.slider(
+        "Which part",
+        0,
+        100,
+        None if another else _MIDDLE,  # Streamlit warns of a default beside a value that was set here
+        format="%d %%",
+        **links.kept(_PART),
+        help=f"The network sees a square: this photo is far from one. {ends}.",
+    )
+    if place == _MIDDLE:
+        return photo
+    box = part_of(photo.image.size, place / 100)
+    image, digest = _cut_out(photo.digest, box, photo.image)
+    title = f"{photo.title} (part at {place} %)"
+    return replace(photo, image=image, digest=digest, title=title, whole=(photo, box[0], box[1]))
+
+
+@st.cache_data(max_entries=4, scope="session", show_spinner=False)  # a visitor's photo goes with the visitor
+def _cut_out(digest: str, box: tuple[int, int, int, int], _image: Image.Image) -> tuple[Image.Image, str]:
+    part = _image.crop(box)
+    return part, image_digest(part)
 
 
 def _from_gallery(digits: bool) -> Photo | None:

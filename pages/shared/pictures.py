@@ -13,6 +13,7 @@ import io
 
 import streamlit as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 
 def show(picture: Image.Image, *, alt: str) -> None:
@@ -33,4 +34,12 @@ def encoded(picture: Image.Image, form: str) -> bytes:
     """The file's content; `form` is "JPEG" or "PNG"."""
     buffer = io.BytesIO()
     picture.convert("RGB").save(buffer, form, quality=86, subsampling=0)
+    return buffer.getvalue()
+
+
+def described_png(picture: Image.Image, description: str) -> bytes:
+    """A PNG file's content, with a text within it that is not to be seen, called Description."""
+    text, buffer = PngInfo(), io.BytesIO()
+    text.add_itxt("Description", description)
+    picture.convert("RGB").save(buffer, "PNG", pnginfo=text)
     return buffer.getvalue()

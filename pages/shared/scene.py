@@ -34,6 +34,7 @@ class Photo:
     Attributes:
         digest: identifies its pixels; every cache is keyed on it.
         source: "gallery", "digits" (of those that no digit network has seen), or "visitor".
+        whole: the photo that this one was cut out of, with its left upper corner there in pixels; None if it is whole.
     """
 
     image: Image.Image
@@ -41,6 +42,7 @@ class Photo:
     title: str
     credit: str = ""
     source: str = "visitor"
+    whole: tuple[Photo, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,25 @@ class Scene:
         """The frame that the network sees, in pixels of the photo."""
         return self.classifier.preprocessing.box(self.photo.image.size)
 
+    @property
+    def whole_photo(self) -> Photo:
+        """The photo that was chosen, of which the part that is explained may be cut out."""
+        return self.photo if self.photo.whole is None else self.photo.whole[0]
+
+    @property
+    def box_in_whole(self) -> Box:
+        """The frame that the network sees, in pixels of the whole photo."""
+        _, across, down = self.photo.whole or (None, 0, 0)
+        left, top, right, bottom = self.box
+        return left + across, top + down, right + across, bottom + down
+
     def frame(self) -> Image.Image:
         """The part that the network sees, at the resolution of the original: heatmaps are laid over it."""
         return _close_up(self.photo.digest, self.box, self.photo.image)
 
     def framed_photo(self) -> Image.Image:
         """The whole photo, with the frame that the network sees drawn in."""
-        return _framed(self.photo.digest, self.box, self.photo.image)
+        return _framed(self.whole_photo.digest, self.box_in_whole, self.whole_photo.image)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -1,11 +1,12 @@
-"""Tables of numbers: Streamlit's own; or HTML, where a row has a method's line, a cell has help or a tint.
+"""Tables of numbers: Streamlit's own; or HTML, where a row has a method's line, a name opens, a cell has a tint.
 
 show(["cosine"], [("LIFT-CAM", [Cell("0.898", best=True)])])       # st.table
-st.html(table(["Metric", hinted("Grad-CAM", "dog")], [(f"{line('lift-cam')}LIFT-CAM", [Cell("0.9", help="why")])]))
+st.html(table(["", "Area"], [(f"{line('lift-cam')}LIFT-CAM", [Cell("0.9", best=True)])]))
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,17 +20,18 @@ from cam_core.models.classifier import Prediction
 from cam_core.palette import DASHES, style_of
 from pages.shared import style
 
+_ARXIV: Final = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
+_DOI: Final = re.compile(r"doi:(10\.\d{4,9}/[\w.()/-]*\w)")
 _WIDTH: Final = 3  # pixels of a line
 _STRONGEST_TINT: Final = 70  # per cent of the colour: on more of it, letters would be hard to read
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A number as text, what is said beside it in small print, and what the pointer finds out."""
+    """A number as text, and what is said beside it in small print."""
 
     text: str
     aside: str = ""
-    help: str = ""
     best: bool = False
 
 
@@ -77,15 +79,26 @@ def table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) ->
     )
 
 
-def hinted(text: str, help: str) -> str:
-    """Text that says more where the pointer rests on it."""
-    return f'<span title="{escape(help)}">{escape(text)}</span>'
+def term(plain: str, name: str, more: str) -> str:
+    """A plain name, the field's name in small print, and what else is to be said: it opens for a tap, click or key.
+
+    Args:
+        more: HTML.
+    """
+    head = f"{escape(plain)} <small>{escape(name)}</small>"
+    return f'<details class="cam-term"><summary>{head}</summary><div>{more}</div></details>'
+
+
+def sourced(text: str) -> str:
+    """Text as HTML, with a link to every paper that it names by its number at arXiv or by its DOI."""
+    linked = _ARXIV.sub(r'<a href="https://arxiv.org/abs/\1" target="_blank">arXiv:\1</a>', escape(text))
+    return _DOI.sub(r'<a href="https://doi.org/\1" target="_blank">doi:\1</a>', linked)
 
 
 def _cell(cell: Cell) -> str:
     text = f"<b>{escape(cell.text)}</b>" if cell.best else escape(cell.text)
     aside = f" <small>{escape(cell.aside)}</small>" if cell.aside else ""
-    return f'<td title="{escape(cell.help)}">{text}{aside}</td>' if cell.help else f"<td>{text}{aside}</td>"
+    return f"<td>{text}{aside}</td>"
 
 
 def top_classes(predictions: Sequence[Prediction], target: int) -> str:

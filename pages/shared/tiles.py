@@ -1,7 +1,7 @@
 """Heatmap tiles: picture, colour bar, facts and notices; and what stands in their place while there is no map.
 
 with tiles.grid("compare"):
-    tiles.heatmap(explanation, drawn, frame, look)
+    tiles.heatmap(explanation, drawn, frame, look, origin)
     tiles.unfinished(job, method, frame, retry, remove)
 """
 
@@ -18,8 +18,9 @@ from cam_core.analysis.comparison import DrawnMap
 from cam_core.charts import trace_chart
 from cam_core.overlay import overlay
 from pages.runtime.jobs import Job
-from pages.shared import charts, messages, pictures, style
+from pages.shared import charts, messages, pictures, provenance, style
 from pages.shared.pickers import Look
+from pages.shared.provenance import Facts
 
 
 def grid(key: str) -> AbstractContextManager[object]:
@@ -27,8 +28,8 @@ def grid(key: str) -> AbstractContextManager[object]:
     return st.container(key=f"tiles-{key}")
 
 
-def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look: Look) -> None:
-    """One finished tile."""
+def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look: Look, origin: Facts) -> None:
+    """One finished tile; `origin` says where its picture comes from."""
     method = METHODS[explanation.method]
     colours = look.diverging if drawn.signed else look.sequential
     with st.container(key=f"tile-{method.key}"):
@@ -40,7 +41,7 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
             st.html(style.quiet(facts(explanation)))
             st.download_button(
                 "Save",
-                data=lambda: pictures.encoded(picture, "PNG"),
+                data=lambda: pictures.described_png(picture, provenance.description(origin)),
                 file_name=f"{method.key}-{explanation.target}{style.mark(explanation.trained)}.png",
                 mime="image/png",
                 key=f"save-{method.key}",
@@ -53,7 +54,8 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
             st.html(style.notice_line(warning))
         for name, values in explanation.extras.items():
             if values.ndim == 1:
-                charts.show(trace_chart(values, name), key=f"trace-{method.key}-{name}")
+                said = f"{method.title}: {name}, from its first step to its last"
+                charts.show(trace_chart(values, name), key=f"trace-{method.key}-{name}", alt=said)
 
 
 def unfinished(
@@ -77,7 +79,7 @@ def unfinished(
             ("Remove", remove),
             key=f"tile-{method}",
             leave=messages.cancel(job),
-            cancelled=(f"Cancelled{_at(job)}.", ("Run again", retry)),
+            cancelled=(f"Cancelled{_at(job)}.", ("Start again", retry)),
         )
 
 

@@ -147,7 +147,7 @@ def test_a_long_job_can_be_cancelled_and_leaves_the_others(visit: Visit) -> None
     page.wait_for_selector("text=/^Cancelled/")
     assert tile(page, "Grad-CAM") == before
     assert page.locator(HEATMAP).count() == 1
-    page.get_by_role("button", name="Run again").click()
+    page.get_by_role("button", name="Start again").click()
     page.wait_for_selector("text=/Computing · \\d+ %/")
     page.get_by_role("button", name="Cancel").click()
     page.wait_for_selector("text=/^Cancelled/")

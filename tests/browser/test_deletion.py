@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.visits import PATIENCE, Visit
+from tests.browser.visits import PATIENCE, Visit, wait_for_calm, wait_for_link
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -45,9 +45,61 @@ def test_curves_grow_and_a_cancel_keeps_them(visit: Visit) -> None:
     assert before < kept < 225
     page.wait_for_timeout(1500)
     assert points(page) == kept
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     wait_for_points(page, kept)
     assert "Traceback" not in page.content()
+
+
+# All that answers the page's question, by what it is called in the page.
+IN_SIGHT = (".st-key-chart-deletion", ".st-key-chart-insertion", ".st-key-player", FRAME)
+
+
+def test_curves_slider_and_pictures_are_in_sight_together(visit: Visit) -> None:
+    page = visit(1440, 900, path="/deletion", first=FRAME)
+    wait_for_mark(page, 0.2)
+    wait_for_calm(page)
+    boxes = {name: [entry.bounding_box() for entry in page.locator(name).all()] for name in IN_SIGHT}
+    assert [len(found) for found in boxes.values()] == [1, 1, 1, 6]
+    for name, found in boxes.items():
+        for box in found:
+            assert box is not None
+            assert box["y"] >= 0 and box["y"] + box["height"] <= 900, f"{name} ends below the window: {box}"
+    (deletion,), (insertion,), (player,), frames = boxes.values()
+    assert deletion["y"] == insertion["y"] and deletion["height"] == insertion["height"], "side by side"
+    assert 0 <= player["y"] - (deletion["y"] + deletion["height"]) < 60, "the slider stands right under the curves"
+    assert all(frame["x"] > insertion["x"] + insertion["width"] for frame in frames), "the pictures stand beside them"
+    scales = page.evaluate(
+        "[...document.querySelectorAll('.js-plotly-plot')].map(c => c._fullLayout)"
+        ".map(layout => [layout.xaxis.range, layout.yaxis.range])"
+    )
+    assert len(scales) == 2 and scales[0] == scales[1]
+
+
+def test_charts_do_not_move_when_the_curves_are_complete(visit: Visit) -> None:
+    page = visit(1440, 900, path="/deletion", first=FRAME, steps="112", sample="lemur")
+    page.locator(".st-key-chart-deletion").wait_for()
+    page.get_by_text("Computing the curves").wait_for()
+    page.locator(".st-key-player").wait_for()
+    places = []
+    while page.get_by_text("Computing the curves").count():
+        places.append([page.locator(name).first.bounding_box() for name in IN_SIGHT])
+        page.wait_for_timeout(200)
+    wait_for_calm(page)
+    places.append([page.locator(name).first.bounding_box() for name in IN_SIGHT])
+    drawn = [place for place in places if None not in place]  # while it is redrawn, a chart has no place for a moment
+    assert len(drawn) > 2 and all(place == places[-1] for place in drawn)
+
+
+def test_a_metric_explains_itself_to_keys(visit: Visit) -> None:
+    page = visit(390, 844, path="/deletion", first=FRAME, methods="Grad-CAM", curves="Deletion", steps="14")
+    wait_for_calm(page)
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth <= window.innerWidth")
+    link = page.get_by_role("link", name="arXiv:1710.11063").first
+    expect(link).to_be_hidden()
+    page.get_by_text("Probability lost when only the marked part is shown").focus()
+    page.keyboard.press("Enter")
+    expect(link).to_be_visible()
+    assert link.get_attribute("href") == "https://arxiv.org/abs/1710.11063"
 
 
 def test_the_slider_changes_pictures_and_marks_and_the_link(visit: Visit) -> None:
@@ -70,3 +122,22 @@ def test_the_slider_changes_pictures_and_marks_and_the_link(visit: Visit) -> Non
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth <= window.innerWidth")
     page.get_by_role("button", name="Play").click()
     page.locator('img[alt="Grad-CAM: the photo with 100 % of its pixels removed"]').wait_for()
+
+
+def test_the_part_of_a_wide_photo_stands_in_the_link(visit: Visit) -> None:
+    page = visit(path="/deletion", first=FRAME, methods="Grad-CAM", curves="Deletion", steps="14", sample="crab")
+    middle = page.locator(FRAME).first.get_attribute("src")
+    page.get_by_role("slider", name="Which part").focus()
+    page.keyboard.press("Home")
+    wait_for_link(page, "part=0")
+    page.wait_for_function(
+        "([picture, before]) => ![null, before].includes(document.querySelector(picture)?.getAttribute('src') ?? null)",
+        arg=[FRAME, middle],
+    )
+    page.reload()
+    part = page.get_by_role("slider", name="Which part")
+    expect(part).to_have_value("0", timeout=PATIENCE)
+    page.get_by_role("button", name="Red panda").first.click()
+    expect(part).to_have_value("50", timeout=PATIENCE)
+    page.get_by_role("button", name="Giant panda").first.click()
+    expect(part).to_have_count(0, timeout=PATIENCE)

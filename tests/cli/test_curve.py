@@ -105,7 +105,14 @@ def test_figures_in_every_format(succeed: Call, photo: Path, tmp_path: Path) -> 
     result = succeed("curve", photo, "-k", "deletion", "-k", "insertion", "--steps", 6, "--random", 2, *outs)
     assert files[0].read_bytes().startswith(b"%PDF")
     text = files[1].read_text()
-    for words in ("LIFT-CAM", "Deletion", "Insertion", "2 random maps: mean and range", "p(class)", "pixels removed"):
+    for words in (
+        "LIFT-CAM",
+        "Deletion",
+        "Insertion",
+        "2 random maps: mean and range",
+        "probability of the class",
+        "pixels removed",
+    ):
         assert words in text
     assert files[2].read_bytes().startswith(b"\x89PNG")
     assert all(f"wrote {file}" in result.stderr for file in files)

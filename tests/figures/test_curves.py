@@ -50,7 +50,7 @@ def texts(svg: bytes) -> list[str]:
 def test_figure_names_curves_axes_and_the_control() -> None:
     words = texts(encode_figure(curve_figure(report(panel("deletion"), panel("insertion"))), "svg"))
     assert {"Grad-CAM", "LIFT-CAM", "2 random maps: mean and range"} <= set(words)
-    assert {"Deletion", "Insertion", "pixels removed", "pixels shown", "p(class)"} <= set(words)
+    assert {"Deletion", "Insertion", "pixels removed", "pixels shown", "probability of the class"} <= set(words)
     alone = report(panel("deletion", control=False), score="logit")
     without = texts(encode_figure(curve_figure(alone), "svg"))
     assert "logit" in without and not any("random" in word for word in without)
@@ -110,6 +110,16 @@ def test_a_growing_curve_shows_its_points_and_small_scores_fill_the_chart() -> N
     assert figure.layout.yaxis.range[1] == pytest.approx(0.022)
     assert "range" not in curves_chart(CurvePanel("insertion", (growing,)), score="logit")["layout"]["yaxis"]
     assert curves_chart(CurvePanel("insertion", (empty,)))["layout"]["yaxis"]["range"][1] > 0
+
+
+@pytest.mark.parametrize("score", ["probability", "logit"])
+def test_charts_that_stand_side_by_side_have_one_scale(score: str) -> None:
+    low = CurvePanel("deletion", (drawn(curve("one", "deletion", [0.3, 0.1, -0.2], total=3)),))
+    high = CurvePanel("insertion", (drawn(curve("one", "insertion", [0.0, 0.2, 0.8], total=3)),))
+    charts = [go.Figure(curves_chart(panel, score=score, beside=(low, high))) for panel in (low, high)]
+    ranges = [tuple(chart.layout.yaxis.range) for chart in charts]
+    assert ranges[0] == ranges[1] == ((0, 1.02) if score == "probability" else pytest.approx((-0.25, 0.85)))
+    assert charts[0].layout.xaxis.range == charts[1].layout.xaxis.range
 
 
 def test_an_untrained_network_says_so_over_every_panel() -> None:

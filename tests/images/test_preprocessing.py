@@ -11,6 +11,7 @@ from PIL import Image
 from torchvision import transforms
 
 from cam_core.images import IMAGENET_MEAN, IMAGENET_STD, SAMPLES, Preprocessing
+from cam_core.images.preprocessing import part_of
 from cam_core.types import ImageError, ModelError
 
 MODES = {"bilinear": transforms.InterpolationMode.BILINEAR, "bicubic": transforms.InterpolationMode.BICUBIC}
@@ -130,6 +131,28 @@ def test_box_by_hand() -> None:
     assert Preprocessing().box((512, 512)) == (32, 32, 480, 480)
     assert Preprocessing(input_size=(100, 200), resize=200).box((400, 400)) == (0, 100, 400, 300)
     assert Preprocessing(input_size=(20, 20), resize=10).box((100, 100)) == (-50, -50, 150, 150)
+
+
+def test_a_part_by_hand() -> None:
+    assert [part_of((1200, 90), place) for place in (0, 0.5, 1)] == [
+        (0, 0, 90, 90),
+        (555, 0, 645, 90),
+        (1110, 0, 1200, 90),
+    ]
+    assert [part_of((300, 1000), place) for place in (0, 0.1, 1)] == [
+        (0, 0, 300, 300),
+        (0, 70, 300, 370),
+        (0, 700, 300, 1000),
+    ]
+    assert part_of((50, 50), 0.3) == (0, 0, 50, 50)
+
+
+@pytest.mark.parametrize("size", [(900, 256), (256, 2000)], ids=str)
+def test_of_the_part_in_the_middle_the_network_sees_what_it_sees_of_the_whole(size: tuple[int, int]) -> None:
+    """To the bit, where nothing has to be scaled."""
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    whole, part = (Preprocessing().frame(image) for image in (photo, photo.crop(part_of(size, 0.5))))
+    assert (np.asarray(whole) == np.asarray(part)).all()
 
 
 def test_frame_is_rgb_of_the_input_size_whatever_the_mode() -> None:

@@ -52,7 +52,8 @@ def evaluate_any(clf: Classifier, images: Tensor, maps: Any, key: str, **argumen
 def test_the_entry_says_what_it_is(key: str) -> None:
     entry = METRICS[key]
     assert entry.key == key
-    assert all((entry.title, entry.source, entry.formula, entry.edge_cases, entry.cost))
+    assert all((entry.title, entry.plain, entry.source, entry.formula, entry.edge_cases, entry.cost))
+    assert entry.title not in entry.plain, "the plain name is another one"
     assert entry.direction in ("higher", "lower")
     assert entry.range[0] < entry.range[1]
     assert bool(entry.details) == (entry.pool is not None)
@@ -150,7 +151,7 @@ def test_unknown_names_are_refused() -> None:
 
 
 def test_a_metric_declares_its_parameters_once() -> None:
-    texts = dict.fromkeys(("title", "source", "formula", "edge_cases", "cost"), "text")
+    texts = dict.fromkeys(("title", "plain", "source", "formula", "edge_cases", "cost"), "text")
     declaration: dict[str, Any] = {"direction": "higher", "range": (0, 1), **texts}
 
     def undeclared(net: object, batch: object, run: object, steps: int) -> Scores:

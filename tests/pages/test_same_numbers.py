@@ -104,7 +104,8 @@ def test_curves(open_app: Open, command: Callable[..., Any], monkeypatch: pytest
     shown, printed = (spied(monkeypatch, place, "curve_report") for place in (board, curve_command))
     cells = table_rows(opened(open_app, "deletion", steps="14"), "Area under the curve")
     output = command(
-        *("curve", PHOTO, "-M", "grad-cam", "-M", "lift-cam", "-k", "deletion", "-k", "insertion", "--steps", 14)
+        *("curve", PHOTO, "-M", "grad-cam", "-M", "lift-cam", "-k", "deletion", "-k", "insertion", "--steps", 14),
+        *("--baseline", "zero"),  # the page's own choice, where the command has what was published
     ).stdout
     assert_same(shown[-1], printed[-1])
     assert isinstance(shown[-1], curves.CurveReport)

@@ -46,6 +46,7 @@ def _whole(net: SplitModel, way: Perturbation, target: Tensor, untouched: Tensor
 @metric(
     "deletion-auc",
     title="Deletion AUC",
+    plain="How slowly the class goes when its pixels are taken away",
     direction="lower",
     range=(0, 1),
     source="Petsiuk et al. 2018 (RISE), arXiv:1806.07421, section 4.1",
@@ -62,6 +63,7 @@ def deletion_auc(net: SplitModel, batch: Samples, run: Run, settings: Settings =
 @metric(
     "insertion-auc",
     title="Insertion AUC",
+    plain="How fast the class comes back when its pixels are shown",
     direction="higher",
     range=(0, 1),
     source="Petsiuk et al. 2018 (RISE), arXiv:1806.07421, section 4.1",

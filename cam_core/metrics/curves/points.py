@@ -177,7 +177,9 @@ def curve_settings(kind: Kind, **params: Any) -> Settings:
 AXIS_OF_KIND: Final[Mapping[Kind, str]] = MappingProxyType({"deletion": "pixels removed", "insertion": "pixels shown"})
 """The quantity that a curve runs along."""
 
-AXIS_OF_SCORE: Final[Mapping[str, str]] = MappingProxyType({"probability": "p(class)", "logit": "logit"})
+AXIS_OF_SCORE: Final[Mapping[str, str]] = MappingProxyType(
+    {"probability": "probability of the class", "logit": "logit"}
+)
 """The quantity that it follows there."""
 
 

@@ -31,6 +31,8 @@ def looks(state: str, cancelled: bool) -> AppTest:
         job = Job("key", work)
         if state == "running":
             job._state, job.done, job.total = "running", 1, 4
+        elif state == "beginning":
+            job._state, job.done, job.total = "running", 0, 4
         elif state == "queued":
             job._state, job.done, job.total, job.queue = "running", 1, 4, lambda: Queue("SS-CAM", 75.0)
         elif state == "cancelled":
@@ -52,6 +54,7 @@ def looks(state: str, cancelled: bool) -> AppTest:
     ("state", "text"),
     [
         ("waiting", "Drawing · waiting for its turn"),
+        ("beginning", "Drawing · preparing …"),
         ("running", "Drawing · 25 %"),
         ("queued", "Drawing · 25 % · waiting behind SS-CAM, 1 min 15 s"),
     ],
@@ -59,7 +62,7 @@ def looks(state: str, cancelled: bool) -> AppTest:
 def test_under_way_there_is_a_bar_and_a_way_out(state: str, text: str, cancelled: bool) -> None:
     at = looks(state, cancelled)
     (bar,) = at.get("progress")
-    assert bar.proto.text.startswith(text) and bar.proto.value == (0 if state == "waiting" else 25)
+    assert bar.proto.text.startswith(text) and bar.proto.value == (0 if state in ("waiting", "beginning") else 25)
     assert [button.label for button in at.button] == ["Cancel"] and not at.error
 
 

@@ -41,6 +41,49 @@ def test_an_upload_is_explained(open_app: Open) -> None:
     assert "sample" not in at.query_params, "the link names no other photo"
 
 
+def panorama(tall: bool = False) -> Image.Image:
+    """Red at its left (or top) end, green in the middle, blue at the right; each as long as it is wide, or longer."""
+    strip = Image.new("RGB", (600, 60), (0, 255, 0))
+    strip.paste((255, 0, 0), (0, 0, 200, 60))
+    strip.paste((0, 0, 255), (400, 0, 600, 60))
+    return strip.transpose(Image.Transpose.ROTATE_270) if tall else strip
+
+
+def colour_seen(at: AppTest) -> tuple[int, ...]:
+    """The mean colour of what the network sees: red, green, blue as 0 or 1."""
+    seen = at.session_state["_scene"]
+    mean = np.asarray(seen.classifier.preprocessing.frame(seen.photo.image)).mean(axis=(0, 1))
+    return tuple(int(value > 127) for value in mean)
+
+
+@pytest.mark.parametrize("tall", [False, True])
+def test_of_a_photo_far_from_square_the_part_can_be_chosen(open_app: Open, tall: bool) -> None:
+    at = upload(open_app(), encoded(panorama(tall)))
+    part = at.slider(key="part")
+    assert part.value == 50 and colour_seen(at) == (0, 1, 0)
+    digests = {at.session_state["_scene"].question.photo}
+    for place, colour in ((0, (1, 0, 0)), (100, (0, 0, 1))):
+        settle(at.slider(key="part").set_value(place).run())
+        assert colour_seen(at) == colour
+        digests.add(at.session_state["_scene"].question.photo)
+        assert f"part at {place} %" in html(at)
+    assert len(digests) == 3, "results are kept part by part"
+    seen = at.session_state["_scene"]
+    end = max(seen.box_in_whole)
+    assert 540 < end <= 600 and seen.whole_photo.image.size == panorama(tall).size
+    upload(at, encoded(panorama(tall).transpose(Image.Transpose.ROTATE_180)), "other.png")
+    assert at.slider(key="part").value == 50, "another photo begins in its middle"
+
+
+def test_a_link_opens_the_part_and_square_photos_have_none(open_app: Open) -> None:
+    at = open_app(sample="crab", part="0")
+    assert at.slider(key="part").value == 0
+    left, top, right, bottom = at.session_state["_scene"].box_in_whole
+    assert 0 <= left < right <= 450 and 0 <= top < bottom <= 450
+    at = open_app(sample="panda")
+    assert not [slider for slider in at.slider if slider.key == "part"]
+
+
 def test_until_a_file_is_there_the_last_photo_stays(open_app: Open) -> None:
     at = open_app(sample="panda")
     at.segmented_control(key="source").set_value("Upload").run()
