@@ -15,10 +15,10 @@ from typing import Final
 
 import streamlit as st
 
-from cam_core.models.classifier import Prediction
 from cam_core.palette import DASHES, style_of
 from pages.shared import style
 
+_SCROLLING: Final = '<div class="cam-scroll" tabindex="0" role="region" aria-label="Table">'
 _WIDTH: Final = 3  # pixels of a line
 _STRONGEST_TINT: Final = 70  # per cent of the colour: on more of it, letters would be hard to read
 
@@ -72,7 +72,7 @@ def table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) ->
     head = "".join(f'<th scope="col">{column}</th>' for column in columns)
     lines = [f'<tr><th scope="row">{name}</th>{"".join(map(_cell, cells))}</tr>' for name, cells in rows]
     return (
-        f'<div class="cam-scroll"><table class="cam-table"><thead><tr>{head}</tr></thead>'
+        f'{_SCROLLING}<table class="cam-table"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
@@ -88,17 +88,6 @@ def _cell(cell: Cell) -> str:
     return f'<td title="{escape(cell.help)}">{text}{aside}</td>' if cell.help else f"<td>{text}{aside}</td>"
 
 
-def top_classes(predictions: Sequence[Prediction], target: int) -> str:
-    """Class names with their probabilities as thin bars; the explained class stands out."""
-    rows = [
-        f'<span class="name{" chosen" if prediction.index == target else ""}" title="{escape(prediction.label)}">'
-        f'{escape(prediction.label)}</span><span class="share">{style.percent(prediction.probability)}</span>'
-        f'<div class="bar"><i style="width: {100 * prediction.probability:.2f}%"></i></div>'
-        for prediction in predictions
-    ]
-    return f'<div class="cam-top">{"".join(rows)}</div>'
-
-
 def matrix(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
     """A square table of numbers in [−1, 1], each on a tint as strong as its square; "–" where there is none.
 
@@ -110,7 +99,7 @@ def matrix(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
         for name, line in zip(names, values, strict=True)
     )
     return (
-        f'<div class="cam-scroll"><table class="cam-matrix"><thead><tr><th></th>{head}</tr></thead>'
+        f'{_SCROLLING}<table class="cam-matrix"><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 
