@@ -29,7 +29,7 @@ CHANNEL_FACTS: Final = ".cam-facts"
 FRAME: Final = 'img[alt*=" of its pixels "]'
 CURVES: Final = '[class*="st-key-chart-"] .js-plotly-plot'
 AREAS: Final = ".st-key-poll-deletion table"
-WAITING: Final = "text=waiting behind"
+WAITING: Final = "text=is being computed now"
 UNDER_WAY: Final = "text=/ · \\d+ %/"
 CANCEL: Final = "Cancel"
 METHODS_BOX: Final = "Methods"

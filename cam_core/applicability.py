@@ -1,6 +1,9 @@
-"""Which methods work at a layer, known before one is chosen."""
+"""Which methods work at a layer, and which of them must give the same map there, known before one is chosen."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -8,6 +11,7 @@ from cam_core.explain import last_per_resolution
 from cam_core.methods import METHODS
 from cam_core.models.classifier import Classifier
 from cam_core.models.noise import noise
+from cam_core.models.tails import is_pooled_linear
 from cam_core.types import MethodError
 
 
@@ -41,3 +45,37 @@ def methods_at(clf: Classifier, layer: str | None = None) -> dict[str, str]:
         except MethodError as error:
             reasons[key] = str(error)
     return reasons
+
+
+def coinciding(clf: Classifier, layer: str, chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Of the chosen methods those that give the same map at that layer by theory, by the reason why; up to a factor.
+
+    Decided by how the network is made: they coincide where all that is behind the layer is average pooling and one
+    linear layer. Other methods may happen to agree. Costs no pass.
+
+    Args:
+        chosen: values of parameters by the method's key; defaults where omitted.
+    Returns:
+        Keys of two methods or more for each reason: a clause that goes on after "pooling and one linear layer:".
+    Examples:
+        >>> from cam_core import load_model
+        >>> from cam_core.applicability import coinciding
+        >>> clf = load_model("efficientnet_lite0")
+        >>> list(coinciding(clf, "bn2", {"grad-cam": {}, "hires-cam": {}, "lift-cam": {}}).values())
+        [['grad-cam', 'hires-cam']]
+        >>> coinciding(clf, "blocks.4", {"grad-cam": {}, "hires-cam": {}, "lift-cam": {}})
+        {}
+    """
+    if not is_pooled_linear(clf.split(layer).halves):
+        return {}
+    by_reason: dict[str, list[str]] = {}
+    for key, params in chosen.items():
+        if why := _becomes(key, params):
+            by_reason.setdefault(why, []).append(key)
+    return {why: keys for why, keys in by_reason.items() if len(keys) > 1}
+
+
+def _becomes(key: str, params: Mapping[str, Any]) -> str:
+    """What a method with these parameters becomes before pooling and one linear layer; "" where that is not known."""
+    pooled, values = METHODS[key].pooled, METHODS[key].validate(params)
+    return pooled.why if pooled and all(values[name] == value for name, value in pooled.where.items()) else ""

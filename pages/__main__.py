@@ -24,7 +24,7 @@ APP = Path(__file__).parents[1] / "app.py"
 
 def prepare() -> None:
     """What the first visitor would wait for: torch, imported above, and the network that the app opens with."""
-    # In a thread of its own: with whatever computes, OpenMP starts helpers, who stay as long as their thread does. While
+    # In a thread of its own: for each thread that computes, OpenMP starts helpers, who stay as long as it does. While
     # there are more of them than processors they sleep between two operations, and Opti-CAM, which has thousands of
     # small ones, took half as long again.
     loading = Thread(target=_load)

@@ -21,6 +21,7 @@ from cam_core.overlay import (
     framed,
     limits,
     overlay,
+    percentiles,
 )
 from cam_core.types import CamError
 
@@ -36,6 +37,18 @@ def test_colourise_puts_the_limits_at_the_ends(name: str) -> None:
     pixels = colourise(np.array([[3.0, 7.0]], dtype=np.float32), name, limits=(3.0, 7.0))
     assert pixels.dtype == np.uint8 and pixels.shape == (1, 2, 3)
     assert pixels[0].tolist() == [rgb(name, 0.0), rgb(name, 1.0)]
+
+
+def test_percentiles_are_shares_of_the_picture_and_keep_the_sign() -> None:
+    """Of four positions one is no farther from 0 than 0 itself, two than 1, three than −2, all than 4."""
+    np.testing.assert_array_equal(percentiles(SIGNED), [[-75, 0], [50, 100]])
+    np.testing.assert_array_equal(percentiles(SIGNED * 1e-6), percentiles(SIGNED))
+    np.testing.assert_array_equal(percentiles(np.array([[1, 1], [0, 3]], dtype=np.float32)), [[75, 75], [0, 100]])
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -3.0])
+def test_a_constant_map_has_no_percentiles(value: float) -> None:
+    np.testing.assert_array_equal(percentiles(np.full((2, 2), value, dtype=np.float32)), np.zeros((2, 2)))
 
 
 def test_colourise_takes_the_nearer_end_beyond_the_limits() -> None:

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
+import numpy as np
+
 from cam_core.analysis.agreement import rank_agreement, similarity_order
 from cam_core.methods import METHODS
 from cam_core.models.classifier import Prediction
-from cam_core.overlay import Limits, display_values, limits
+from cam_core.overlay import Limits, display_values, limits, percentiles
 from cam_core.types import Explanation, FloatArray
 
 _TOP: Final = 5  # classes
@@ -59,11 +61,18 @@ class DrawnMap:
         values: (H, W) in the map's own unit.
         signed: whether what speaks against the class is drawn too.
         limits: the values at the two ends of its colour bar.
+        unit: of the values where they are not the map's own: " %" of ranks.
     """
 
     values: FloatArray
     signed: bool
     limits: Limits
+    unit: str = ""
+
+    @property
+    def largest(self) -> float:
+        """How far from 0 its values go."""
+        return float(np.abs(self.values).max())
 
 
 def comparison_report(
@@ -90,7 +99,12 @@ def comparison_report(
 
 
 def drawn_maps(
-    explanations: Sequence[Explanation], size: tuple[int, int], *, signed: bool = False, shared: bool = False
+    explanations: Sequence[Explanation],
+    size: tuple[int, int],
+    *,
+    signed: bool = False,
+    shared: bool = False,
+    ranked: bool = False,
 ) -> list[DrawnMap]:
     """The maps as they are drawn side by side.
 
@@ -98,9 +112,13 @@ def drawn_maps(
         size: (H, W) of the picture.
         signed: draw those with their sign whose methods have signs.
         shared: one range for all maps of a kind (with sign or without) instead of each its own.
+        ranked: percentiles of each map's own values in their place, as of `percentiles`, which have one range anyway.
     """
     signs = [signed and METHODS[explanation.method].signed for explanation in explanations]
     values = [display_values(made.map, size, signed=sign) for made, sign in zip(explanations, signs, strict=True)]
+    if ranked:
+        ends = {False: (0.0, 100.0), True: (-100.0, 100.0)}
+        return [DrawnMap(percentiles(drawn), sign, ends[sign], " %") for drawn, sign in zip(values, signs, strict=True)]
     kinds = {kind: [drawn for drawn, sign in zip(values, signs, strict=True) if sign == kind] for kind in signs}
     return [
         DrawnMap(drawn, sign, limits(kinds[sign] if shared else [drawn], signed=sign))

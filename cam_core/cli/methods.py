@@ -17,6 +17,8 @@ from cam_core.models.load import load_model
 _COLUMNS = (
     "key",
     "title",
+    "family",
+    "in plain words",
     "paper",
     "formula",
     "cost",
@@ -39,7 +41,7 @@ def methods(
         str | None, typer.Option("--layer", "-l", help="Say which methods work at this layer of --model: see `layers`.")
     ] = None,
 ) -> None:
-    """List the methods: formula, paper, cost, unit, exactness, claim, and where they fail."""
+    """List the methods: what they do, formula, paper, cost, unit, exactness, claim, and where they fail."""
     chosen = [METHODS[name] for name in key or METHODS]
     if layer:
         print_table(("key", "title", f"at {layer}"), _at_layer(chosen, model, layer), whole=("key", "title"))
@@ -73,8 +75,8 @@ def _facts(method: Method) -> tuple[str, ...]:
     exact = "exact" if method.exact else "approximate"
     signed = "signed" if method.signed else "positive"
     claim = method.claim or ("control: explains nothing" if method.control else "–")
-    facts = (method.key, method.title, method.paper, method.formula, method.cost, method.score, method.unit or "–")
-    return *facts, signed, exact, claim, method.fails
+    named = (method.key, method.title, method.family, method.plain, method.paper, method.formula, method.cost)
+    return *named, method.score, method.unit or "–", signed, exact, claim, method.fails
 
 
 def _details(method: Method) -> Iterator[tuple[str, str, str]]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -21,13 +21,18 @@ class Parameter:
 
     Attributes:
         help: in words, for a widget and the command line.
+        title: a plain name, the formula's symbol after it, where the parameter's own name is a symbol or says too
+            little.
         low, high: the smallest and the largest number allowed.
+        zero: what 0 stands for where it is no number, given the values of the parameters before it.
     """
 
     help: str
     _: KW_ONLY
+    title: str = ""
     low: float | None = None
     high: float | None = None
+    zero: Callable[[Mapping[str, Any]], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,11 @@ class DeclaredParameter(Parameter):
     kind: Kind
     default: bool | int | float | str
     choices: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The plain name, for a widget."""
+        return self.title or self.name.replace("_", " ")
 
     def validate(self, value: Any, error: type[CamError] = MethodError) -> bool | int | float | str:
         """The value in its declared type.
@@ -82,7 +92,7 @@ class DeclaredParameter(Parameter):
 
 MaskSpace: TypeAlias = Annotated[
     Literal["normalized", "pixel"],
-    Parameter("what a masked pixel becomes: the mean colour (normalized) or black (pixel)"),
+    Parameter("what a masked pixel becomes: the mean colour (normalized) or black (pixel)", title="masked pixels"),
 ]
 """The choice that everything that masks an image leaves to its user."""
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cam_core.masked import class_score, tail_rows
-from cam_core.methods.registry import method
+from cam_core.methods.registry import SAME_SHARES, Planned, Pooled, method
 from cam_core.models.batching import in_batches
 from cam_core.models.split.model import SplitModel
 from cam_core.models.tails import is_pooled_linear, pooled_linear
@@ -17,9 +17,16 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
 @method(
     "ablation-cam",
     title="Ablation-CAM",
-    paper="Desai & Ramaswamy 2020, doi:10.1109/WACV45572.2020.9093360, eq. 5",
+    plain="Switches one channel off at a time, and weights it by how far the score falls.",
+    family="Masks",
+    paper=(
+        "Desai & Ramaswamy, “Ablation-CAM: Visual Explanations for Deep Convolutional Network via Gradient-free "
+        "Localization”, WACV 2020, doi:10.1109/WACV45572.2020.9093360, eq. 5"
+    ),
     formula="w_k = (y_c − y_c without A_k) / y_c",
     cost="one tail pass per live channel; none where the tail is pooling and a linear layer",
+    planned=lambda site, p: Planned(tail=1 if site.pooled else site.channels + 1),
+    pooled=Pooled(SAME_SHARES),
     fails="Removes one channel at a time, so channels that stand in for each other look unimportant.",
     unit="fraction of the logit",
     expensive=True,

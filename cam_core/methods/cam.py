@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cam_core.methods.registry import method
+from cam_core.methods.registry import SAME_GRADIENT, Pooled, method, no_pass
 from cam_core.models.split.model import SplitModel
 from cam_core.models.tails import pooled_linear
 from cam_core.run import Run
@@ -12,9 +12,13 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
 @method(
     "cam",
     title="CAM",
-    paper="Zhou et al. 2016, arXiv:1512.04150, eq. 2",
+    plain="Adds the channels up, each weighted as the network's last layer weights it for the class.",
+    family="Forward pass",
+    paper="Zhou et al., “Learning Deep Features for Discriminative Localization”, CVPR 2016, arXiv:1512.04150, eq. 2",
     formula="w_k = W[c, k] of the linear layer",
     cost="no pass beyond the prediction",
+    planned=no_pass,
+    pooled=Pooled(SAME_GRADIENT),
     fails="Only where the tail is global average pooling and one linear layer: the end of ResNets and kin.",
     unit="logits per unit of mean activation",
     check=lambda net, image, acts: pooled_linear(net.halves),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cam_core.methods.gradients import class_gradient
 from cam_core.methods.principal import first_component
-from cam_core.methods.registry import method
+from cam_core.methods.registry import method, one_gradient
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Images, RawMap
@@ -13,9 +13,15 @@ from cam_core.types import Activations, ClassIndex, Images, RawMap
 @method(
     "eigen-grad-cam",
     title="Eigen-Grad-CAM",
-    paper="after Muhammad & Yeasin 2020, arXiv:2008.00299; as in the PyPI package grad-cam",
+    plain="The pattern that most channels have in common once each point is weighted by its gradient for the class.",
+    family="Gradients",
+    paper=(
+        "after Muhammad & Yeasin, “Eigen-CAM: Class Activation Map using Principal Components”, IJCNN 2020, "
+        "arXiv:2008.00299; as in the PyPI package grad-cam"
+    ),
     formula="map = projection of g · A on its first principal direction, centred over positions",
     cost="one forward and backward pass of the tail; one eigendecomposition",
+    planned=one_gradient,
     fails="The direction of largest variance need not be the one that speaks for the class.",
     claim="Eigen-CAM's clean maps, told apart by class.",
 )

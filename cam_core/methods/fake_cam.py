@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cam_core.methods.registry import method
+from cam_core.methods.registry import method, no_pass
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Images, RawMap
@@ -11,9 +11,15 @@ from cam_core.types import Activations, ClassIndex, Images, RawMap
 @method(
     "fake-cam",
     title="Fake-CAM (control)",
-    paper="Poppi et al. 2021, arXiv:2104.10252, section 3",
+    plain="Everything but one corner pixel: it explains nothing, and yet does well on some metrics.",
+    family="Controls",
+    paper=(
+        "Poppi et al., “Revisiting The Evaluation of Class Activation Mapping for Explainability: A Novel Metric and "
+        "Experimental Analysis”, 2021, arXiv:2104.10252, section 3"
+    ),
     formula="map = 1, but 0 at the top-left pixel of the image",
     cost="no pass beyond the prediction",
+    planned=no_pass,
     fails="Always: it is there to show which metrics it fools.",
     score="none",
     signed=False,

@@ -10,7 +10,7 @@ from torch import Tensor
 from cam_core.declarations.parameters import Parameter
 from cam_core.masked import class_score
 from cam_core.methods.gradients import score_gradient
-from cam_core.methods.registry import method
+from cam_core.methods.registry import method, one_gradient
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images, Logits
@@ -19,9 +19,15 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images, Logits
 @method(
     "finer-cam",
     title="Finer-CAM",
-    paper="Zhang et al. 2025, arXiv:2501.11309, eq. 5",
+    plain="Grad-CAM of what sets the class apart from the classes that are most like it.",
+    family="Gradients",
+    paper=(
+        "Zhang et al., “Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation”, 2025, "
+        "arXiv:2501.11309, eq. 5"
+    ),
     formula="Grad-CAM of y_c − γ · mean_j y_{d_j}, d_j the classes whose logits are nearest to y_c",
     cost="one forward and backward pass of the tail",
+    planned=one_gradient,
     fails="Where the near classes look nothing alike, it subtracts what is irrelevant.",
     score="logit less γ times the mean of the nearest classes' logits",
     unit="logits per unit of activation",
@@ -33,8 +39,12 @@ def finer_cam(
     acts: Activations,
     target: ClassIndex,
     run: Run,
-    gamma: Annotated[float, Parameter("how much of the other classes is subtracted", low=0, high=2)] = 0.6,
-    others: Annotated[int, Parameter("how many nearest classes to compare with", low=1, high=100)] = 3,
+    gamma: Annotated[
+        float, Parameter("how much of the other classes is subtracted", title="share subtracted, γ", low=0, high=2)
+    ] = 0.6,
+    others: Annotated[
+        int, Parameter("how many nearest classes to compare with", title="classes compared", low=1, high=100)
+    ] = 3,
 ) -> Coefficients:
     """w_k = mean_ij of the gradient of y_c − γ · mean_j y_{d_j}.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cam_core.methods.gradients import class_gradient
-from cam_core.methods.registry import method
+from cam_core.methods.registry import SAME_GRADIENT, Pooled, method, one_gradient
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
@@ -12,9 +12,16 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
 @method(
     "grad-cam",
     title="Grad-CAM",
-    paper="Selvaraju et al. 2017, arXiv:1610.02391, eq. 1",
+    plain="Asks how strongly each channel would raise the class's score, and adds the channels up by that.",
+    family="Gradients",
+    paper=(
+        "Selvaraju et al., “Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization”, ICCV "
+        "2017, arXiv:1610.02391, eq. 1"
+    ),
     formula="w_k = mean_ij g_k",
     cost="one forward and backward pass of the tail",
+    planned=one_gradient,
+    pooled=Pooled(SAME_GRADIENT),
     fails="Averaging gradients over positions loses where they act; misleading at early layers.",
     unit="logits per unit of activation",
     claim="Generalises CAM to any differentiable tail.",

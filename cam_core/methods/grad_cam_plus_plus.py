@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cam_core.maps import divide
 from cam_core.methods.gradients import class_gradient
-from cam_core.methods.registry import method
+from cam_core.methods.registry import method, one_gradient
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
@@ -13,9 +13,18 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
 @method(
     "grad-cam++",
     title="Grad-CAM++",
-    paper="Chattopadhyay et al. 2018, arXiv:1710.11063, eq. 19",
+    plain=(
+        "Grad-CAM that counts only where raising a channel helps the class, and lets small regions count as much as "
+        "large."
+    ),
+    family="Gradients",
+    paper=(
+        "Chattopadhyay et al., “Grad-CAM++: Improved Visual Explanations for Deep Convolutional Networks”, WACV 2018, "
+        "arXiv:1710.11063, eq. 19"
+    ),
     formula="w_k = Σ_ij a · ReLU(g), a = g² / (2g² + (Σ A_k) g³)",
     cost="one forward and backward pass of the tail",
+    planned=one_gradient,
     fails="The closed form takes exp(logit) for the score; its denominator can vanish or change sign.",
     score="logit; the weights a assume its exponential",
     unit="logits per unit of activation",

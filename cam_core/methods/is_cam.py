@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cam_core.declarations.parameters import MaskSpace, Parameter
 from cam_core.methods.channel_shares import Score, channel_shares
-from cam_core.methods.registry import method
+from cam_core.methods.registry import Planned, method
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
@@ -17,9 +17,14 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
 @method(
     "is-cam",
     title="IS-CAM",
-    paper="Naidu et al. 2020, arXiv:2010.03023, eq. 7",
+    plain="Score-CAM with every mask shown at several strengths, from faint to full.",
+    family="Masks",
+    paper=(
+        "Naidu et al., “IS-CAM: Integrated Score-CAM for axiomatic-based explanations”, 2020, arXiv:2010.03023, eq. 7"
+    ),
     formula="w = softmax_k(mean over i = 1 … n of score(x · (i/n) u_k))",
     cost="n full passes per distinct channel",
+    planned=lambda site, p: Planned(p["steps"] * site.channels, p["steps"] * site.channels),
     fails="Very slow; the faint masks of the path score images the network never saw.",
     score="logit, or probability",
     unit="share (sums to 1)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from cam_core.methods.registry import Result, method
+from cam_core.methods.registry import Planned, Result, method
 from cam_core.models.split.model import SplitModel
 from cam_core.models.trainable.lfi import MAP_MODULE, WEIGHTS_MODULE
 from cam_core.run import Run
@@ -36,9 +36,15 @@ def _outputs(net: SplitModel, image: Images, acts: Activations) -> tuple[Tensor,
 @method(
     "lfi-cam",
     title="LFI-CAM",
-    paper="Lee et al. 2021, arXiv:2105.00937, section 3",
+    plain="The map by which this network itself weights its features: a part of its prediction, not an afterthought.",
+    family="Forward pass",
+    paper=(
+        "Lee et al., “LFI-CAM: Learning Feature Importance for Better Visual Explanation”, ICCV 2021, "
+        "arXiv:2105.00937, section 3"
+    ),
     formula="w = softmax(GAP(FIN(n(A_k) · grey image))), map = Σ_k w_k A_k",
     cost="a forward pass, the one that predicts",
+    planned=lambda site, p: Planned(head=1),
     fails="Only on a network built and trained as LFI-CAM; its map is the same for every class.",
     score="none",
     unit="share (sums to 1)",

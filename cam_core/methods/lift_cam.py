@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from cam_core.deeplift import RuleMode, check_rules, contributions
-from cam_core.methods.registry import method
+from cam_core.methods.registry import SAME_SHARES, Planned, Pooled, method
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
-from cam_core.types import Activations, ClassIndex, Coefficients, Images
+from cam_core.types import Activations, ClassIndex, Coefficients, Images, Passes
 
 
 @method(
     "lift-cam",
     title="LIFT-CAM",
-    paper="Jung & Oh 2021, arXiv:2102.05228",
+    plain="Splits the score among the channels in one backward pass: an estimate of each channel's fair share.",
+    family="Fair shares",
+    paper="Jung & Oh, “Towards Better Explanations of Class Activation Mapping”, ICCV 2021, arXiv:2102.05228",
     formula="α_k = Σ_ij of the DeepLIFT (Rescale) contribution of A_k to y_c, reference 0",
     cost="one forward and backward pass of the tail; one more forward pass the first time",
+    planned=lambda site, p: Planned(tail=2, backward=Passes(0, 2)),
+    pooled=Pooled(SAME_SHARES),
     fails="At tails far from linear, one pass along one path can be far from the Shapley value.",
     unit="logits",
     exact=False,

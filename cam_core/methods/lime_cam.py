@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from cam_core.declarations.parameters import Parameter
 from cam_core.masked import class_score, tail_rows
-from cam_core.methods.registry import method
+from cam_core.methods.registry import Planned, method
 from cam_core.models.batching import in_batches
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
@@ -21,9 +21,12 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images, Method
 @method(
     "lime-cam",
     title="LIME-CAM",
+    plain="Switches random halves of the channels off, and fits a straight line to what that does to the score.",
+    family="Fair shares",
     paper="Jung & Oh 2021, arXiv:2102.05228, section 4; the Lasso by Captum",
     formula="α = coefficients of a Lasso fitted to y_c with random halves of the channels set to 0",
     cost="as many tail passes as there are channels",
+    planned=lambda site, p: Planned(tail=p["samples"] or site.channels),
     fails="As many samples as unknowns: the fit is noisy, and the Lasso sets most channels to 0.",
     unit="logits",
     stochastic=True,
@@ -38,9 +41,15 @@ def lime_cam(
     target: ClassIndex,
     run: Run,
     samples: Annotated[
-        int, Parameter("random subsets of the channels; 0 for as many as there are channels", low=0, high=100_000)
+        int,
+        Parameter(
+            "random subsets of the channels; 0 for as many as there are channels",
+            low=0,
+            high=100_000,
+            zero=lambda before: "one per channel",
+        ),
     ] = 0,
-    alpha: Annotated[float, Parameter("strength of the Lasso's penalty", low=0, high=10)] = 0.01,
+    alpha: Annotated[float, Parameter("strength of the Lasso's penalty", title="penalty, α", low=0, high=10)] = 0.01,
 ) -> Coefficients:
     """Coefficients of LIME on channel presence: subsets drawn with probability ½, cosine kernel of width 1.
 

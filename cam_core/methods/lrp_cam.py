@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cam_core.deeplift import RelevanceMode, check_rules, relevance
-from cam_core.methods.registry import method
+from cam_core.methods.registry import method, one_gradient
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
@@ -12,9 +12,12 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
 @method(
     "lrp-cam",
     title="LRP-CAM",
+    plain="Hands the score back through the network, layer by layer: each channel gets what it gave.",
+    family="Fair shares",
     paper="Jung & Oh 2021, arXiv:2102.05228, section 4; relevance by the ε-rule of Bach et al. 2015",
     formula="α_k = Σ_ij of the relevance of A_k(i, j) for y_c",
     cost="one forward and backward pass of the tail",
+    planned=one_gradient,
     fails="Biases absorb relevance. Not before a gate (squeeze-and-excitation), a softmax or a layer norm.",
     unit="logits",
     exact=False,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -12,15 +13,19 @@ from torch import Tensor
 from cam_core import maps
 from cam_core.declarations.parameters import MaskSpace, Parameter
 from cam_core.masked import class_score
-from cam_core.methods.registry import Result, method
+from cam_core.methods.registry import Planned, Result, Site, method
 from cam_core.models.precision import computing_in
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
-from cam_core.types import Activations, ClassIndex, FloatArray, Images
+from cam_core.types import Activations, ClassIndex, FloatArray, Images, Passes
 
 # The paper's 100 steps; the published script's 50.
 _PRESET_STEPS = {"paper": 100, "repo": 50}
 _EARLY_STOP_CHECKS = 10
+
+
+def _preset_steps(before: Mapping[str, Any]) -> str:
+    return f"preset ({_PRESET_STEPS[before['preset']]})"
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Recipe:
     """How the weights are optimised."""
 
     preset: Annotated[Literal["paper", "repo"], Parameter("the paper's 100 steps or the published code's 50")] = "paper"
-    steps: Annotated[int, Parameter("optimisation steps; 0 for the preset's", low=0, high=2000)] = 0
+    steps: Annotated[int, Parameter("optimisation steps; 0 for the preset's", low=0, high=2000, zero=_preset_steps)] = 0
     learning_rate: Annotated[float, Parameter("of Adam", low=1e-4, high=10)] = 0.1
     mask_space: MaskSpace = "pixel"
     objective: Annotated[
@@ -45,12 +50,23 @@ class Recipe:
         return self.steps or _PRESET_STEPS[self.preset]
 
 
+def _planned(site: Site, params: Mapping[str, Any]) -> Planned:
+    steps = params["steps"] or _PRESET_STEPS[params["preset"]]
+    return Planned(steps + 1, steps + 1, Passes(steps, steps))
+
+
 @method(
     "opti-cam",
     title="Opti-CAM",
-    paper="Zhang et al. 2024, CVIU 248, arXiv:2301.07002, eq. 8–11",
+    plain="Searches, for this photo alone, the mix of channels that keeps the score highest when it masks the photo.",
+    family="Masks",
+    paper=(
+        "Zhang et al., “Opti-CAM: Optimizing saliency maps for interpretability”, CVIU 248, 2024, arXiv:2301.07002, "
+        "eq. 8–11"
+    ),
     formula="u* = argmax_u y_c(x · n(up(Σ_k softmax(u)_k ReLU(A_k)))), map = Σ_k softmax(u*)_k ReLU(A_k)",
     cost="100 forward and backward passes of the whole network",
+    planned=_planned,
     fails="It optimises what average drop measures: spread-out maps that cover context as well as the object.",
     score="logit of the masked image",
     unit="share (sums to 1)",

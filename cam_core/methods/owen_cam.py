@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from cam_core.declarations.parameters import Parameter
-from cam_core.methods.registry import Result, method
+from cam_core.methods.registry import SAME_SHARES, Planned, Pooled, Result, Site, method
 from cam_core.methods.shapley_values import coefficients, shapley_values
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.shapley import ChannelGame
-from cam_core.types import Activations, ClassIndex, Images
+from cam_core.types import Activations, ClassIndex, Images, Passes
+
+
+def _planned(site: Site, params: Mapping[str, Any]) -> Planned:
+    """Few channels are tried out in every subset."""
+    passes = 2 if site.pooled else min(params["budget"], 2 ** min(site.channels, 24))
+    return Planned(tail=passes, backward=Passes(0, 0 if site.pooled else passes))
 
 
 @method(
     "owen-cam",
     title="Owen-CAM",
+    plain="Each channel's fair share of the score, estimated from gradients while random channels are switched off.",
+    family="Fair shares",
     paper="Owen 1972, doi:10.1287/mnsc.18.5.64, by gradients; game of Jung & Oh 2021, arXiv:2102.05228",
     formula="φ_k ≈ ∫₀¹ E[∂y_c/∂z_k] dq, z = a random coalition of channels, each inside with probability q",
     cost="64 forward and backward passes of the tail; none where the tail is pooling and a linear layer",
+    planned=_planned,
+    pooled=Pooled(SAME_SHARES),
     fails="A gradient stands in for a difference: the values need not quite sum to the change in logit.",
     unit="logits",
     stochastic=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from cam_core.methods.registry import method
+from cam_core.methods.registry import method, no_pass
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Images, RawMap
@@ -13,9 +13,12 @@ from cam_core.types import Activations, ClassIndex, Images, RawMap
 @method(
     "random",
     title="Random (control)",
+    plain="Noise: a method worth its name looks different.",
+    family="Controls",
     paper="control",
     formula="map ~ uniform on [0, 1), independent at every position",
     cost="no pass beyond the prediction",
+    planned=no_pass,
     fails="Always: it is the floor that other methods are measured against.",
     score="none",
     signed=False,

@@ -9,18 +9,21 @@ import torch
 
 from cam_core import maps
 from cam_core.declarations.parameters import Parameter
-from cam_core.methods.registry import METHODS, method
+from cam_core.methods.registry import METHODS, Planned, method
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
-from cam_core.types import Activations, ClassIndex, Images, RawMap
+from cam_core.types import Activations, ClassIndex, Images, Passes, RawMap
 
 
 @method(
     "refine-cam",
     title="RefineCAM",
-    paper="arXiv:2605.14641",
+    plain="Multiplies the maps of several layers: bright is only where all of them are.",
+    family="Gradients",
+    paper="Domeniconi et al., “How to Evaluate and Refine your CAM”, 2026, arXiv:2605.14641",
     formula="map = Π over layers of n(up(ReLU(base map of the layer)))",
     cost="one forward and backward pass of the tail per layer",
+    planned=lambda site, p: Planned(site.layers - 1, site.layers, Passes(0, site.layers)),
     fails="One layer that misses the object wipes it out of the product.",
     signed=False,
     multi_layer=True,

@@ -4,15 +4,84 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from torch import Tensor
 
 from cam_core.declarations.registered import Registered, Registry, registering
 from cam_core.models.split.model import SplitModel
-from cam_core.types import Activations, Coefficients, FloatArray, Images, MethodError, RawMap
+from cam_core.types import Activations, Coefficients, FloatArray, Images, MethodError, Passes, RawMap
 
 Check = Callable[[SplitModel, Images, Activations], object]
 """Raises the MethodError that the method would raise at that layer, at the cost of a forward pass at most."""
+
+Family: TypeAlias = Literal["Gradients", "Fair shares", "Masks", "Forward pass", "Controls"]
+"""Where a method has its knowledge from: the gradient of the score; how the score is shared out among channels or
+positions; scores with parts masked; what the prediction computes anyway; or nowhere."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A layer as far as the number of a method's passes depends on it.
+
+    Attributes:
+        channels, positions: K and h · w of its activations.
+        layers: how many layers a method over several takes.
+        pooled: whether all that is behind it is average pooling and one linear layer.
+    """
+
+    channels: int
+    positions: int
+    layers: int
+    pooled: bool
+
+
+class Planned(NamedTuple):
+    """Images that a method pushes through head and tail, at most, beside the pass that predicts; and back again."""
+
+    head: int = 0
+    tail: int = 0
+    backward: Passes = Passes()
+
+
+Plan: TypeAlias = Callable[[Site, Mapping[str, Any]], Planned]
+"""The passes of a method at a layer with these values of all its parameters."""
+
+
+def no_pass(site: Site, params: Mapping[str, Any]) -> Planned:
+    """Nothing beside the prediction."""
+    return Planned()
+
+
+def one_gradient(site: Site, params: Mapping[str, Any]) -> Planned:
+    """Once through the tail and back."""
+    return Planned(tail=1, backward=Passes(0, 1))
+
+
+SAME_GRADIENT: Final = (
+    "the gradient of a channel is then one number at all positions, its weight in the linear layer, "
+    "and by that number each of these methods weights the channel"
+)
+"""y = Σ_k w_k mean(A_k) + b: g_k = w_k / (h · w) everywhere, and H A = 0."""
+
+SAME_SHARES: Final = (
+    "the score is then a plain sum over the channels, so that the fair share of a channel is what switching it off "
+    "takes away, however it is computed"
+)
+"""y = Σ_k w_k mean(A_k) + b: the Shapley value of a channel is w_k mean(A_k), whoever else is there."""
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """What becomes of a method before average pooling and one linear layer: methods with the same `why` coincide.
+
+    Attributes:
+        why: the reason, to be read after "behind this layer there is only pooling and one linear layer:".
+        where: values of parameters without which it does not hold.
+    """
+
+    why: str
+    where: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -33,6 +102,8 @@ class Result:
 class Method(Registered[Tensor | Result]):
     """One registered method. `signed`: its raw map can be negative. `class_specific`: the map depends on the class.
 
+    `plain` says what it does, in a sentence without symbols; `planned` how many passes that takes.
+    `pooled` is there where theory says what it gives before pooling and one linear layer.
     `score` is what it explains of the network's output. `unit` is the unit of its coefficients, empty where it has
     none. `fails` says, in words for a user, where not to trust it. `multi_layer` methods receive one network and one
     activation tensor per layer, as tuples. `check` is there where the method does not work at every layer.
@@ -43,10 +114,14 @@ class Method(Registered[Tensor | Result]):
 
     _: KW_ONLY
     title: str
+    plain: str
+    family: Family
     paper: str
     formula: str
     cost: str
+    planned: Plan
     fails: str
+    pooled: Pooled | None = None
     score: str = "logit"
     unit: str = ""
     signed: bool = True

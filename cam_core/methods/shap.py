@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from cam_core.declarations.parameters import Parameter
-from cam_core.methods.registry import Result, method
+from cam_core.methods.registry import SAME_SHARES, Planned, Pooled, Result, Site, method
 from cam_core.methods.shapley_values import coefficients, shapley_values
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
@@ -13,12 +14,24 @@ from cam_core.shapley import ChannelGame
 from cam_core.types import Activations, ClassIndex, Images
 
 
+def _planned(site: Site, params: Mapping[str, Any]) -> Planned:
+    """Two orders and their reverses are made whatever they cost; few channels are tried out in every subset."""
+    sampled = max(params["budget"], 4 * site.channels)
+    return Planned(tail=2 if site.pooled else min(sampled, 2 ** min(site.channels, 24)))
+
+
 @method(
     "shap",
     title="SHAP",
+    plain=(
+        "Each channel's fair share of the score: what it adds on average when channels are switched on in random order."
+    ),
+    family="Fair shares",
     paper="Shapley 1953; game of Jung & Oh 2021, arXiv:2102.05228; sampling of Castro et al. 2009",
     formula="φ_k = mean over orders of the channels of v(S ∪ k) − v(S), S = those before k, v(S) = y_c of S alone",
     cost="10,000 tail passes; none beyond the prediction where the tail is pooling and a linear layer",
+    planned=_planned,
+    pooled=Pooled(SAME_SHARES),
     fails="Slow, and still noisy with many channels: a single order of them all costs a pass per channel.",
     unit="logits",
     stochastic=True,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import torch
 
 from cam_core.declarations.parameters import Parameter
-from cam_core.methods.registry import Result, method
+from cam_core.methods.registry import Planned, Result, Site, method
 from cam_core.methods.shapley_values import shapley_values
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
@@ -15,12 +16,26 @@ from cam_core.shapley import Baseline, PositionGame
 from cam_core.types import Activations, ClassIndex, Images
 
 
+def _planned(site: Site, params: Mapping[str, Any]) -> Planned:
+    additive = site.pooled and params["score"] == "logit"
+    return Planned(tail=2 + (0 if additive else params["permutations"] * (site.positions - 1)))
+
+
 @method(
     "shap-cam",
     title="Shap-CAM",
-    paper="Zheng et al. 2022, arXiv:2208.03608",
+    plain=(
+        "Each position's fair share of the probability: what it adds on average when positions are uncovered in random "
+        "order."
+    ),
+    family="Fair shares",
+    paper=(
+        "Zheng et al., “Shap-CAM: Visual Explanations for Convolutional Neural Networks based on Shapley Value”, ECCV "
+        "2022, arXiv:2208.03608"
+    ),
     formula="φ_ij = mean over orders of the positions of v(S ∪ ij) − v(S), S = those before (i, j)",
     cost="100 × (h·w − 1) tail passes; none behind pooling and a linear layer with the logit as score",
+    planned=_planned,
     fails="On pooled linear tails nearly Grad-CAM; what it calls absent is a mean activation, which is not nothing.",
     score="probability",
     stochastic=True,

@@ -11,19 +11,23 @@ from torch.overrides import TorchFunctionMode
 
 from cam_core.declarations.parameters import Parameter
 from cam_core.masked import class_score
-from cam_core.methods.registry import method
+from cam_core.methods.registry import SAME_GRADIENT, Planned, Pooled, method
 from cam_core.models.precision import computing_in
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
-from cam_core.types import Activations, ClassIndex, Coefficients, Images
+from cam_core.types import Activations, ClassIndex, Coefficients, Images, Passes
 
 
 @method(
     "shapley-cam",
     title="ShapleyCAM",
-    paper="Cai 2025, arXiv:2501.06261, eq. 13",
+    plain="Grad-CAM corrected for how the gradients change while channels are switched off.",
+    family="Gradients",
+    paper="Cai, “CAMs as Shapley Value-based Explainers”, 2025, arXiv:2501.06261, eq. 13",
     formula="w_k = mean_ij (g − ½ H A)_k, H A the Hessian-vector product of the score",
     cost="one forward and two backward passes of the tail",
+    planned=lambda site, p: Planned(tail=1, backward=Passes(0, 2)),
+    pooled=Pooled(SAME_GRADIENT, {"score": "logit"}),
     fails="On piecewise-linear tails H A = 0 and it is Grad-CAM; a quadratic is a poor model far from A.",
     score="logit, or logit plus log-probability",
     unit="logits per unit of activation",

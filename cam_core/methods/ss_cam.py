@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cam_core.declarations.parameters import MaskSpace, Parameter
 from cam_core.methods.channel_shares import Score, channel_shares
-from cam_core.methods.registry import method
+from cam_core.methods.registry import Planned, method
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images
@@ -18,9 +18,15 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images
 @method(
     "ss-cam",
     title="SS-CAM",
-    paper="Wang et al. 2020, arXiv:2006.14255, eq. 6",
+    plain="Score-CAM with every mask shown many times, under noise.",
+    family="Masks",
+    paper=(
+        "Wang et al., “SS-CAM: Smoothed Score-CAM for Sharper Visual Feature Localization”, 2020, arXiv:2006.14255, "
+        "eq. 6"
+    ),
     formula="w = softmax_k(mean over n of score(x · (u_k + noise)))",
     cost="n full passes per distinct channel",
+    planned=lambda site, p: Planned(p["samples"] * site.channels, p["samples"] * site.channels),
     fails="Very slow; at σ = 2 the noise is larger than the mask.",
     score="logit, or probability",
     unit="share (sums to 1)",
@@ -36,7 +42,9 @@ def ss_cam(
     target: ClassIndex,
     run: Run,
     samples: Annotated[int, Parameter("noisy copies of each mask", low=1, high=256)] = 35,
-    sigma: Annotated[float, Parameter("standard deviation of the noise on the mask", low=0, high=10)] = 2.0,
+    sigma: Annotated[
+        float, Parameter("standard deviation of the noise on the mask", title="noise, σ", low=0, high=10)
+    ] = 2.0,
     score: Score = "logit",
     mask_space: MaskSpace = "normalized",
 ) -> Coefficients:

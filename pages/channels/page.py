@@ -39,6 +39,7 @@ def page() -> None:
             offered=WITH_COEFFICIENTS,
             unfit=seen.unfit,
             misplaced=seen.misplaced,
+            costs=seen.costs,
             help=f"Without one coefficient per channel, so not here: {', '.join(WITHOUT)}.",
         )
     requests = pickers.parameters(methods)

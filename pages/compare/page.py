@@ -8,11 +8,14 @@ from typing import Any
 
 import streamlit as st
 
-from cam_core import Explanation
-from cam_core.analysis.comparison import ComparisonReport, comparison_report, drawn_maps
+from cam_core import METHODS, Explanation
+from cam_core.analysis.comparison import ComparisonReport, DrawnMap, comparison_report, drawn_maps
+from cam_core.applicability import coinciding
 from cam_core.models.hardware import hardware
 from pages.runtime import compute
+from pages.runtime.compute import Request
 from pages.shared import messages, pickers, pictures, preload, provenance, scene, style, tables, tiles
+from pages.shared.pickers import Look
 from pages.shared.scene import Scene
 
 
@@ -36,9 +39,27 @@ def what_the_network_sees(seen: Scene) -> None:
         pictures.show(seen.framed_photo(), alt=f"{seen.photo.title}, with the frame that the network sees")
         st.html(style.quiet(f"{seen.photo.credit or seen.photo.title} The network sees the bright frame."))
     with st.container():
-        report = _report(seen, ())
-        st.html(tables.top_classes(report.top, report.target))
+        top_classes(seen)
         st.html(style.quiet(_computing_on(seen)))
+
+
+def top_classes(seen: Scene) -> None:
+    """The most probable classes, and the explained one: a click explains another."""
+    report = _report(seen, ())
+    with st.container(key="classes"):
+        st.html(style.quiet("Most probable classes. Click one to explain it."))
+        for prediction in report.top:
+            chosen = prediction.index == report.target
+            name = f"**{style.plain(prediction.label)}**" if chosen else style.plain(prediction.label)
+            st.button(
+                f"{name} :small[{style.percent(prediction.probability)}]",
+                key=f"class-{prediction.index}",
+                type="tertiary",
+                width="stretch",
+                on_click=seen.explain_class,
+                args=(prediction.index,),
+            )
+            st.html(style.share_bar(prediction.probability, chosen))
 
 
 def _report(seen: Scene, explanations: Sequence[Explanation]) -> ComparisonReport:
@@ -50,18 +71,19 @@ def _computing_on(seen: Scene) -> str:
     machine = hardware(device)
     asked_device = seen.question.model.device
     fallback = " (no GPU was found)" if device.type == "cpu" and asked_device != "cpu" else ""
-    memory = f" · {machine.memory}" if machine.memory else ""
-    return f"Computing on {machine.name}{fallback}{memory} · {seen.question.precision}"
+    memory = f" · memory: {machine.memory}" if machine.memory else ""
+    return f"Computing on {machine.name}{fallback}{memory} · numbers: {seen.question.precision}"
 
 
 def what_the_methods_say(seen: Scene) -> None:
-    methods = pickers.methods(pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced)
+    methods = pickers.methods(pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced, costs=seen.costs)
     requests = pickers.parameters(methods)
     if not requests:
         messages.empty("Choose one or more methods to see where they look.")
         return
     outcomes = compute.explanations(seen.question, seen.photo.image, requests)
     look = st.container()
+    same_maps(seen, requests)
     with tiles.grid("compare"):
         cells = [st.container() for _ in requests]
     done = []
@@ -77,13 +99,40 @@ def what_the_methods_say(seen: Scene) -> None:
     agreement(_report(seen, [explanation for explanation, _ in done]))
 
 
+def same_maps(seen: Scene, requests: Sequence[Request]) -> None:
+    """Which of the methods cannot but agree at this layer, and why."""
+    chosen = {request.method: dict(request.params) for request in requests}
+    for why, keys in coinciding(seen.classifier, seen.question.layer, chosen).items():
+        titles = style.listed([METHODS[key].title for key in keys])
+        st.html(
+            style.notice_line(
+                f"{titles} give the same map here, and must. Behind this layer there is only average pooling and one "
+                f"linear layer: {why}. At an earlier layer they may differ."
+            )
+        )
+
+
+def how_to_read(seen: Scene, done: Sequence[Explanation], drawn: Sequence[DrawnMap], look: Look) -> str:
+    """What the colours mean, in words."""
+    label = seen.prediction.label
+    kinds = sorted({entry.signed for entry in drawn}, reverse=True)
+    maps = {True: look.diverging, False: look.sequential}
+    units = "" if look.ranked else "Numbers at a colour bar: the map’s own values, for each method in its own unit. "
+    blind = [METHODS[made.method].title for made in done if not METHODS[made.method].class_specific]
+    classless = f"{style.listed(blind)}: the same for every class." if blind else ""
+    return style.legend([style.key_to_colours(maps[kind], label, kind) for kind in kinds], units + classless)
+
+
 @st.fragment
 def maps(seen: Scene, done: Sequence[tuple[Explanation, Any]]) -> None:
     """The heatmaps, each in its cell, and what changes their look: redrawn alone, so that a slider answers at once."""
     look = pickers.look()
     frame = seen.frame()
     shape = (frame.height, frame.width)
-    drawn = drawn_maps([explanation for explanation, _ in done], shape, signed=look.signed, shared=look.shared)
+    explanations = [explanation for explanation, _ in done]
+    drawn = drawn_maps(explanations, shape, signed=look.signed, shared=look.shared, ranked=look.ranked)
+    if drawn:
+        st.html(how_to_read(seen, explanations, drawn, look))
     for (explanation, cell), values in zip(done, drawn, strict=True):
         with cell:
             origin = provenance.facts(seen, provenance.of_maps([explanation]) | {"look": vars(look)})
@@ -99,8 +148,9 @@ def agreement(report: ComparisonReport) -> None:
     st.html(tables.matrix(titles, [[values[row][column] for column in report.order] for row in report.order]))
     st.html(
         style.quiet(
-            "Spearman’s rank correlation of the raw maps, position by position: 1 is the same order, 0 is no relation, "
-            "−1 the opposite order. “–”: one of the two maps is constant. Maps that agree stand side by side."
+            "How alike two maps rank the positions, whatever their units: 1 is the same order, 0 no relation, −1 the "
+            "opposite order (Spearman’s rank correlation). “–”: one of the two maps is constant. Maps that agree stand "
+            "side by side."
         )
     )
 

@@ -36,7 +36,7 @@ def page() -> None:
     )
     notices = st.container()
     with st.container(key="curve-controls"):
-        methods = pickers.methods(pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced)
+        methods = pickers.methods(pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced, costs=seen.costs)
         settings = how()
     requests = pickers.parameters(methods)
     if not requests or not settings.kinds:

@@ -115,7 +115,7 @@ def _head(metric: Metric) -> str:
     what = " ".join((inspect.getdoc(metric.function) or "").split("\n\n")[0].partition(" Extra")[0].split())
     more = (
         f"<p>{escape(what)}</p><p><code>{escape(metric.formula)}</code></p>"
-        f"<p>{tables.sourced(metric.source)}. {metric.direction.capitalize()} is better. {escape(metric.edge_cases)} "
+        f"<p>{style.sourced(metric.source)}. {metric.direction.capitalize()} is better. {escape(metric.edge_cases)} "
         f"Cost: {escape(metric.cost)}.</p>"
     )
     return tables.term(metric.plain, f"{metric.title}{unit} {ARROWS[metric.direction]}", more)

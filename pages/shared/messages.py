@@ -109,13 +109,13 @@ def cancel(job: Job) -> Action:
 
 
 def _pace(job: Job) -> str:
-    """ " · 34 % · 12 s left", or what it waits behind; as much of it as is known."""
-    share = f" · {100 * job.fraction:.0f} %" if job.done else ""
+    """ " · 34 % · 12 s left", or what it waits for and how long; as much of it as is known."""
+    share = f" · {100 * job.fraction:.0f} % done" if job.done else ""
     if queue := job.queue():
-        before = f", {duration(queue.seconds)}" if queue.seconds >= 1 else ""
-        return f"{share} · waiting behind {queue.title}{before}"
+        turn = f"in about {duration(queue.seconds)}" if queue.seconds >= 1 else "next"
+        return f"{share} · its turn comes {turn}: {queue.title} is being computed now"
     if job.state == "waiting":
-        return " · waiting for its turn"
+        return " · begins when your other work is done"
     if not job.done:  # nothing that a bar could show: it stands still until the first unit is done
         return f" · {job.beginning} …"
     left = job.time_left

@@ -5,22 +5,32 @@ All are bound to the page's address. A page draws them where it likes: each func
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final, get_args
 
 import streamlit as st
 
 from cam_core import METHODS
+from cam_core.analysis.costs import Cost
 from cam_core.declarations.parameters import DeclaredParameter
-from cam_core.methods.registry import Method
+from cam_core.methods.registry import Family, Method
 from cam_core.overlay import DIVERGING, SEQUENTIAL
 from pages.runtime.compute import Request
 from pages.shared import links, style
 
 FIRST_METHODS = ("grad-cam", "lift-cam")
 """The methods that a page opens with."""
+
+_FAMILIES: Final[Mapping[Family, str]] = {
+    "Gradients": "How would the score change if a channel of the layer were a little stronger?",
+    "Fair shares": "How much of the score is owed to each channel, or to each position?",
+    "Masks": "What becomes of the score when parts of the photo, or of the layer, are taken away?",
+    "Forward pass": "What does the prediction itself compute on its way?",
+    "Controls": "What does a map look like that explains nothing?",
+}
 
 
 @dataclass(frozen=True)
@@ -31,12 +41,14 @@ class Look:
         opacity: of the map over the photo, 0 to 1.
         signed: whether what speaks against the class is shown too.
         shared: whether all maps have one scale, in raw values.
+        ranked: whether a point is drawn by its rank in its own map, in place of its value.
         sequential, diverging: colour maps for positive and for signed values.
     """
 
     opacity: float
     signed: bool
     shared: bool
+    ranked: bool
     sequential: str
     diverging: str
 
@@ -50,6 +62,7 @@ def methods(
     help: str = "Random and Fake-CAM are controls: a method worth its name differs from them.",
     unfit: Mapping[str, str] = MappingProxyType({}),
     misplaced: Collection[str] = (),
+    costs: Callable[[], Mapping[str, Cost]] = dict,
 ) -> list[Method]:
     """Several methods in the order in which they were chosen, of all in the registry or of those `offered`.
 
@@ -59,8 +72,9 @@ def methods(
         unfit: why methods cannot work here, by key: they are left out.
         misplaced: those of them that work at another layer, which a line below says; the others need another network,
             which the help says.
+        costs: what methods will cost here, by key; asked for when somebody looks at the list of them.
     """
-    known = {method.title: method for method in (METHODS.values() if offered is None else offered)}
+    known = {method.title: method for method in by_family(METHODS.values() if offered is None else offered)}
     by_title = {title: method for title, method in known.items() if method.key not in unfit}
     for title in st.query_params.get_all(key) if key not in st.session_state else []:
         if title not in known:
@@ -84,11 +98,66 @@ def methods(
             default=None if chosen_here else [METHODS[method].title for method in default if method not in unfit],
             **links.kept(key),
             placeholder="Choose at least one method",
+            select_all=False,  # it would take those that compute for minutes as well
             help=help + (f"\n\nNot with this network:\n{_reasons(network)}" if network else ""),
         )
         if layer:
             st.caption(f"Not at this layer: {', '.join(layer)}", help=_reasons(layer))
+        place = {method: "layer" if method in misplaced else "network" for method in unfit}
+        nowhere = {
+            method: f"**Not for this {place[method]}:** {style.plain(style.sentence(why))} "
+            for method, why in unfit.items()
+        }
+        catalogue(list(known.values()), nowhere, costs, key)
     return [by_title[title] for title in titles]
+
+
+def by_family(offered: Iterable[Method]) -> list[Method]:
+    """Methods of one kind side by side, in the order of `Family`."""
+    families = get_args(Family)
+    return sorted(offered, key=lambda method: families.index(method.family))
+
+
+def catalogue(
+    offered: Sequence[Method], unfit: Mapping[str, str], costs: Callable[[], Mapping[str, Cost]], key: str
+) -> None:
+    """All methods by family, with what they do and cost: to read, and to choose from. Made when it is opened.
+
+    Args:
+        unfit: what is said of those that cannot be chosen, in Markdown, by key.
+    """
+    with st.popover("All methods, what they do and cost", icon=":material/list:", type="tertiary",
+                    key=f"all-{key}", on_change="rerun") as opened:  # fmt: skip
+        if not opened.open:
+            return
+        cost = costs()
+        quick = [method.title for method in offered if not (method.expensive or method.control or method.key in unfit)]
+        st.button(
+            f"Choose the {len(quick)} quick ones",
+            on_click=partial(_choose, key, quick),
+            key=f"quick-{key}",
+            help="All that need no more than a few passes of the network; controls and slow methods are left out.",
+        )
+        for family in dict.fromkeys(method.family for method in offered):
+            st.markdown(f"**{family}**  \n:small[{_FAMILIES[family]}]")
+            for method in offered:
+                if method.family == family:
+                    _entry(method, unfit.get(method.key, ""), cost.get(method.key), key)
+
+
+def _entry(method: Method, unfit: str, cost: Cost | None, key: str) -> None:
+    """A method in the catalogue: what it costs and does, and a box that chooses it."""
+    box = f"pick-{key}-{method.key}"
+    st.session_state[box] = method.title in st.session_state[key]
+    price = f" · {style.cost(cost.passes, cost.seconds)}" if cost and not unfit else ""
+    with st.container(key=f"entry-{key}-{method.key}", gap=None):
+        st.checkbox(f"{method.title}{price}", key=box, disabled=bool(unfit), on_change=partial(_toggle, method, key))
+        st.caption(f"{unfit}{style.plain(method.plain)} {style.cited(method.paper)}")
+
+
+def _toggle(method: Method, key: str) -> None:
+    rest = [title for title in st.session_state[key] if title != method.title]
+    _choose(key, rest if len(rest) < len(st.session_state[key]) else [*rest, method.title])
 
 
 def _set_aside(key: str, known: Sequence[str], fit: Collection[str]) -> None:
@@ -131,13 +200,20 @@ def parameters(chosen: Sequence[Method]) -> list[Request]:
             for method in adjustable:
                 st.markdown(f"**{method.title}**")
                 with st.container(horizontal=True, key=f"parameters-{method.key}"):
-                    values[method.key] = tuple((p.name, parameter(method, p)) for p in method.parameters)
+                    chosen_here: dict[str, Any] = {}
+                    for declared in method.parameters:
+                        chosen_here[declared.name] = parameter(method, declared, chosen_here)
+                    values[method.key] = tuple(chosen_here.items())
     return [Request(method.key, values.get(method.key, ())) for method in chosen]
 
 
-def parameter(method: Method, declared: DeclaredParameter) -> Any:
-    """One widget of the declared kind, range and default; the value in the declared type."""
-    label = declared.name.replace("_", " ")
+def parameter(method: Method, declared: DeclaredParameter, before: Mapping[str, Any]) -> Any:
+    """One widget of the declared kind, range and default; the value in the declared type.
+
+    Args:
+        before: values of the method's parameters before this one: what an empty box stands for may depend on them.
+    """
+    label = declared.label
     common: dict[str, Any] = {
         **links.kept(f"{method.key}.{declared.name}"),
         "help": declared.help,
@@ -149,17 +225,19 @@ def parameter(method: Method, declared: DeclaredParameter) -> Any:
         value = st.toggle(label, value=bool(declared.default), **common)
     else:
         number = int if declared.kind == "int" else float
+        automatic = declared.zero is not None and not declared.default
         value = st.number_input(
             label,
             min_value=None if declared.low is None else number(declared.low),
             max_value=None if declared.high is None else number(declared.high),
-            value=number(declared.default),
+            value=None if automatic else number(declared.default),
+            placeholder=declared.zero(before) if declared.zero else None,
             step=1 if number is int else _step(float(declared.default)),
             format=None if number is int else "%g",
             width=160,
             **common,
         )
-    return declared.validate(value)
+    return declared.validate(0 if value is None else value)
 
 
 def _step(default: float) -> float:
@@ -170,7 +248,7 @@ def _step(default: float) -> float:
 def look() -> Look:
     """How heatmaps are to look, in one row."""
     with st.container(horizontal=True, vertical_alignment="top", key="look"):
-        opacity = st.slider("Opacity", 0.0, 1.0, 0.5, 0.05, **links.kept("opacity"), width=180)
+        opacity = st.slider("Opacity", 0.0, 1.0, 0.5, 0.05, format="percent", **links.kept("opacity"), width=180)
         values = st.segmented_control(
             "Values",
             ["Positive", "Signed"],
@@ -182,12 +260,13 @@ def look() -> Look:
         )
         scale = st.segmented_control(
             "Scale",
-            ["Own", "Shared"],
+            ["Own", "Shared", "Percentile"],
             default="Own",
             required=True,
             **links.kept("scale"),
             help="Own: every map from its lowest to its highest value. Shared: one range for all, in raw values; "
-            "methods measure in different units, so some will look empty.",
+            "methods measure in different units, so some will look empty. Percentile: each point by its rank in its "
+            "own map, so that in every map the same share of the picture is bright, whatever the unit.",
         )
         signed = values == "Signed"
         colours = st.selectbox(
@@ -200,6 +279,7 @@ def look() -> Look:
         opacity,
         signed,
         scale == "Shared",
+        scale == "Percentile",
         sequential=SEQUENTIAL[0] if signed else colours,
         diverging=colours if signed else DIVERGING[0],
     )

@@ -13,11 +13,12 @@ import streamlit as st
 from PIL import Image
 
 from cam_core import Classifier, LayerInfo, methods_at
+from cam_core.analysis.costs import Cost, Pace, method_costs, pace_at
 from cam_core.models.classifier import Prediction
 from cam_core.overlay import Box, close_up, framed
 from pages.runtime import compute, polling
 from pages.runtime.compute import ModelSpec, Question
-from pages.shared import style
+from pages.shared import links, style
 
 _KEY = "_scene"
 
@@ -75,6 +76,18 @@ class Scene:
         elsewhere = _unfit(self.question.model, self.classifier.default_layer)
         return {key: reason for key, reason in self.unfit.items() if key not in elsewhere}
 
+    def costs(self) -> dict[str, Cost]:
+        """What every method will cost at the chosen layer, on this machine: the page waits for a few passes."""
+        clf, layer = self.classifier, self.question.layer
+        key = compute.digest("pace", self.question.model, layer)
+        pace: Pace = compute.at_once(key, str(clf.device), lambda: pace_at(clf, layer))
+        return method_costs(clf, layer, pace)
+
+    def explain_class(self, index: int) -> None:
+        """Explain another class from now on, as if it had been chosen in the sidebar; for a button's callback."""
+        key = links.widget_key("class", class_scope(self.question.model, self.photo))
+        st.session_state[key] = str(index)
+
     @property
     def layer_info(self) -> LayerInfo:
         """Shape and plain-language label of the chosen layer."""
@@ -124,6 +137,11 @@ def _close_up(digest: str, box: Box, _image: Image.Image) -> Image.Image:
 @st.cache_data(max_entries=4, scope="session", show_spinner=False)
 def _framed(digest: str, box: Box, _image: Image.Image) -> Image.Image:
     return framed(_image, box, PHOTO_SIDE)
+
+
+def class_scope(spec: ModelSpec, photo: Photo) -> str:
+    """What the choice of a class depends on: see `links.choice`."""
+    return compute.digest(spec, photo.digest)
 
 
 def put(scene: Scene | Callable[[], None]) -> None:

@@ -113,7 +113,7 @@ def _class(spec: ModelSpec, photo: Photo, predictions: tuple[Prediction, ...]) -
         "Class to explain",
         list(options),
         default=str(predictions[0].index),
-        scope=compute.digest(spec, photo.digest),
+        scope=scene.class_scope(spec, photo),
         shown=options.__getitem__,
         help="All classes, most probable first. Type to search.",
     )

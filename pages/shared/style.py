@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from html import escape
+from math import floor, log10
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +18,7 @@ from cam_core.numbers import significant as significant
 from cam_core.overlay import colour_stops
 from cam_core.palette import AGAINST, FOR, NOTICE
 
+_ADDRESSES: Final = {"arXiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
 _SHEET: Final = Path(__file__).with_name("app.css")
 _COLOURS: Final = f"<style>:root {{ --cam-accent: {FOR}; --cam-against: {AGAINST}; --cam-notice: {NOTICE}; }}</style>"
 
@@ -50,14 +54,39 @@ def notice_line(text: str) -> str:
     return f'<p class="cam-notice" role="note">{escape(text)}</p>'
 
 
-def colour_bar(colour_map: str, low: float, high: float) -> str:
+def colour_bar(colour_map: str, low: float, high: float, unit: str = "") -> str:
     """The colour map between the values that its ends stand for."""
-    ends = [number(end, max(abs(low), abs(high))) for end in (low, high)]
+    ends = [number(end, max(abs(low), abs(high))) + unit for end in (low, high)]
     stops = ", ".join(colour_stops(colour_map, 17))
     return (
         f'<div class="cam-bar" role="img" aria-label="Colour bar from {ends[0]} to {ends[1]}"><span>{ends[0]}</span>'
         f'<i style="background: linear-gradient(to right, {stops})"></i><span>{ends[1]}</span></div>'
     )
+
+
+def key_to_colours(colour_map: str, label: str, signed: bool) -> str:
+    """What the colours of a map say about the class `label`, in words beside the colours themselves."""
+    low, middle, high = colour_stops(colour_map, 3)
+    if signed:
+        said = [(high, f"speaks for {label}"), (middle, "does not count"), (low, f"speaks against {label}")]
+    else:
+        said = [(high, f"bright: speaks for {label}, by what the method says"), (low, "dark: does not count")]
+    return "".join(f'<span><i style="background: {colour}"></i>{escape(words)}</span>' for colour, words in said)
+
+
+def legend(lines: Sequence[str], remark: str) -> str:
+    """How to read the heatmaps: lines of `key_to_colours`, and a remark, which may be empty."""
+    return "".join(f'<div class="cam-key">{line}</div>' for line in lines) + (quiet(remark) if remark else "")
+
+
+def share_bar(share: float, chosen: bool) -> str:
+    """A share from 0 to 1 as the length of a thin bar."""
+    return f'<div class="cam-share{" chosen" if chosen else ""}"><i style="width: {100 * share:.2f}%"></i></div>'
+
+
+def listed(names: Sequence[str]) -> str:
+    """ "Grad-CAM, HiResCAM and CAM"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def mark(trained: bool) -> str:
@@ -77,6 +106,40 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def about(seconds: float) -> str:
+    """An estimate, to one digit: "0.2 s", "20 s", "4 min", "2 h"; what nobody notices is "< 0.1 s"."""
+    if seconds < 0.05:
+        return "< 0.1 s"
+    if seconds < 1:
+        return f"{seconds:.1f} s"
+    size, unit = next((size, unit) for size, unit in ((3600, "h"), (60, "min"), (1, "s")) if seconds >= size)
+    return f"{round(seconds / size, -floor(log10(seconds / size))):.0f} {unit}"
+
+
+def cost(passes: int, seconds: float) -> str:
+    """What a method costs beside the prediction: "1,280 passes ≈ 20 s", "1 pass", "no pass of its own"."""
+    if not passes:
+        return "no pass of its own"
+    count = "1 pass" if passes == 1 else f"{passes:,} passes"
+    return f"{count} {'' if seconds < 0.05 else '≈ '}{about(seconds)}"
+
+
+def cited(paper: str) -> str:
+    """A paper of the registries in Markdown, its identifier a link: "Jung & Oh, …, [arXiv:2102.05228](https://…)"."""
+    return _with_links(plain(paper), r"[{scheme}:\1]({address}\1)")
+
+
+def sourced(text: str) -> str:
+    """The same as HTML."""
+    return _with_links(escape(text), r'<a href="{address}\1" target="_blank">{scheme}:\1</a>')
+
+
+def _with_links(text: str, link: str) -> str:
+    for scheme, address in _ADDRESSES.items():
+        text = re.sub(rf"{scheme}:([^\s,;]*\w)", link.format(scheme=scheme, address=address), text)
+    return text
 
 
 def plain(text: str) -> str:

@@ -6,7 +6,6 @@ st.html(table(["", "Area"], [(f"{line('lift-cam')}LIFT-CAM", [Cell("0.9", best=T
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,12 +15,10 @@ from typing import Final
 
 import streamlit as st
 
-from cam_core.models.classifier import Prediction
 from cam_core.palette import DASHES, style_of
 from pages.shared import style
 
-_ARXIV: Final = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
-_DOI: Final = re.compile(r"doi:(10\.\d{4,9}/[\w.()/-]*\w)")
+_SCROLLING: Final = '<div class="cam-scroll" tabindex="0" role="region" aria-label="Table">'
 _WIDTH: Final = 3  # pixels of a line
 _STRONGEST_TINT: Final = 70  # per cent of the colour: on more of it, letters would be hard to read
 
@@ -74,7 +71,7 @@ def table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) ->
     head = "".join(f'<th scope="col">{column}</th>' for column in columns)
     lines = [f'<tr><th scope="row">{name}</th>{"".join(map(_cell, cells))}</tr>' for name, cells in rows]
     return (
-        f'<div class="cam-scroll"><table class="cam-table"><thead><tr>{head}</tr></thead>'
+        f'{_SCROLLING}<table class="cam-table"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
@@ -89,27 +86,10 @@ def term(plain: str, name: str, more: str) -> str:
     return f'<details class="cam-term"><summary>{head}</summary><div>{more}</div></details>'
 
 
-def sourced(text: str) -> str:
-    """Text as HTML, with a link to every paper that it names by its number at arXiv or by its DOI."""
-    linked = _ARXIV.sub(r'<a href="https://arxiv.org/abs/\1" target="_blank">arXiv:\1</a>', escape(text))
-    return _DOI.sub(r'<a href="https://doi.org/\1" target="_blank">doi:\1</a>', linked)
-
-
 def _cell(cell: Cell) -> str:
     text = f"<b>{escape(cell.text)}</b>" if cell.best else escape(cell.text)
     aside = f" <small>{escape(cell.aside)}</small>" if cell.aside else ""
     return f"<td>{text}{aside}</td>"
-
-
-def top_classes(predictions: Sequence[Prediction], target: int) -> str:
-    """Class names with their probabilities as thin bars; the explained class stands out."""
-    rows = [
-        f'<span class="name{" chosen" if prediction.index == target else ""}" title="{escape(prediction.label)}">'
-        f'{escape(prediction.label)}</span><span class="share">{style.percent(prediction.probability)}</span>'
-        f'<div class="bar"><i style="width: {100 * prediction.probability:.2f}%"></i></div>'
-        for prediction in predictions
-    ]
-    return f'<div class="cam-top">{"".join(rows)}</div>'
 
 
 def matrix(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
@@ -123,7 +103,7 @@ def matrix(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
         for name, line in zip(names, values, strict=True)
     )
     return (
-        f'<div class="cam-scroll"><table class="cam-matrix"><thead><tr><th></th>{head}</tr></thead>'
+        f'{_SCROLLING}<table class="cam-matrix"><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Final
 
 import streamlit as st
 from PIL import Image
@@ -16,11 +17,16 @@ from PIL import Image
 from cam_core import METHODS, Explanation, Passes
 from cam_core.analysis.comparison import DrawnMap
 from cam_core.charts import trace_chart
+from cam_core.methods.registry import Method
 from cam_core.overlay import overlay
+from cam_core.types import FloatArray
 from pages.runtime.jobs import Job
 from pages.shared import charts, messages, pictures, provenance, style
 from pages.shared.pickers import Look
 from pages.shared.provenance import Facts
+
+_PALE: Final = 0.08  # of the scale: what stays below differs from the colour of 0 by less than is seen over a photo
+_TRACES: Final = {"trace": "Score of the masked photo, step by step"}
 
 
 def grid(key: str) -> AbstractContextManager[object]:
@@ -33,10 +39,10 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
     method = METHODS[explanation.method]
     colours = look.diverging if drawn.signed else look.sequential
     with st.container(key=f"tile-{method.key}"):
-        _heading(method.key)
+        heading(method.key)
         picture = overlay(frame, drawn.values, look.opacity, colours, drawn.limits)
         pictures.show(picture, alt=f"{method.title} heatmap for {explanation.label} over the photo")
-        st.html(style.colour_bar(colours, *drawn.limits))
+        st.html(style.colour_bar(colours, *drawn.limits, drawn.unit))
         with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             st.html(style.quiet(facts(explanation)))
             st.download_button(
@@ -50,12 +56,12 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
                 help="This picture as PNG.",
                 on_click="ignore",
             )
-        for warning in explanation.warnings:
-            st.html(style.notice_line(warning))
+        for notice in (*explanation.warnings, *_pale(drawn)):
+            st.html(style.notice_line(notice))
         for name, values in explanation.extras.items():
             if values.ndim == 1:
-                said = f"{method.title}: {name}, from its first step to its last"
-                charts.show(trace_chart(values, name), key=f"trace-{method.key}-{name}", alt=said)
+                title = _TRACES.get(name, name)
+                charts.show(trace_chart(values, title), key=f"trace-{method.key}-{name}", alt=_told(title, values))
 
 
 def unfinished(
@@ -68,7 +74,7 @@ def unfinished(
         remove: takes the method out of the comparison.
     """
     with st.container(key=f"tile-{method}"):
-        _heading(method)
+        heading(method)
         with st.container(key=f"idle-{method}"):
             pictures.show(frame, alt=f"{METHODS[method].title}: no map yet")
         messages.pending(
@@ -83,19 +89,51 @@ def unfinished(
         )
 
 
-def _heading(method: str) -> None:
+def heading(method: str) -> None:
+    """A method's name, and beside it what it does: in plain words first, in symbols last."""
     entry = METHODS[method]
-    st.markdown(f"**{entry.title}**", help=f"{entry.formula}\n\n{entry.paper}\n\nFails: {entry.fails}")
+    st.markdown(f"**{entry.title}**", help="\n\n".join(said(entry)))
+
+
+def said(method: Method) -> list[str]:
+    """What there is to know of a method, in paragraphs of Markdown."""
+    claim = f"Its paper’s claim: {style.plain(method.claim)}" if method.claim and not method.control else ""
+    return [
+        style.plain(method.plain),
+        *filter(None, [claim]),
+        f"Where it fails: {style.plain(method.fails)}",
+        f"In symbols: `{method.formula}`",
+        style.cited(method.paper),
+    ]
+
+
+def _pale(drawn: DrawnMap) -> list[str]:
+    """Why a map is all but invisible that has something to show."""
+    end, most = drawn.limits[1], drawn.largest
+    if not 0 < most < _PALE * end:
+        return []
+    return [
+        f"Nearly blank on the shared scale, which ends at {style.number(end, end)}: the largest value of this map is "
+        f"{style.number(most, most)}, in a unit of its own. The scale “Percentile” or “Own” shows it."
+    ]
+
+
+def _told(title: str, values: FloatArray) -> str:
+    """A trace for those who cannot see it."""
+    if not len(values):
+        return f"{title}: nothing was recorded"
+    first, last = (style.significant(float(value), 3) for value in values[[0, -1]])
+    return f"{title}: from {first} to {last} in {len(values)} steps"
 
 
 def facts(explanation: Explanation) -> str:
-    """ "41 ms · 1 head, 2 tail passes"."""
+    """ "41 ms · 1 pass up to the layer, 2 behind it"."""
     return f"{style.duration(explanation.seconds)} · {passes(explanation.passes)}"
 
 
 def passes(count: Passes) -> str:
     """The honest cost: images pushed through each half of the network."""
-    return f"{count.head} head, {count.tail} tail passes"
+    return f"{count.head:,} pass{'es' if count.head != 1 else ''} up to the layer, {count.tail:,} behind it"
 
 
 def _at(job: Job) -> str:

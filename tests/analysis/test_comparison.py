@@ -57,3 +57,13 @@ def test_a_sign_is_drawn_where_the_method_has_one_and_kinds_share_no_scale() -> 
     assert [one.signed for one in drawn] == [True, False, True]
     assert [one.limits for one in drawn] == [(-8, 8), (0, 36), (-8, 8)]
     assert drawn[0].values.tolist() == RAMP.tolist()
+
+
+def test_ranks_have_one_range_whatever_the_unit_and_show_a_sign_where_there_is_one() -> None:
+    maps = [explanation("grad-cam", RAMP), explanation("lift-cam", RAMP * 1e3), explanation("score-cam", RAMP)]
+    drawn = drawn_maps(maps, (2, 2), signed=True, ranked=True)
+    assert [made.limits for made in drawn] == [(-100, 100), (-100, 100), (0, 100)]
+    assert {made.unit for made in drawn} == {" %"}
+    for made in drawn[:2]:
+        np.testing.assert_array_equal(made.values, [[-75, 0], [50, 100]])
+    np.testing.assert_array_equal(drawn[2].values, [[0, 0], [75, 100]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -221,3 +222,101 @@ def test_the_first_visitor_of_a_fresh_server_may_follow_a_link_to_a_page(browser
         page.wait_for_selector(HEATMAP, timeout=PATIENCE)
         assert page.get_by_role("combobox", name="Model").is_visible(), "the sidebar is there: app.py was run"
         page.close()
+
+
+PAINTED = """tag => {
+    const chain = []
+    for (let part = tag; part; part = part.parentElement) chain.unshift(getComputedStyle(part).backgroundColor)
+    const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true })
+    const paint = colour => { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1) }
+    const now = () => [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3)
+    paint('white'); chain.forEach(paint)
+    const behind = now()
+    const letters = [...tag.querySelectorAll('span')].find(span => span.textContent && !span.children.length) ?? tag
+    paint(getComputedStyle(letters).color)
+    return [behind, now()]
+}"""
+
+
+def contrast(one: list[int], other: list[int]) -> float:
+    """Of two sRGB colours, as WCAG 2.2 defines it."""
+
+    def luminance(colour: list[int]) -> float:
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in colour)]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_chosen_methods_are_readable_in_both_themes(visit: Visit, scheme: str) -> None:
+    page = visit(scheme=scheme)
+    wait_for_tiles(page, 2)
+    chips = page.locator(".stMultiSelect [data-tag]")
+    expect(chips).to_have_count(2)
+    for chip in chips.all():
+        assert contrast(*chip.evaluate(PAINTED)) >= 4.5
+
+
+def test_two_maps_fill_the_row_of_a_wide_screen_and_stay_in_sight(visit: Visit) -> None:
+    page = visit(width=1440)
+    wait_for_tiles(page, 2)
+    one, two = (picture.bounding_box() for picture in page.locator(HEATMAP).all())
+    row = page.locator(".st-key-tiles-compare").bounding_box()
+    assert one and two and row
+    assert one["y"] == two["y"] and one["width"] == two["width"]
+    assert one["width"] + two["width"] > 0.93 * row["width"]
+    assert one["y"] + one["height"] < 900
+
+
+def test_photos_of_the_gallery_are_large_enough_to_be_told_apart(visit: Visit) -> None:
+    page = visit(width=1440)
+    boxes = [button.bounding_box() for button in page.locator(".st-key-gallery button").all()]
+    assert len(boxes) >= 10
+    assert all(box and box["width"] >= 44 and box["height"] >= 44 for box in boxes)
+
+
+def test_a_click_on_a_class_explains_it_and_the_link_says_so(visit: Visit) -> None:
+    page = visit(sample="pair_dog_chelsea")
+    wait_for_tiles(page, 2)
+    button = page.locator(".st-key-classes button").nth(1)
+    name = button.locator("p").evaluate("p => p.firstChild.textContent").strip()
+    button.click()
+    page.wait_for_selector(f'img[alt*="heatmap for {name}"]')
+    wait_for_link(page, "class=")
+    wait_for_tiles(page, 2)
+
+
+def test_methods_are_chosen_from_a_list_that_says_what_they_cost(visit: Visit) -> None:
+    page = visit(layer="blocks.4")
+    wait_for_tiles(page, 2)
+    page.get_by_role("button", name="All methods, what they do and cost").click()
+    entry = page.get_by_role("checkbox", name=re.compile(r"^HiResCAM · 1 pass"))
+    entry.wait_for()
+    assert page.get_by_text(re.compile(r"^SS-CAM · 3,920 passes ≈ ")).is_visible()
+    paper = page.get_by_role("link", name="arXiv:2011.08891")
+    assert paper.get_attribute("href") == "https://arxiv.org/abs/2011.08891"
+    assert paper.get_attribute("target") == "_blank", "the app stays where it is"
+    page.locator(".st-key-entry-methods-hires-cam label").click()
+    wait_for_tiles(page, 3)
+    assert entry.is_checked() and entry.is_visible(), "the list stays open"
+    wait_for_link(page, "methods=HiResCAM")
+
+
+MORE = "table => parseFloat(getComputedStyle(table).maskPosition)"  # per cent of the fade that is drawn in
+
+
+def test_a_table_that_a_phone_cannot_show_whole_fades_where_there_is_more(visit: Visit) -> None:
+    methods = ["Grad-CAM", "LIFT-CAM", "LayerCAM", "HiResCAM", "Eigen-CAM"]
+    page = visit(width=390, height=844, methods=methods)
+    wait_for_tiles(page, len(methods))
+    table = page.get_by_role("region", name="Table")
+    table.scroll_into_view_if_needed()
+    assert table.evaluate("table => table.scrollWidth > table.clientWidth")
+    assert table.evaluate(MORE) == 100
+    table.evaluate("table => { table.scrollLeft = table.scrollWidth }")
+    page.wait_for_function(f"table => ({MORE})(table) < 1", arg=table.element_handle())
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.wait_for_function("table => table.scrollWidth <= table.clientWidth", arg=table.element_handle())
+    assert table.evaluate(MORE) == 0

@@ -13,7 +13,7 @@ from streamlit.util import calc_hash
 from torch import Tensor
 
 from cam_core import METHODS, Classifier
-from cam_core.methods.registry import Method, method
+from cam_core.methods.registry import Method, method, no_pass
 from pages.runtime import compute
 from pages.runtime.jobs import Jobs
 from pages.runtime.visits import Visits
@@ -118,7 +118,8 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Method]:
 
     def register(key: str, function: Callable[..., Tensor], **entry: Any) -> Method:
         monkeypatch.setattr(METHODS, "_entries", dict(METHODS))
-        words = {"title": key, "paper": "a test", "formula": "none", "cost": "none", "fails": "never"}
+        words = {"title": key, "plain": "A test.", "family": "Controls", "paper": "a test", "formula": "none"}
+        words |= {"cost": "none", "planned": no_pass, "fails": "never"}
         method(key, **(words | entry))(function)
         return METHODS[key]
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cam_core import METHODS, Explanation, explain
-from cam_core.methods.registry import Method
+from cam_core.analysis.costs import Pace
+from cam_core.methods.registry import Family, Method
+from cam_core.overlay import colour_stops
 from pages.runtime import compute
 from pages.runtime.jobs import Jobs
-from pages.shared import style, tables
-from tests.pages.app_runs import Open, heatmaps, html, settle
+from pages.shared import links, style, tables
+from tests.pages.app_runs import BUNDLED, LABELS, Open, heatmaps, html, settle
 from tests.pages.odd_methods import adjustable, broken, endless, surprised, zero
 from tests.pretend.device import Ledger
 
@@ -52,7 +58,7 @@ def test_the_page_on_apples_gpu(open_app: Open, apple: Ledger) -> None:
 
 
 def test_facts_tell_time_and_passes(open_app: Open) -> None:
-    assert re.search(r"\d+ ms · 1 head, 2 tail passes", html(open_app(methods=["Grad-CAM"])))
+    assert re.search(r"\d+ ms · 1 pass up to the layer, 2 behind it", html(open_app(methods=["Grad-CAM"])))
 
 
 def test_adding_a_method_adds_a_tile(open_app: Open) -> None:
@@ -64,8 +70,10 @@ def test_adding_a_method_adds_a_tile(open_app: Open) -> None:
 
 def test_every_registered_method_is_offered(open_app: Open) -> None:
     at = open_app()
-    works = [method.title for method in METHODS.values() if method.key != "lfi-cam"]
-    assert at.multiselect(key="methods").options == works
+    families = get_args(Family)
+    by_family = [method for family in families for method in METHODS.values() if method.family == family]
+    works = [method.title for method in by_family if method.key != "lfi-cam"]
+    assert at.multiselect(key="methods").options == works and len(works) == len(METHODS) - 1
     assert not any("Not at this layer" in caption.value for caption in at.caption), "it works at no other either"
     assert "Not with this network:\n- **LFI-CAM**" in at.multiselect(key="methods").help
 
@@ -289,3 +297,177 @@ def test_percentages(share: float, text: str) -> None:
 def test_text_from_elsewhere_is_escaped() -> None:
     assert "<script>" not in style.quiet("<script>") + style.notice_line("<script>") + style.name_line("<script>")
     assert "<b>x</b>" not in tables.matrix(["<b>x</b>"], [[1.0]])
+
+
+def opened(at: AppTest) -> AppTest:
+    """The list of all methods is open."""
+    at.session_state["all-methods"] = True
+    return settle(at.run())
+
+
+def boxes(at: AppTest) -> dict[str, Any]:
+    """The boxes of the list by the method's key."""
+    return {box.key.removeprefix("pick-methods-"): box for box in at.checkbox if box.key.startswith("pick-methods-")}
+
+
+def test_the_list_of_methods_says_by_family_what_each_does_and_costs(open_app: Open) -> None:
+    at = opened(open_app(methods=["Grad-CAM"]))
+    titles = [text.value.split("**")[1] for text in at.markdown if text.value.startswith("**") and "\n" in text.value]
+    assert titles == list(get_args(Family))
+    entries = boxes(at)
+    assert set(entries) == set(METHODS)
+    layer = compute.classifier(compute.ModelSpec(BUNDLED)).layers[-1]
+    assert re.fullmatch(r"Grad-CAM · 1 pass (< 0\.1 s|≈ [\d.]+ m?s)", entries["grad-cam"].label)
+    assert entries["score-cam"].label.startswith(f"Score-CAM · {layer.channels} passes ")
+    assert entries["cam"].label == "CAM · no pass of its own"
+    texts = [caption.value for caption in at.caption]
+    for method in METHODS.values():
+        assert any(style.plain(method.plain) in text for text in texts), method.key
+    assert any("[arXiv:1610.02391](https://arxiv.org/abs/1610.02391)" in text for text in texts)
+    assert entries["lfi-cam"].disabled and any("**Not for this network:** " in text for text in texts)
+    at.selectbox(key=links.widget_key("layer", BUNDLED)).select("features.1").run()
+    settle(at)
+    assert boxes(at)["cam"].disabled
+    assert any(text.value.startswith("**Not for this layer:** The tail is not pooling") for text in at.caption)
+
+
+def test_what_methods_cost_is_asked_when_somebody_looks_and_never_before(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+    monkeypatch.setattr("pages.shared.scene.pace_at", lambda *a: measured.append(a) or Pace(2.0, 1.0))
+    at = open_app()
+    assert not boxes(at) and not measured
+    at = opened(at)
+    assert len(measured) == 1
+    assert boxes(at)["score-cam"].label == "Score-CAM · 8 passes ≈ 20 s", "8 × 3 s, to one digit"
+    settle(at.run())
+    assert len(measured) == 1
+
+
+def test_a_box_of_the_list_chooses_a_method_and_drops_it(open_app: Open) -> None:
+    at = opened(open_app())
+    assert [key for key, box in boxes(at).items() if box.value] == ["grad-cam", "lift-cam"]
+    boxes(at)["hires-cam"].check().run()
+    settle(at)
+    assert heatmaps(at) == at.multiselect(key="methods").value == ["Grad-CAM", "LIFT-CAM", "HiResCAM"]
+    boxes(at)["grad-cam"].uncheck().run()
+    settle(at)
+    assert heatmaps(at) == at.multiselect(key="methods").value == ["LIFT-CAM", "HiResCAM"]
+
+
+def test_all_quick_methods_are_chosen_at_once_and_none_that_is_slow(open_app: Open) -> None:
+    at = opened(open_app())
+    button = at.button(key="quick-methods")
+    button.click().run()
+    settle(at)
+    chosen = at.multiselect(key="methods").value
+    quick = {m.title for m in METHODS.values() if not m.expensive and not m.control and m.key != "lfi-cam"}
+    assert set(chosen) == quick == set(heatmaps(at)) and f"{len(quick)} quick" in button.label
+    assert at.multiselect(key="methods").proto.select_all == 0, "its own would take the slow ones as well"
+
+
+def test_methods_that_must_coincide_are_said_to_and_others_are_not(open_app: Open) -> None:
+    methods = ["Grad-CAM", "HiResCAM", "LayerCAM", "LIFT-CAM", "SHAP"]
+    text = html(open_app(methods=methods))
+    assert "Grad-CAM and HiResCAM give the same map here, and must." in text
+    assert "LIFT-CAM and SHAP give the same map here, and must." in text
+    assert text.count("give the same map here") == 2
+    assert "give the same map" not in html(open_app(methods=methods, layer="features.1"))
+    assert "give the same map" not in html(open_app(methods=["Grad-CAM", "LIFT-CAM"]))
+
+
+def test_the_page_says_what_bright_means_and_for_which_class(open_app: Open) -> None:
+    at = open_app(methods=["Grad-CAM", "Eigen-CAM"])
+    label = at.get("image")[1].proto.imgs[0].alt.split(" heatmap for ")[1].split(" over")[0]
+    keys = re.findall(r'class="cam-key">(.*?)</div>', html(at))
+    assert len(keys) == 1 and f"bright: speaks for {label}" in keys[0] and "dark: does not count" in keys[0]
+    assert "Eigen-CAM: the same for every class." in html(at)
+    signed = html(open_app(methods=["Grad-CAM"], values="Signed"))
+    (line,) = re.findall(r'class="cam-key">(.*?)</div>', signed)
+    ends = re.findall(r'background: (#[0-9a-f]{6})"></i>(.*?)</span>', line)
+    against, _, speaks = colour_stops("RdBu_r", 3)
+    assert (ends[0], ends[2]) == ((speaks, f"speaks for {label}"), (against, f"speaks against {label}"))
+
+
+def test_a_method_is_explained_in_plain_words_first_and_in_symbols_last(open_app: Open) -> None:
+    at = open_app(methods=["Grad-CAM"])
+    (help,) = [text.help for text in at.markdown if text.value == "**Grad-CAM**"]
+    parts = help.split("\n\n")
+    assert parts[0] == METHODS["grad-cam"].plain
+    assert parts[3] == f"In symbols: `{METHODS['grad-cam'].formula}`"
+    assert "[arXiv:1610.02391](https://arxiv.org/abs/1610.02391)" in parts[4]
+
+
+def test_a_click_on_a_probable_class_explains_it(open_app: Open) -> None:
+    at = open_app(methods=["Grad-CAM"])
+    buttons = [button for button in at.button if button.key.startswith("class-")]
+    assert len(buttons) == len(LABELS)
+    assert buttons[0].label.startswith("**") and not any(button.label.startswith("**") for button in buttons[1:])
+    name, index = re.sub(r" :small.*", "", buttons[1].label), buttons[1].key.removeprefix("class-")
+    buttons[1].click().run()
+    settle(at)
+    assert at.get("image")[1].proto.imgs[0].alt == f"Grad-CAM heatmap for {name} over the photo"
+    assert at.query_params["class"] == index
+    box = next(box for box in at.selectbox if box.label == "Class to explain")
+    assert box.value == index
+    assert at.button(key=f"class-{index}").label.startswith(f"**{name}**")
+    at.button(key=buttons[0].key).click().run()
+    settle(at)
+    assert "class" not in at.query_params, "the default has the bare address"
+
+
+def test_opti_cam_says_how_many_steps_its_preset_takes(open_app: Open) -> None:
+    at = open_app(methods=["Opti-CAM"])
+    steps = at.number_input(key="opti-cam.steps")
+    assert steps.value is None and steps.placeholder == "preset (100)"
+    at.selectbox(key="opti-cam.preset").select("repo").run()
+    assert at.number_input(key="opti-cam.steps").placeholder == "preset (50)"
+    steps = open_app(methods=["Opti-CAM"], **{"opti-cam.steps": "3"})
+    assert steps.number_input(key="opti-cam.steps").value == 3
+    assert re.search(r"5 passes up to the layer", html(steps)), "3 steps, the last of them scored, and the prediction"
+
+
+def test_a_trace_has_a_name_for_those_who_cannot_see_it(open_app: Open) -> None:
+    at = open_app(methods=["Opti-CAM"], **{"opti-cam.steps": "3"})
+    (chart,) = at.get("plotly_chart")
+    assert re.fullmatch(r"Score of the masked photo, step by step: from \S+ to \S+ in 3 steps", chart.proto.alt)
+
+
+def faint(net: Any, image: Any, acts: Any, target: Any, run: Any) -> Any:
+    return acts[:, 0].abs() * 1e-6
+
+
+def test_a_map_that_a_shared_scale_leaves_blank_says_so(open_app: Open, register: Register) -> None:
+    register("faint", faint)
+    pale = "Nearly blank on the shared scale"
+    assert pale in html(open_app(methods=["faint", "Grad-CAM"], scale="Shared"))
+    assert pale not in html(open_app(methods=["faint", "Grad-CAM"]))
+    assert pale not in html(open_app(methods=["Grad-CAM"], scale="Shared"))
+
+
+def test_percentiles_make_every_map_bright_somewhere(open_app: Open, register: Register) -> None:
+    register("faint", faint)
+    at = open_app(methods=["faint", "Grad-CAM"], scale="Percentile")
+    assert colour_bars(at) == [("0 %", "100 %"), ("0 %", "100 %")]
+    assert "Nearly blank" not in html(at)
+    for image in at.get("image")[1:]:
+        payload = image.proto.imgs[0].url.partition("base64,")[2]
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(payload))), dtype=float)
+        assert pixels.max() - pixels.min() > 100
+    signed = open_app(methods=["Grad-CAM"], scale="Percentile", values="Signed")
+    assert colour_bars(signed) == [("−100 %", "100 %")]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.004, "< 0.1 s"), (0.13, "0.1 s"), (1.4, "1 s"), (24.0, "20 s"), (290.0, "5 min"), (9000.0, "2 h")],
+)
+def test_estimates_have_one_digit(seconds: float, text: str) -> None:
+    assert style.about(seconds) == text
+
+
+def test_a_paper_is_a_link_where_it_has_an_identifier() -> None:
+    assert style.cited("A 2020, arXiv:1.2, eq. 5") == "A 2020, [arXiv:1.2](https://arxiv.org/abs/1.2), eq. 5"
+    assert style.cited("B, doi:10.1/x.5, p. 1; C") == "B, [doi:10.1/x.5](https://doi.org/10.1/x.5), p. 1; C"
+    assert style.cited("control") == "control"

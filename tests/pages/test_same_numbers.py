@@ -20,7 +20,6 @@ from cam_core.cli import curve as curve_command
 from cam_core.cli import explain as explain_command
 from cam_core.cli import inputs
 from pages.deletion import board
-from pages.shared import style
 from tests.cli.calls import run
 from tests.pages.app_runs import Open, html, load_tiny, similarity
 
@@ -165,7 +164,7 @@ def test_comparison(
         ("LIFT-CAM", "Score-CAM"),
     ]
     rows = [line.split("\t") for line in result.stdout.splitlines()[1:]]
-    assert re.findall(r"(\d+) head, (\d+) tail passes", text) == [(row[-2], row[-1]) for row in rows]
+    assert re.findall(r"(\d+) pass(?:es)? up to the layer, (\d+) behind", text) == [(row[-2], row[-1]) for row in rows]
     top = json.loads(record.read_text())["top_classes"]
-    shares = re.findall(r'class="share">(.*?)</span>', text)
-    assert [style.percent(one["probability"]) for one in top] == shares and len(shares) == 5
+    shares = re.findall(r'class="cam-share[^"]*"><i style="width: ([\d.]+)%"', text)
+    assert [f"{100 * one['probability']:.2f}" for one in top] == shares and len(shares) == 5

@@ -53,10 +53,10 @@ def looks(state: str, cancelled: bool) -> AppTest:
 @pytest.mark.parametrize(
     ("state", "text"),
     [
-        ("waiting", "Drawing · waiting for its turn"),
+        ("waiting", "Drawing · begins when your other work is done"),
         ("beginning", "Drawing · preparing …"),
         ("running", "Drawing · 25 %"),
-        ("queued", "Drawing · 25 % · waiting behind SS-CAM, 1 min 15 s"),
+        ("queued", "Drawing · 25 % done · its turn comes in about 1 min 15 s: SS-CAM is being computed now"),
     ],
 )
 def test_under_way_there_is_a_bar_and_a_way_out(state: str, text: str, cancelled: bool) -> None:

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cam_core.palette import AGAINST, FOR, NOTICE
-from pages.shared import tables
+from pages.shared import style, tables
 from tests.pages.app_runs import Open
 
 PAGES = Path(__file__).parents[3] / "pages"
@@ -46,6 +46,7 @@ def test_the_page_has_the_sheet_and_the_palettes_colours(open_app: Open) -> None
     set_here = dict(re.findall(r"(--cam-[a-z]+): (#[0-9a-f]{6});", text))
     assert set_here == {"--cam-accent": FOR, "--cam-against": AGAINST, "--cam-notice": NOTICE}
     assert set(re.findall(r"var\((--cam-[a-z]+)", SHEET + "".join(SOURCES.values()))) <= set(set_here)
+    assert "<" not in SHEET, "a browser's page would drop the whole sheet for it, as if it were markup"
 
 
 def luminance(colour: tuple[float, ...]) -> float:
@@ -73,3 +74,14 @@ def test_the_agreement_is_readable_on_its_tint_and_stronger_ones_are_stronger(th
     light, dark = sorted((luminance(letters), luminance(behind)), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= 4.5
     assert part == pytest.approx(0.7 * value**2, abs=0.01)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_letters_of_a_chosen_method_stand_out_from_its_tint(theme: str) -> None:
+    (share,) = re.findall(r"data-tag\] \{ background: color-mix\(in srgb, var\(--cam-accent\) (\d+)%", SHEET)
+    (accent,) = re.findall(r"--cam-accent: (#[0-9a-f]{6})", style._COLOURS)
+    page, letters = (rgb(THEMES[theme][name]) for name in ("secondaryBackgroundColor", "textColor"))
+    part = int(share) / 100
+    behind = tuple(part * a + (1 - part) * b for a, b in zip(rgb(accent), page, strict=True))
+    light, dark = sorted((luminance(letters), luminance(behind)), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
