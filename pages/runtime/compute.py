@@ -29,6 +29,7 @@ from pages.runtime import presence
 from pages.runtime.jobs import Job, Jobs
 from pages.runtime.keeper import keep
 from pages.runtime.limits import limits
+from pages.runtime.openmp import dismiss_helpers
 from pages.runtime.store import Store
 from pages.runtime.turns import Paces, Turn, Turns
 from pages.runtime.visits import Visits
@@ -182,7 +183,9 @@ def computing(device: str, job: Job) -> Iterator[Progress]:
     def progress(done: int, total: int) -> None:
         job.progress(done, total)
         turn.advance(done, total)
-        at_device.give_way(turn)
+        if at_device.contended:
+            dismiss_helpers()
+            at_device.give_way(turn)
         job.check()
 
     with paces().measured(kind, turn), at_device.held(turn), batches_within(lambda: _polite(at_device)):
