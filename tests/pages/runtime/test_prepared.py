@@ -1,0 +1,25 @@
+"""A server that has loaded its network is ready: nothing of that stays behind to slow what is computed later."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import gc, os
+from pages.__main__ import BUNDLED, prepare
+from pages.runtime import compute
+def threads(): return len(os.listdir("/proc/self/task"))
+before = threads()
+prepare()
+print(compute.ModelSpec(BUNDLED) in compute.loaded(), gc.get_freeze_count() > 100_000, threads() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_the_network_is_there_and_no_helper_of_openmp_with_it() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=os.environ | {"OMP_NUM_THREADS": "4"}, capture_output=True, text=True
+    )
+    assert told.stdout.split()[-3:] == ["True", "True", "0"], told.stderr
