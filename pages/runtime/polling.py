@@ -19,7 +19,7 @@ from typing import Any, Final
 import streamlit as st
 
 from pages.runtime import compute
-from pages.runtime.jobs import Job
+from pages.runtime.jobs import Job, Jobs
 
 OFTEN: Final = 0.5
 """Seconds between two looks where a bar moves."""
@@ -53,6 +53,7 @@ class _Page:
     def __init__(self) -> None:
         self._watches: list[_Watch] = []
         self._begun = False
+        self._seen = False  # whether this is not the first look, which is part of the run of the page
 
     def add(self, watch: _Watch) -> None:
         self._watches.append(watch)
@@ -67,11 +68,24 @@ class _Page:
         return max(tabs / _ALTOGETHER, *(watch.every for watch in self._watches))
 
     def _look(self) -> None:
-        if any(watch.over for watch in self._watches):
-            st.rerun()
+        self._page_again_if_over()
         for watch in self._watches:
             with watch.place:
                 watch.draw()
+        if self._seen:
+            self._await_who_ends()
+            self._page_again_if_over()
+        self._seen = True
+
+    def _page_again_if_over(self) -> None:
+        if any(watch.over for watch in self._watches):
+            st.rerun()
+
+    def _await_who_ends(self) -> None:
+        """What is there before the next look would come is on the screen at once."""
+        every = self._every()
+        jobs = [job for watch in self._watches for job in watch.jobs if job.active]
+        Jobs.wait([job for job in jobs if job.time_left is not None and job.time_left < every], every)
 
 
 @contextmanager

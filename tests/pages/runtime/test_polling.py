@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -109,6 +110,53 @@ def test_the_page_is_drawn_again_when_the_first_job_has_ended_or_the_last(interv
     other = Job("other", lambda job: None, "all")
     other.run()
     assert texts(run(script, other, done)) == ["drawn again"]
+
+
+class PageAgain(Exception):
+    pass
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> polling._Page:
+    def page_again() -> None:
+        raise PageAgain
+
+    monkeypatch.setattr(st, "rerun", page_again)
+    monkeypatch.setattr(polling._Page, "_every", lambda page: polling.OFTEN)
+    return polling._Page()
+
+
+def nearly_done(looked_at: polling._Page, monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[float]:
+    """A job with so many seconds to go, which is done when somebody waits; and how long they would have waited."""
+    job, waits = running("a"), list[float]()
+    monkeypatch.setattr(Job, "time_left", seconds)
+
+    def wait(job: Job, timeout: float | None = None) -> bool:
+        waits.append(timeout or 0.0)
+        job._state = "done"
+        return True
+
+    monkeypatch.setattr(Job, "wait", wait)
+    looked_at.add(polling._Watch(lambda: None, nullcontext(), polling.OFTEN, [job], any))
+    return waits
+
+
+def test_a_job_that_ends_before_the_next_look_is_waited_for(
+    looked_at: polling._Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = nearly_done(looked_at, monkeypatch, 0.2)
+    looked_at._look()  # the first is part of the page, which waits for nobody
+    assert waits == []
+    with pytest.raises(PageAgain):
+        looked_at._look()
+    assert waits == [pytest.approx(polling.OFTEN, abs=0.1)]
+
+
+def test_a_job_that_takes_longer_is_not_waited_for(looked_at: polling._Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = nearly_done(looked_at, monkeypatch, 2.0)
+    looked_at._look()
+    looked_at._look()
+    assert waits == []
 
 
 def test_what_begins_early_comes_before_what_follows_also_where_the_page_stops(intervals: list[float | None]) -> None:
