@@ -272,9 +272,10 @@ def test_two_maps_fill_the_row_of_a_wide_screen_and_stay_in_sight(visit: Visit) 
 
 def test_photos_of_the_gallery_are_large_enough_to_be_told_apart(visit: Visit) -> None:
     page = visit(width=1440)
-    boxes = [button.bounding_box() for button in page.locator(".st-key-gallery button").all()]
-    assert len(boxes) >= 10
-    assert all(box and box["width"] >= 44 and box["height"] >= 44 for box in boxes)
+    page.wait_for_function(
+        """() => (boxes => boxes.length >= 10 && boxes.every(box => box.width >= 44 && box.height >= 44))(
+            [...document.querySelectorAll('.st-key-gallery button')].map(button => button.getBoundingClientRect()))"""
+    )
 
 
 def test_a_click_on_a_class_explains_it_and_the_link_says_so(visit: Visit) -> None:
