@@ -102,7 +102,7 @@ def _contributions(
 ) -> Contributions:
     acts = in_dtype(acts.detach(), net.dtype)
     target = target.to(acts.device)
-    mode = partial(RuleMode, captum_max_pool=captum_max_pool, write_back=not net.halves.traced)
+    mode = partial(RuleMode, captum_max_pool=captum_max_pool, write_back=net.halves.tail_graph is None)
     if reference is None:
         difference = acts
         tape, reference_logits = _zero_pass(net, acts, mode)

@@ -241,7 +241,7 @@ def check_rules(net: SplitModel, acts: Activations, mode: type[RuleMode]) -> Non
         UnsupportedOperation: it has none for one; it is named.
     """
     leaf = acts.detach().clone().requires_grad_()
-    with torch.enable_grad(), mode(write_back=not net.halves.traced):
+    with torch.enable_grad(), mode(write_back=net.halves.tail_graph is None):
         net.tail(leaf)
 
 

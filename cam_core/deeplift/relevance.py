@@ -90,7 +90,7 @@ def relevance(net: SplitModel, acts: Activations, target: ClassIndex) -> Activat
     tail = net.tail_in(torch.float32) if net.precision in COARSE else net
     leaf = acts.detach().to(tail.dtype).clone().requires_grad_()
     with torch.enable_grad():
-        with RelevanceMode(write_back=not tail.halves.traced):
+        with RelevanceMode(write_back=tail.halves.tail_graph is None):
             logits = tail.tail(leaf)
         with computing_in(tail.precision, leaf.device):
             (gradient,) = torch.autograd.grad(class_score(logits, target).sum(), leaf)

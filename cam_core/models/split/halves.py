@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 
 from cam_core.models.batching import is_out_of_memory
 from cam_core.models.devices import home_of
-from cam_core.models.noise import InputSize, image_shape
+from cam_core.models.noise import InputSize
 from cam_core.models.precision import computing_in, dtype_of
 from cam_core.models.split.cutting import cut
 from cam_core.models.split.hooks import hooked_copy
@@ -69,16 +69,12 @@ class Halves(Protocol):
 class TracedHalves:
     """Two `torch.fx` graph modules; the context is every tensor that skips the layer.
 
-    `head_graph` and `tail_graph` say what is computed; what runs is their fused form, if `fast`. With `size`, (H, W),
-    they are good for images of that size alone.
+    `head_graph` and `tail_graph` say what is computed; what runs is their fused form, if `fast`.
     """
 
     traced = True
 
-    def __init__(
-        self, head: fx.GraphModule, tail: fx.GraphModule, *, fast: bool, size: InputSize | None = None
-    ) -> None:
-        self._size = size
+    def __init__(self, head: fx.GraphModule, tail: fx.GraphModule, *, fast: bool) -> None:
         self.head_graph: fx.GraphModule | None = head
         self.tail_graph: fx.GraphModule | None = tail
         self._run_head, self._run_tail = (fused(head), fused(tail)) if fast else (head, tail)
@@ -90,9 +86,6 @@ class TracedHalves:
             half.graph.owning_module = None
 
     def head(self, images: Images) -> tuple[Activations, Context]:
-        if self._size is not None and image_shape(self._size) != _size(images):
-            taken, given = (" × ".join(map(str, size[-2:])) for size in (self._size, _size(images)))
-            raise ModelError(f"this network asks for the size of its images, and was traced for {taken}, not {given}")
         acts, context = self._run_head(images)
         return acts, tuple(context)
 
@@ -176,6 +169,39 @@ class HookedHalves:
         return logits
 
 
+class SizedHalves:
+    """Traced halves that are good for images of one size, and hooked ones for all others.
+
+    A network that asks for sizes may do another thing at another size, so no graph says what it is.
+    """
+
+    traced = True
+    head_graph: fx.GraphModule | None = None
+    tail_graph: fx.GraphModule | None = None
+
+    def __init__(self, usual: Halves, others: Halves, size: tuple[int, int, int]) -> None:
+        self._usual, self._others, self._at = usual, others, size
+        self._in_dtype = _OncePerDtype(lambda dtype: SizedHalves(usual.tail_in(dtype), others.tail_in(dtype), size))
+
+    def head(self, images: Images) -> tuple[Activations, Context]:
+        if _size(images) == self._at:
+            return self._usual.head(images)
+        acts, context = self._others.head(images)
+        # An empty tensor at the end tells whose context this is.
+        return acts, (*context, images.new_empty(len(images), 0))
+
+    def tail(self, acts: Activations, context: Context) -> Logits:
+        if context and context[-1].ndim == 2 and context[-1].shape[1] == 0:
+            return self._others.tail(acts, context[:-1])
+        return self._usual.tail(acts, context)
+
+    def whole(self, images: Images) -> Logits:
+        return (self._usual if _size(images) == self._at else self._others).whole(images)
+
+    def tail_in(self, dtype: torch.dtype) -> Halves:
+        return self._in_dtype(dtype)
+
+
 class _OncePerDtype:
     """Builds halves per dtype at first use and keeps them."""
 
@@ -253,9 +279,7 @@ def check_layer_exists(module: nn.Module, layer: str) -> None:
         raise LayerError(f"the network has no layer {layer!r}{hint}")
 
 
-def _traced_halves(
-    module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool
-) -> TracedHalves | None:
+def _traced_halves(module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool) -> Halves | None:
     traced = _traced(module, _size(sample))
     node = None if traced is None else traced.outputs.get(traced.module.get_submodule(layer))
     if traced is None or node is None:
@@ -263,13 +287,12 @@ def _traced_halves(
     pair = _exact_pair(module, traced, node, layer, sample)
     if pair is None:
         return None
-    head, tail = pair
-    if not prepared:
-        head.to(sample.device), tail.to(sample.device)
-        return TracedHalves(head, tail, fast=False)
     for half in pair:
-        prepare(half, sample.device, precision)
-    return TracedHalves(head, tail, fast=True, size=traced.size)
+        prepare(half, sample.device, precision) if prepared else half.to(sample.device)
+    halves = TracedHalves(*pair, fast=prepared)
+    if traced.size is None:
+        return halves
+    return SizedHalves(halves, _hooked_halves(module, layer, sample, precision, prepared), _size(sample))
 
 
 def _traced(module: nn.Module, size: InputSize) -> Traced | None:

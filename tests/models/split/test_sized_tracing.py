@@ -11,7 +11,6 @@ from cam_core.deeplift import contributions
 from cam_core.models.split.halves import build_halves
 from cam_core.models.split.model import SplitModel
 from cam_core.models.split.sized_tracing import trace_at_size
-from cam_core.types import ModelError
 
 SIZE = (20, 28)
 
@@ -91,10 +90,17 @@ def test_deeplift_is_complete_where_windows_are_folded_into_rows() -> None:
     torch.testing.assert_close(found.values.sum((1, 2, 3)), change, rtol=1e-3, atol=1e-6)
 
 
-def test_another_size_is_refused_in_words() -> None:
-    net = SplitModel(build_halves(Windows().eval(), "layer", images(1)))
-    with pytest.raises(ModelError, match="traced for 20 × 28, not 32 × 32"):
-        net.head(torch.randn(1, 3, 32, 32))
+def test_another_size_takes_the_other_path() -> None:
+    module = Windows().eval()
+    net = SplitModel(build_halves(module, "layer", images(1)))
+    larger = torch.randn(2, 3, 32, 26, generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        acts = net.head(larger)
+        torch.testing.assert_close(net.tail(acts), module(larger), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(net.model(larger), module(larger), rtol=1e-5, atol=1e-6)
+        change = (net.tail(acts) - net.tail(torch.zeros_like(acts)))[:, 1]
+    found = contributions(net, acts, None, torch.tensor([1, 1]))
+    torch.testing.assert_close(found.values.sum((1, 2, 3)), change, rtol=1e-3, atol=1e-6)
 
 
 def test_what_decides_by_values_takes_the_other_path() -> None:
