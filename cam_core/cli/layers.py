@@ -33,7 +33,10 @@ def layers(
 
 
 def _outline(model: str, every: bool) -> Classifier:
-    """The network without weights, on the meta device: its layers are known without a download or arithmetic."""
+    """The network without weights, on the meta device: its layers are known without a download or arithmetic.
+
+    One that decides on tokens gets random weights: where a class token decides, gradients tell up to which layer.
+    """
     architecture = find_network(model)
     return Classifier(
         _without_weights(architecture).eval(),
@@ -47,6 +50,9 @@ def _outline(model: str, every: bool) -> Classifier:
 
 def _without_weights(architecture: Architecture) -> nn.Module:
     try:
+        if architecture.default_layer is None:
+            with PrivateRandomness(seed=0):
+                return architecture.build(architecture.classes)
         with torch.device("meta"), PrivateRandomness(seed=None):
             return architecture.build(architecture.classes)
     except NotImplementedError:  # torchvision's RegNets compute their widths with tensors, which have to have values

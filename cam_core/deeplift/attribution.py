@@ -12,10 +12,11 @@ from functools import partial
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cam_core.deeplift.dispatch import RuleMode
 from cam_core.masked import class_score
+from cam_core.models.batching import is_out_of_memory
 from cam_core.models.devices import home_of, in_dtype
 from cam_core.models.precision import COARSE, computing_in
 from cam_core.models.split.halves import Halves
@@ -79,9 +80,21 @@ def contributions(
     result = _contributions(tail, acts, reference, target, captum_max_pool)
     poor = _lost_digits(result)
     if bool(poor.any()) and acts.dtype != torch.float64:
-        double = _contributions(net.tail_in(torch.float64), acts, reference, target, captum_max_pool)
-        result = _merge(result, double, poor)
+        double = _in_float64(net, acts, reference, target, captum_max_pool)
+        result = result if double is None else _merge(result, double, poor)
     return replace(result, warnings=_warnings(result))
+
+
+def _in_float64(
+    net: SplitModel, acts: Activations, reference: Activations | None, target: ClassIndex, captum_max_pool: bool
+) -> Contributions | None:
+    """None for a tail that turns its values into float32 itself, and then cannot go on with float64 weights."""
+    try:
+        return _contributions(net.tail_in(torch.float64), acts, reference, target, captum_max_pool)
+    except RuntimeError as error:
+        if is_out_of_memory(error) or "type" not in str(error):
+            raise
+        return None
 
 
 def _contributions(
@@ -89,7 +102,7 @@ def _contributions(
 ) -> Contributions:
     acts = in_dtype(acts.detach(), net.dtype)
     target = target.to(acts.device)
-    mode = partial(RuleMode, captum_max_pool=captum_max_pool, write_back=not net.halves.traced)
+    mode = partial(RuleMode, captum_max_pool=captum_max_pool, write_back=net.halves.tail_graph is None)
     if reference is None:
         difference = acts
         tape, reference_logits = _zero_pass(net, acts, mode)
@@ -138,10 +151,24 @@ def _zero_pass(net: SplitModel, acts: Activations, mode: Callable[[], RuleMode])
     if net.context:
         return _record(net, torch.zeros_like(acts), mode)
     known = _zero_passes.get(net.halves)
-    if known is None or known[0] != acts.shape[1:]:
-        tape, logits = _record(net, torch.zeros_like(acts[:1]), mode)
-        known = _zero_passes[net.halves] = (acts.shape[1:], tape, logits)
+    if known is None or not _serves(known, acts):
+        known = _zero_passes[net.halves] = (acts[:1].shape, *_record(net, torch.zeros_like(acts[:1]), mode))
+        if not _serves(known, acts):
+            known = _zero_passes[net.halves] = (acts.shape, *_record(net, torch.zeros_like(acts), mode))
     return known[1], known[2]
+
+
+def _serves(known: tuple[torch.Size, Tape, Tensor], acts: Activations) -> bool:
+    """Whether a zero pass fits: one of as many rows; or of one, that broadcasts wherever rows are not folded.
+
+    A window of tokens, an attention head or a place in a sequence may share the first dimension with the rows.
+    """
+    shape, tape, _ = known
+    return shape == acts.shape or (shape == acts[:1].shape and not any(map(_folds, (v for vs in tape for v in vs))))
+
+
+def _folds(value: Tensor) -> bool:
+    return value.ndim > 0 and len(value) != 1 and not isinstance(value, nn.Parameter)
 
 
 def _record(net: SplitModel, reference: Activations, mode: Callable[[], RuleMode]) -> tuple[Tape, Tensor]:

@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from cam_core.deeplift.attention import (
+    Bilinear,
+    Softmax,
+    multi_head_attention_forward,
+    scaled_dot_product_attention,
+)
 from cam_core.deeplift.rules import CaptumMaxPool, MaxPool, PoolWindow, Product, Rescale, ScaledProduct
 from cam_core.models.split.model import SplitModel
 from cam_core.types import Activations, UnsupportedOperation
@@ -29,14 +36,18 @@ ELEMENTWISE = frozenset(
 LINEAR = frozenset(
     "conv1d conv2d conv3d conv_transpose2d linear batch_norm add sub subtract radd rsub neg negative positive mul "
     "multiply rmul div divide truediv true_divide cat concat concatenate stack flatten unflatten reshape view view_as "
-    "permute transpose t movedim moveaxis swapaxes squeeze unsqueeze expand expand_as repeat repeat_interleave roll "
-    "flip rot90 contiguous clone to float double type_as mean sum cumsum avg_pool1d avg_pool2d adaptive_avg_pool1d "
-    "adaptive_avg_pool2d dropout dropout2d feature_dropout alpha_dropout stochastic_depth getitem select narrow chunk "
+    "reshape_as permute transpose t movedim moveaxis swapaxes squeeze unsqueeze expand expand_as repeat "
+    "repeat_interleave roll flip rot90 contiguous clone to float double type_as mean sum cumsum "
+    "avg_pool1d avg_pool2d adaptive_avg_pool1d adaptive_avg_pool2d dropout dropout2d feature_dropout alpha_dropout "
+    "stochastic_depth getitem select narrow chunk "
     "split tensor_split unbind index_select interpolate upsample pad pixel_shuffle pixel_unshuffle channel_shuffle "
-    "unfold matmul rmatmul bmm mm addmm baddbmm einsum get".split()
+    "unfold matmul rmatmul bmm mm einsum get fold outer masked_fill where tril triu unsafe_chunk hstack vstack dstack "
+    "broadcast_to index gather take_along_dim diagonal unsafe_split setitem copy linear conv1d conv2d conv3d".split()
 )
 
-_BILINEAR = frozenset("matmul rmatmul bmm mm einsum addmm baddbmm linear conv1d conv2d conv3d".split())
+# Linear in each of two arguments: with both moving, a product that has a rule.
+BILINEAR = frozenset("matmul rmatmul bmm mm einsum linear conv1d conv2d conv3d".split())
+SOFTMAX = frozenset(["softmax"])
 MULTIPLY = frozenset("mul multiply rmul".split())
 REVERSED_DIVIDE = frozenset(["rdiv", "rtruediv"])
 DIVIDE = frozenset("div divide truediv true_divide".split()) | REVERSED_DIVIDE
@@ -45,6 +56,7 @@ _KEEPS_ROLE = frozenset(
     "add radd mul multiply rmul mean clamp clip clamp_min to float double type_as contiguous clone expand expand_as "
     "reshape view view_as squeeze unsqueeze getitem".split()
 )
+_MAXIMA = frozenset(["max", "amax"])
 MAX_POOL = frozenset(["max_pool2d", "max_pool2d_with_indices"])
 
 
@@ -87,7 +99,11 @@ class RuleMode(TorchFunctionMode):
         if name in ELEMENTWISE:
             return _marked(self._elementwise(func, args, kwargs), _role(name, args))
         if name in MULTIPLY and _two_tensors(args):
-            return self._product(args[0], args[1])
+            return self._written(func, args[0], self._product(args[0], args[1]))
+        if name in BILINEAR and _is_product(name, args):
+            return self._bilinear(func, args, kwargs)
+        if name in SOFTMAX:
+            return self._softmax(*args, **kwargs)
         if name in DIVIDE:
             over, under = (args[1], args[0]) if name in REVERSED_DIVIDE else args[:2]
             if isinstance(under, Tensor):
@@ -96,7 +112,7 @@ class RuleMode(TorchFunctionMode):
         if name in MAX_POOL:
             return self._pool(args, kwargs)
         composite = COMPOSITES.get(name)
-        if composite is not None:
+        if composite is not None and (name not in _MAXIMA or _over_one_dimension(args, kwargs)):
             with self:
                 return composite(*args, **kwargs)
         return self._pass_through(func, name, args, kwargs)
@@ -110,7 +126,7 @@ class RuleMode(TorchFunctionMode):
 
     def _pass_through(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         out = func(*args, **kwargs)
-        linear = name in LINEAR and not (name in _BILINEAR and varying(args, kwargs) > 1)
+        linear = name in LINEAR and not (name in BILINEAR and varying(args, kwargs) > 1)
         if not linear and _requires_grad(out):
             raise self.no_rule_for(name)
         return _marked(out, _role(name, args)) if linear and isinstance(out, Tensor) else out
@@ -133,7 +149,7 @@ class RuleMode(TorchFunctionMode):
     def _ruled(self, value: Tensor, operation: Callable[[Tensor], Tensor]) -> Tensor:
         if not self._reading:
             out = operation(value)
-            self.tape.append((value.clone() if self._write_back else value, out))
+            self.tape.append((*self._kept(value), out))
             return out
         reference, reference_out = self.tape.pop()
         if not value.requires_grad:
@@ -141,9 +157,51 @@ class RuleMode(TorchFunctionMode):
         result: Tensor = Rescale.apply(value, operation, reference, reference_out)
         return result
 
+    def _kept(self, *values: Tensor) -> tuple[Tensor, ...]:
+        """What goes onto the tape: copies where the network may write into the values."""
+        return tuple(value.clone() for value in values) if self._write_back else values
+
+    def _written(self, func: Callable[..., Any], value: Tensor, out: Tensor) -> Tensor:
+        """`out`, in the place of `value` where the function writes there and somebody may read it there."""
+        return value.copy_(out) if self._write_back and _out_of_place(func) is not func else out
+
+    def _bilinear(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        places = [place for place, value in enumerate(args) if isinstance(value, Tensor)][:2]
+        rest = {place: value for place, value in enumerate(args) if place not in places}
+
+        def operation(x: Tensor, y: Tensor) -> Tensor:
+            both = {**rest, places[0]: x, places[1]: y}
+            out: Tensor = func(*(both[place] for place in range(len(args))), **kwargs)
+            return out
+
+        x, y = (args[place] for place in places)
+        if not self._reading:
+            self.tape.append(self._kept(x, y))
+            return operation(x, y)
+        x_reference, y_reference = self.tape.pop()
+        if varying(tuple(rest.values()), kwargs):
+            raise self.no_rule_for(plain_name(func), " of three varying tensors")
+        if not (x.requires_grad and y.requires_grad):
+            return operation(x, y)
+        product: Tensor = Bilinear.apply(x, y, operation, x_reference, y_reference)
+        return product
+
+    def _softmax(
+        self, value: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        if dim is None:
+            raise self.no_rule_for("softmax", " without a dimension")
+        value = value if dtype is None else value.to(dtype)
+        if not self._reading:
+            self.tape.append(self._kept(value))
+            return value.softmax(dim)
+        (reference,) = self.tape.pop()
+        weights: Tensor = Softmax.apply(value, reference, dim) if value.requires_grad else value.softmax(dim)
+        return weights
+
     def _product(self, a: Tensor, b: Tensor) -> Tensor:
         if not self._reading:
-            self.tape.append((a, b))
+            self.tape.append(self._kept(a, b))
             return a * b
         a_reference, b_reference = self.tape.pop()
         if not (a.requires_grad and b.requires_grad):
@@ -183,7 +241,7 @@ def check_rules(net: SplitModel, acts: Activations, mode: type[RuleMode]) -> Non
         UnsupportedOperation: it has none for one; it is named.
     """
     leaf = acts.detach().clone().requires_grad_()
-    with torch.enable_grad(), mode(write_back=not net.halves.traced):
+    with torch.enable_grad(), mode(write_back=net.halves.tail_graph is None):
         net.tail(leaf)
 
 
@@ -249,12 +307,6 @@ def _group_norm(
     return out if bias is None else out + bias.view(shape)
 
 
-def _softmax(value: Tensor, dim: int = -1, **_: Any) -> Tensor:
-    """exp and a quotient. No shift by the maximum: it would differ between input and reference and break the rules."""
-    exponential = torch.exp(value)
-    return exponential / exponential.sum(dim=dim, keepdim=True)
-
-
 def _norm(value: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
     if options.get("ord", p) not in (2, 2.0, None, "fro"):
         raise UnsupportedOperation(f"DeepLIFT has no rule for the 'norm' of order {options.get('ord', p)}, only for 2")
@@ -289,6 +341,44 @@ def _dims(dim: Any) -> tuple[int, ...]:
     return (dim,) if isinstance(dim, int) else tuple(dim)
 
 
+def _glu(value: Tensor, dim: int = -1) -> Tensor:
+    a, b = value.chunk(2, dim)
+    return a * torch.sigmoid(b)
+
+
+def _add_product(
+    product: Callable[[Tensor, Tensor], Tensor],
+    value: Tensor,
+    x: Tensor,
+    y: Tensor,
+    *,
+    beta: float = 1,
+    alpha: float = 1,
+) -> Tensor:
+    return beta * value + alpha * product(x, y)
+
+
+def _addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    return input + value * (tensor1 * tensor2)
+
+
+def _max(value: Tensor, dim: int, keepdim: bool = False) -> Any:
+    highest = _amax(value, dim, keepdim)
+    return torch.return_types.max((highest, value.detach().argmax(dim, keepdim=keepdim)))
+
+
+def _amax(value: Tensor, dim: int, keepdim: bool = False) -> Tensor:
+    """Over one dimension: a pooling with a window as long as that."""
+    rows = value.movedim(dim, -1)
+    columns = rows.reshape(len(rows), -1, 1, rows.shape[-1])
+    highest = torch.nn.functional.max_pool2d(columns, (1, rows.shape[-1])).reshape(rows.shape[:-1])
+    return highest.unsqueeze(dim) if keepdim else highest
+
+
+def _over_one_dimension(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return isinstance(kwargs.get("dim", args[1] if len(args) > 1 else None), int) and args[0].ndim > 1
+
+
 def _adaptive_max_pool2d(value: Tensor, output_size: Any, return_indices: bool = False) -> Tensor:
     height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
     if return_indices or value.shape[2] % height or value.shape[3] % width:
@@ -306,13 +396,27 @@ COMPOSITES: dict[str, Callable[..., Any]] = {
     "var": _var,
     "std": _std,
     "var_mean": _var_mean,
-    "softmax": _softmax,
+    "glu": _glu,
+    "addmm": partial(_add_product, torch.matmul),
+    "baddbmm": partial(_add_product, torch.bmm),
+    "scaled_dot_product_attention": scaled_dot_product_attention,
+    "multi_head_attention_forward": multi_head_attention_forward,
+    "addcmul": _addcmul,
+    "max": _max,
+    "amax": _amax,
     "adaptive_max_pool2d": _adaptive_max_pool2d,
 }
 
 
 def _two_tensors(args: tuple[Any, ...]) -> bool:
     return len(args) > 1 and isinstance(args[0], Tensor) and isinstance(args[1], Tensor)
+
+
+def _is_product(name: str, args: tuple[Any, ...]) -> bool:
+    """Of two tensors, neither of which is a weight."""
+    tensors = [value for value in args if isinstance(value, Tensor)]
+    two = len(tensors) == 2 or (len(tensors) == 3 and name not in ("matmul", "rmatmul", "bmm", "mm", "einsum"))
+    return two and not any(isinstance(value, torch.nn.Parameter) for value in tensors[:2])
 
 
 def varying(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:

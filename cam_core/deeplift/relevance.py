@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cam_core.deeplift.dispatch import COMPOSITES, ELEMENTWISE, RuleMode, plain_name, varying
+from cam_core.deeplift.dispatch import COMPOSITES, ELEMENTWISE, SOFTMAX, RuleMode, plain_name, varying
 from cam_core.deeplift.rules import PoolWindow
 from cam_core.masked import class_score
 from cam_core.models.precision import COARSE, computing_in
@@ -26,7 +26,7 @@ _ACTIVATION_FUNCTIONS = frozenset(
     "relu relu6 leaky_relu elu celu selu silu gelu sigmoid logsigmoid tanh hardtanh hardswish hardsigmoid softplus "
     "hardshrink softshrink softsign mish prelu clamp clip clamp_min clamp_max tanhshrink threshold".split()
 )
-_WITHOUT_RULE = (ELEMENTWISE - _ACTIVATION_FUNCTIONS) | (frozenset(COMPOSITES) - {"adaptive_max_pool2d"})
+_WITHOUT_RULE = (ELEMENTWISE - _ACTIVATION_FUNCTIONS) | (frozenset(COMPOSITES) - {"adaptive_max_pool2d"}) | SOFTMAX
 
 
 class _Pass(torch.autograd.Function):
@@ -68,6 +68,12 @@ class RelevanceMode(RuleMode):
             raise self.no_rule_for("mul", " of two values of the network (a gate, or attention)")
         return a * b
 
+    def _bilinear(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        if varying(args, kwargs) > 1:
+            raise self.no_rule_for(plain_name(func), " of two values of the network (attention)")
+        out: Tensor = func(*args, **kwargs)
+        return out
+
     def _max_pooled(self, value: Tensor, window: PoolWindow) -> Tensor:
         return window.pool(value)
 
@@ -84,7 +90,7 @@ def relevance(net: SplitModel, acts: Activations, target: ClassIndex) -> Activat
     tail = net.tail_in(torch.float32) if net.precision in COARSE else net
     leaf = acts.detach().to(tail.dtype).clone().requires_grad_()
     with torch.enable_grad():
-        with RelevanceMode(write_back=not tail.halves.traced):
+        with RelevanceMode(write_back=tail.halves.tail_graph is None):
             logits = tail.tail(leaf)
         with computing_in(tail.precision, leaf.device):
             (gradient,) = torch.autograd.grad(class_score(logits, target).sum(), leaf)

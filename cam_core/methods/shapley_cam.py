@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, Literal
 
 import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from cam_core.declarations.parameters import Parameter
+from cam_core.deeplift.attention import multi_head_attention_forward, scaled_dot_product_attention
 from cam_core.masked import class_score
 from cam_core.methods.registry import SAME_GRADIENT, Planned, Pooled, method
 from cam_core.models.precision import computing_in
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
 from cam_core.types import Activations, ClassIndex, Coefficients, Images, Passes
+
+_ATTENTION: Final[Mapping[Callable[..., Any], Callable[..., Any]]] = {
+    functional.scaled_dot_product_attention: scaled_dot_product_attention,
+    functional.multi_head_attention_forward: multi_head_attention_forward,
+}
 
 
 @method(
@@ -64,7 +70,10 @@ def shapley_cam(
 
 
 class _TwiceDifferentiable(TorchFunctionMode):
-    """Writes hard-sigmoid as relu6(x + 3) / 6: torch knows no second derivative of hard-sigmoid itself."""
+    """Hard-sigmoid as relu6(x + 3) / 6, and attention as two products and a softmax.
+
+    Torch knows no second derivative of hard-sigmoid itself, nor of its fused attention on the CPU.
+    """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -72,4 +81,6 @@ class _TwiceDifferentiable(TorchFunctionMode):
         options = kwargs or {}
         if func is functional.hardsigmoid:
             return functional.relu6((args[0] if args else options["input"]) + 3) / 6
+        if func in _ATTENTION:
+            return _ATTENTION[func](*args, **options)
         return func(*args, **options)

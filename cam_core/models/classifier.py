@@ -25,8 +25,9 @@ from cam_core.models.noise import noise
 from cam_core.models.precision import COARSE, check_precision, dtype_of
 from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.halves import Halves, build_halves, check_layer_exists
-from cam_core.models.split.layers import inspect_layers
+from cam_core.models.split.layers import in_words, inspect_layers, layers_and_default
 from cam_core.models.split.model import SplitModel
+from cam_core.models.split.watching import LayerShape
 from cam_core.types import Images, LayerInfo, ModelError, TargetError
 
 # Each entry is a private copy of the network: enough to compare two layers or two precisions without rebuilding.
@@ -69,12 +70,14 @@ class Classifier:
         logits: what the module returns → its logits (B, C). Where omitted, they are the tensor that it returns, the
             `logits` or "out" of a structure, its only tensor, or the first of a tuple.
         layers: curated (module name, plain-language label) pairs in order; found by inspection where omitted.
-        default_layer: the layer explained where none is named; the last convolutional one where omitted.
+        default_layer: the layer explained where none is named. Where omitted, the last with a feature map; in a
+            transformer, the last block or norm whose patches still decide: see `cam_core.models.split.layers`.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         trained: whether the weights were learnt. Explanations, figures and tables of a network that was not say so.
     Raises:
         ModelError: no network to explain, such as TorchScript, a quantised network, or one that returns features. At
-            first use: the network has no convolutional layer, or does not map images to class scores.
+            first use: the network has neither feature maps nor tokens on a grid, or does not map images to class
+            scores.
         LayerError: a named layer does not exist.
         DeviceError: the device does not exist.
     Examples:
@@ -284,13 +287,12 @@ class Classifier:
 
     def _inspect(self) -> list[LayerInfo]:
         names = None if self._curated is None else [name for name, _ in self._curated]
-        shapes = inspect_layers(self.network, self.input_shape, names)
+        shapes, default = self._layers_and_default(names)
         if not shapes:
             raise ModelError(
                 f"{self.name} has no layer that yields a feature map (channels × height × width): "
-                "class-activation maps need a convolutional layer"
+                "class-activation maps need a convolutional layer, or tokens on a grid"
             )
-        default = self._default_layer or _last_spatial(shapes)
         if default not in [shape[0] for shape in shapes]:
             shapes += inspect_layers(self.network, self.input_shape, [default])
         plain = dict(self._curated or ())
@@ -299,12 +301,12 @@ class Classifier:
             for name, k, h, w in shapes
         ]
 
-
-def _last_spatial(shapes: Sequence[tuple[str, int, int, int]]) -> str:
-    spatial = [name for name, _, height, width in shapes if height * width > 1]
-    return spatial[-1] if spatial else shapes[-1][0]
+    def _layers_and_default(self, names: list[str] | None) -> tuple[list[LayerShape], str]:
+        if self._default_layer:
+            return inspect_layers(self.network, self.input_shape, names), self._default_layer
+        return layers_and_default(self.network, self.input_shape, names)
 
 
 def _describe(name: str, plain: str, shape: tuple[int, int, int]) -> str:
-    parts = [name, " × ".join(map(str, shape)), plain]
+    parts = [name if plain else in_words(name), " × ".join(map(str, shape)), plain]
     return " · ".join(part for part in parts if part)

@@ -48,7 +48,7 @@ def load_model(
     """A classifier ready to be explained. May be called from several threads.
 
     Args:
-        name: a key of `CATALOG`; "timm:NAME", or NAME alone, for any convolutional network of timm; the name of a
+        name: a key of `CATALOG`; "timm:NAME", or NAME alone, for any classifier of timm; the name of a
             torchvision classifier; "lfi_digits", "baseline_digits" or "abn_digits", the trainable networks that come
             along; or the path of a checkpoint (`.safetensors`) with its card beside it.
         weights: "default" for the official ImageNet weights (bundled, or downloaded at first use into torch's cache);
@@ -58,7 +58,7 @@ def load_model(
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         progress: of a download of torchvision's weights, in bytes; may raise `Cancelled`.
     Raises:
-        ModelError: unknown network, or one without a feature map to explain, such as a transformer.
+        ModelError: unknown network, or one with neither feature maps nor tokens on a grid.
         WeightsError: weights that cannot be had, do not fit, are not finite, or come with code.
         DeviceError: no such device.
     Examples:

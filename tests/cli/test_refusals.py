@@ -149,7 +149,7 @@ def test_wrong_word(refuse: Refuse, photo: Path, options: tuple[str, ...], words
         ((), "Missing argument 'IMAGE'"),
         (("dog", "cat"), "unexpected extra argument"),
         (("dog", "--model", "resnet99"), "unknown model 'resnet99'; did you mean"),
-        (("dog", "--model", "timm:vit_tiny_patch16_224"), "class-activation maps need a convolutional feature map"),
+        (("dog", "--model", "timm:hiera_tiny_224"), "tokens that are not in the order of the image"),
         (("dog", "--model", "timm:mixer_s32_224"), "need a convolutional"),
         (("dog", "--device", "cuda:99"), "no device 'cuda:99' on this machine"),
     ],

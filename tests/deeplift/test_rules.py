@@ -53,6 +53,14 @@ def response_norm(x: Tensor, size: Tensor) -> Tensor:
     return x + x * (size / (size.mean(1, keepdim=True) + 1e-6))
 
 
+def dynamic_convolution(x: Tensor) -> Tensor:
+    """Each image by a kernel of its own, as in timm's CondConv."""
+    kernels = x.mean((2, 3)).sigmoid().view(-1, 1, 1, 1)
+    return functional.conv2d(x.reshape(1, -1, *x.shape[2:]), kernels, groups=len(kernels)).view_as(x)
+
+
+attention = functional.scaled_dot_product_attention
+
 COMPOSITE: dict[str, Operation] = {
     "product of two": lambda x: x * x.mean((2, 3), keepdim=True).sigmoid(),
     "product in place": lambda x: (x + 0).mul_(x.mean((2, 3), keepdim=True)),
@@ -74,6 +82,25 @@ COMPOSITE: dict[str, Operation] = {
     "normalize": lambda x: functional.normalize(x, dim=1),
     "global response norm": lambda x: response_norm(x, x.norm(p=2, dim=(2, 3), keepdim=True)),
     "softmax": lambda x: x.softmax(1),
+    "softmax of peaks": lambda x: (300 * x).softmax(1),
+    "softmax of a masked row": lambda x: x.masked_fill(
+        torch.arange(x.shape[1])[:, None, None] == 1, -torch.inf
+    ).softmax(1),
+    "product of matrices": lambda x: x @ x.relu().transpose(2, 3),
+    "product of matrices, broadcast": lambda x: torch.matmul(x, x.mean(1, keepdim=True).transpose(2, 3)),
+    "product of batches": lambda x: torch.bmm(x.flatten(0, 1), x.flatten(0, 1).sigmoid()).view_as(x),
+    "sum of a product": lambda x: torch.baddbmm(x[:, 0], x[:, 1], x[:, 2].relu(), beta=0.5, alpha=2)[:, None],
+    "sum of an elementwise product": lambda x: torch.addcmul(x, x.relu(), x.sigmoid(), value=2),
+    "Einstein's sum": lambda x: torch.einsum("bchw,bdhw->bcd", x, x.exp())[..., None],
+    "dynamic convolution": dynamic_convolution,
+    "attention": lambda x: attention(x, x.relu(), x.sigmoid()),
+    "attention with a mask": lambda x: attention(x, x, x, x.new_ones(6, 6).tril().bool()),
+    "attention, causal and scaled": lambda x: functional.scaled_dot_product_attention(
+        x, x, x, is_causal=True, scale=2.0
+    ),
+    "gated linear unit": lambda x: functional.glu(x, 1),
+    "max of a dimension": lambda x: x * x.max(1, keepdim=True)[0],
+    "max of positions": lambda x: x.amax(2, keepdim=True) - x.flatten(2).max(dim=2).values[:, :, None, None],
     "max-pool": lambda x: functional.max_pool2d(x, 2),
     "max-pool, overlapping, padded": lambda x: functional.max_pool2d(x, 3, stride=2, padding=1),
     "max-pool, ceiling": lambda x: functional.max_pool2d(x, 3, stride=2, ceil_mode=True),
@@ -179,7 +206,8 @@ def test_max_pool_against_a_fine_integral() -> None:
     {
         "sort": lambda x: x.sort(1).values,
         "sin": torch.sin,
-        "matmul": lambda x: x @ x,
+        "cdist": lambda x: torch.cdist(x, x),
+        "einsum": lambda x: torch.einsum("bchw,bchw,bchw->bchw", x, x, x),
         "maximum": lambda x: torch.maximum(x, x.flip(1)),
         "norm": lambda x: x / x.norm(p=1, dim=1, keepdim=True),
         "batch": lambda x: x * x.var(),

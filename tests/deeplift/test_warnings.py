@@ -147,3 +147,23 @@ def test_on_apples_gpu_float64_is_the_cpus() -> None:
         np.testing.assert_allclose(there.values.cpu(), here.values)
     assert "were computed in float64." in here.warnings[0][0]
     assert "were computed in float64, on the CPU: Apple's GPU has none." in there.warnings[0][0]
+
+
+class Insisting(nn.Module):
+    """`Difference`, and a linear layer that is given float32 whatever the network's weights are."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.layer, self.inner, self.head = nn.Identity(), Difference(weight), linear([[1.0, 0.0]], [0.0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.inner(self.layer(x)).float())
+
+
+def test_a_network_that_insists_on_float32_stays_in_it() -> None:
+    image = torch.ones(1, 3, 2, 2)
+    net = SplitModel(build_halves(Insisting(4e4), "layer", image))
+    found = contributions(net, net.head(image), None, torch.tensor([0]))
+    assert not bool(found.double.any())
+    torch.testing.assert_close(found.values.sum((2, 3)), torch.tensor([[4e4, -4e4, 1.0]]), rtol=1e-3, atol=1e-2)
+    assert any("cancel" in sentence for sentence in found.warnings[0])

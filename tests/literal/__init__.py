@@ -17,6 +17,7 @@ from tests.literal.activation_cams import (
     score_cam,
     ss_cam,
 )
+from tests.literal.attention import attention_multipliers, softmax_multipliers
 from tests.literal.games import channel_game, permutation_values, position_game, shap_cam, shapley_values
 from tests.literal.gradient_cams import (
     cam,
@@ -39,6 +40,7 @@ __all__ = [
     "Hooked",
     "LiteralMap",
     "ablation_cam",
+    "attention_multipliers",
     "cam",
     "channel_game",
     "eigen_cam",
@@ -65,6 +67,7 @@ __all__ = [
     "shapley_cam",
     "shapley_values",
     "smooth_grad_cam_plus_plus",
+    "softmax_multipliers",
     "ss_cam",
     "upsample",
     "xgrad_cam",

@@ -16,8 +16,8 @@ from cam_core.models.batching import is_out_of_memory
 from cam_core.models.brought.answers import Answer, Choose, answer_in, as_they_are
 from cam_core.models.brought.weights import with_plain_weights
 from cam_core.models.noise import InputSize, noise_for
-from cam_core.models.split.halves import cannot_take
 from cam_core.models.split.hooks import hooked_copy
+from cam_core.models.split.watching import cannot_take
 from cam_core.types import ModelError
 
 _LOGITS: Final = "brought_logits"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from torch import fx
@@ -11,7 +11,9 @@ from cam_core.models.split.tracing import Traced
 from cam_core.types import LayerError
 
 
-def cut(traced: Traced, node: fx.Node, tensors: set[fx.Node], layer: str) -> tuple[fx.GraphModule, fx.GraphModule]:
+def cut(
+    traced: Traced, node: fx.Node, tensors: Container[fx.Node], layer: str
+) -> tuple[fx.GraphModule, fx.GraphModule]:
     """Head, which returns the node's value and what else crosses the cut, and tail, which takes them: see `split`.
 
     Args:

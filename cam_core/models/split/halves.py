@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
@@ -24,6 +24,7 @@ from cam_core.models.split.cutting import cut
 from cam_core.models.split.hooks import hooked_copy
 from cam_core.models.split.onednn import fused
 from cam_core.models.split.prepare import prepare
+from cam_core.models.split.sized_tracing import trace_at_size
 from cam_core.models.split.tracing import (
     TensorValues,
     Traced,
@@ -31,6 +32,8 @@ from cam_core.models.split.tracing import (
     private_copy,
     trace,
 )
+from cam_core.models.split.views import MAPS, View, insert_view
+from cam_core.models.split.watching import cannot_take, watch
 from cam_core.types import Activations, CamError, Images, LayerError, Logits, ModelError
 
 Context = tuple[Tensor, ...]
@@ -100,18 +103,20 @@ class TracedHalves:
 class HookedHalves:
     """The path for networks that cannot be traced: each tail pass is a full pass with the layer's output replaced.
 
-    The hook lives on a private copy for the length of one call, behind a lock; the context is the images themselves.
+    Class and register tokens among it are taken as that pass makes them of the images, which are the whole context. The
+    hook lives on a private copy for the length of one call, behind a lock; the context is the images themselves.
     """
 
     traced = False
     head_graph: fx.GraphModule | None = None
     tail_graph: fx.GraphModule | None = None
 
-    def __init__(self, module: nn.Module, layer: str) -> None:
+    def __init__(self, module: nn.Module, layer: str, view: View = MAPS) -> None:
         self._module = module
         self._layer = module.get_submodule(layer)
+        self._view = view
         self._lock = threading.RLock()
-        self._in_dtype = _OncePerDtype(lambda dtype: HookedHalves(_converted(hooked_copy(module), dtype), layer))
+        self._in_dtype = _OncePerDtype(lambda dtype: HookedHalves(_converted(hooked_copy(module), dtype), layer, view))
 
     def tail_in(self, dtype: torch.dtype) -> Halves:
         return self._in_dtype(dtype)
@@ -127,7 +132,7 @@ class HookedHalves:
         self._forward(images, keep)
         if acts is None:
             raise LayerError("the layer is never called, or does not return one tensor")
-        return acts, (images,)
+        return self._view.maps(acts), (images,)
 
     def tail(self, acts: Activations, context: Context) -> Logits:
         calls = 0
@@ -141,11 +146,11 @@ class HookedHalves:
             self._forward(images[:1], count)
         remaining = calls
 
-        def replace(_module: nn.Module, _inputs: Any, _output: Any) -> Tensor | None:
+        def replace(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor | None:
             nonlocal remaining
             remaining -= 1
             # A layer that is called several times is cut after its last call. The clone guards against in-place users.
-            return acts.clone() if remaining == 0 else None
+            return self._view.output(acts.clone(), output) if remaining == 0 else None
 
         return self._forward(images, replace)
 
@@ -162,6 +167,39 @@ class HookedHalves:
         if not isinstance(logits, Tensor):
             raise ModelError(f"the network returns {type(logits).__name__}, not a tensor of logits")
         return logits
+
+
+class SizedHalves:
+    """Traced halves that are good for images of one size, and hooked ones for all others.
+
+    A network that asks for sizes may do another thing at another size, so no graph says what it is.
+    """
+
+    traced = True
+    head_graph: fx.GraphModule | None = None
+    tail_graph: fx.GraphModule | None = None
+
+    def __init__(self, usual: Halves, others: Halves, size: tuple[int, int, int]) -> None:
+        self._usual, self._others, self._at = usual, others, size
+        self._in_dtype = _OncePerDtype(lambda dtype: SizedHalves(usual.tail_in(dtype), others.tail_in(dtype), size))
+
+    def head(self, images: Images) -> tuple[Activations, Context]:
+        if _size(images) == self._at:
+            return self._usual.head(images)
+        acts, context = self._others.head(images)
+        # An empty tensor at the end tells whose context this is.
+        return acts, (*context, images.new_empty(len(images), 0))
+
+    def tail(self, acts: Activations, context: Context) -> Logits:
+        if context and context[-1].ndim == 2 and context[-1].shape[1] == 0:
+            return self._others.tail(acts, context[:-1])
+        return self._usual.tail(acts, context)
+
+    def whole(self, images: Images) -> Logits:
+        return (self._usual if _size(images) == self._at else self._others).whole(images)
+
+    def tail_in(self, dtype: torch.dtype) -> Halves:
+        return self._in_dtype(dtype)
 
 
 class _OncePerDtype:
@@ -204,9 +242,9 @@ def build_halves(
     check_layer_exists(module, layer)
     with torch.no_grad():
         traced = None if force_hooks else _traced_halves(module, layer, sample, precision, prepared)
-        halves: Halves = traced or _hooked_halves(module, layer, sample, precision, prepared)
     try:
         with torch.no_grad(), computing_in(precision, sample.device):
+            halves: Halves = traced or _hooked_halves(module, layer, sample, precision, prepared)
             _check_halves(halves, layer, sample.to(dtype_of(precision)) if prepared else sample)
     except Exception as error:  # a foreign network may raise anything
         if isinstance(error, CamError) or is_out_of_memory(error):
@@ -215,18 +253,8 @@ def build_halves(
     return halves
 
 
-def cannot_take(shape: Sequence[int], error: Exception, images: int = 1) -> ModelError:
-    """The error that says what a network raised for `images` images of (channels, H, W), and no more of it."""
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    count = "an image" if images == 1 else f"{images} images at once,"
-    return ModelError(f"the network cannot take {count} of {' × '.join(map(str, shape))}: {reason}")
-
-
 def _check_halves(halves: Halves, layer: str, images: Images) -> None:
     acts, context = halves.head(images)
-    if acts.ndim != 4:
-        shape = " × ".join(map(str, acts.shape[1:]))
-        raise LayerError(f"the layer {layer!r} yields {shape} values, not channels × height × width")
     # A traced network lets gradients pass: its graph knows no `no_grad`. In inference mode nobody asks for them.
     tries = not halves.traced and not torch.is_inference_mode_enabled()
     with torch.set_grad_enabled(tries):
@@ -251,32 +279,36 @@ def check_layer_exists(module: nn.Module, layer: str) -> None:
         raise LayerError(f"the network has no layer {layer!r}{hint}")
 
 
-def _traced_halves(
-    module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool
-) -> TracedHalves | None:
-    try:
-        traced = trace(module, _size(sample))
-        node = traced.outputs.get(traced.module.get_submodule(layer))
-    except CamError:
-        raise
-    except Exception:  # torch.fx raises many kinds of error; each means the same: this network cannot be traced
+def _traced_halves(module: nn.Module, layer: str, sample: Images, precision: str, prepared: bool) -> Halves | None:
+    traced = _traced(module, _size(sample))
+    node = None if traced is None else traced.outputs.get(traced.module.get_submodule(layer))
+    if traced is None or node is None:
         return None
-    if node is None:
-        return None
-    pair = _exact_pair(traced, node, layer, sample)
+    pair = _exact_pair(module, traced, node, layer, sample)
     if pair is None:
         return None
-    head, tail = pair
-    if not prepared:
-        head.to(sample.device), tail.to(sample.device)
-        return TracedHalves(head, tail, fast=False)
     for half in pair:
-        prepare(half, sample.device, precision)
-    return TracedHalves(head, tail, fast=True)
+        prepare(half, sample.device, precision) if prepared else half.to(sample.device)
+    halves = TracedHalves(*pair, fast=prepared)
+    if traced.size is None:
+        return halves
+    return SizedHalves(halves, _hooked_halves(module, layer, sample, precision, prepared), _size(sample))
+
+
+def _traced(module: nn.Module, size: InputSize) -> Traced | None:
+    """The graph for images of any size, else for those of `size` alone, or None."""
+    for attempt in (trace, lambda *_: trace_at_size(private_copy(module, size).cpu(), size)):
+        try:
+            return attempt(module, size)
+        except CamError:
+            raise
+        except Exception:  # torch.fx raises many kinds of error; each means the same: it cannot be traced so
+            continue
+    return None
 
 
 def _exact_pair(
-    traced: Traced, node: fx.Node, layer: str, sample: Images
+    module: nn.Module, traced: Traced, node: fx.Node, layer: str, sample: Images
 ) -> tuple[fx.GraphModule, fx.GraphModule] | None:
     """Head and tail that make the whole to the bit; None where they do not, or where the graph cannot be run."""
     # On the CPU: a GPU may take another algorithm the second time, and answer with other last bits.
@@ -286,7 +318,9 @@ def _exact_pair(
         make_safe(traced, node)
         values = TensorValues(traced)
         expected = values.run(image)
-        head, tail = cut(traced, node, values.tensors, layer)
+        view = _view(module, layer, values.tensors.get(node, torch.Size()), _size(sample))
+        maps, added = insert_view(traced.module, node, view)
+        head, tail = cut(traced, maps, {*values.tensors, *added}, layer)
         acts, context = head(image)
         same = torch.equal(tail(acts, *context), expected)
     except Exception as error:  # tracing may have gone wrong without a word
@@ -300,7 +334,22 @@ def _hooked_halves(module: nn.Module, layer: str, sample: Images, precision: str
     duplicate = private_copy(module, _size(sample)).to(sample.device)
     if prepared:
         duplicate.to(dtype_of(precision))
-    return HookedHalves(duplicate, layer)
+    acts, _ = HookedHalves(duplicate, layer).head(sample.to(dtype_of(precision)) if prepared else sample)
+    return HookedHalves(duplicate, layer, _view(module, layer, acts.shape, _size(sample)))
+
+
+def _view(module: nn.Module, layer: str, shape: torch.Size, size: InputSize) -> View:
+    """How the layer's output is seen; the network is watched where its shape leaves that open.
+
+    Raises:
+        LayerError: as no view that shows channels × height × width.
+    """
+    if len(shape) == 4 and shape[2] * size[-1] == shape[3] * size[-2] and shape[1] != shape[2]:
+        return MAPS  # shaped like the image behind its channels, and not (B, h, w, D) with as many channels as columns
+    seen = watch(private_copy(module, size), size)
+    if layer not in seen.views:
+        raise LayerError(f"the layer {layer!r} yields {seen.grids.misfit(shape)}")
+    return seen.views[layer]
 
 
 def _converted(module: _Module, dtype: torch.dtype) -> _Module:
@@ -309,5 +358,5 @@ def _converted(module: _Module, dtype: torch.dtype) -> _Module:
     return module if values is None else module.to(home_of(dtype, values.device)).to(dtype)
 
 
-def _size(images: Images) -> InputSize:
+def _size(images: Images) -> tuple[int, int, int]:
     return images.shape[1], images.shape[2], images.shape[3]

@@ -1,37 +1,28 @@
-"""Which layers of a network yield feature maps: found, with their shapes, by one forward pass of a private copy."""
+"""Which layers of a network can be explained: found, with their shapes, by one forward pass of a private copy."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from cam_core.models.noise import InputSize, image_shape, noise_for
-from cam_core.models.split.halves import cannot_take, check_layer_exists
+from cam_core.models.noise import InputSize
+from cam_core.models.split.deciding import deciding
+from cam_core.models.split.halves import check_layer_exists
 from cam_core.models.split.tracing import private_copy
+from cam_core.models.split.watching import LayerShape, Seen, watch
 from cam_core.types import LayerError, ModelError
 
-LayerShape: TypeAlias = tuple[str, int, int, int]
-"""(module name, channels, height, width)."""
-
-_POOLING = (
-    nn.modules.pooling._MaxPoolNd,
-    nn.modules.pooling._AvgPoolNd,
-    nn.modules.pooling._AdaptiveMaxPoolNd,
-    nn.modules.pooling._AdaptiveAvgPoolNd,
-)
 NO_FEATURE_MAP: Final = (
     "the network has no layer that yields a feature map (channels × height × width): class-activation maps need a "
-    "convolutional layer"
+    "convolutional layer, or tokens on a grid"
 )
 
-# What sets the size of the maps that follow it. An output whose last two dimensions no such module has produced is no
-# feature map: it may hold tokens, attention weights, or channels in the last place.
-_SPATIAL = (nn.modules.conv._ConvNd, *_POOLING)
+# A block or a stage among others of its kind.
+_ROW: Final = re.compile(r"\b(block|layer|stage)s\.(\d+)\b")
 
 
 def inspect_layers(module: nn.Module, input_size: InputSize, names: Sequence[str] | None = None) -> list[LayerShape]:
@@ -40,37 +31,81 @@ def inspect_layers(module: nn.Module, input_size: InputSize, names: Sequence[str
     Args:
         module: maps images (B, n, H, W) to logits; it is left as it is.
         input_size: of its images.
-        names: only these modules; every module with a feature map behind a convolution where omitted. Where a block and
-            its last part have the same output, the block alone is named.
+        names: only these modules. Where omitted, every module with a feature map behind a convolution; and, of a
+            network that decides on tokens, what its blocks return. Where a block and its last part have the same
+            output, the block alone is named.
     Raises:
-        LayerError: one of `names` does not exist, is never called, or does not yield (B, K, h, w).
-        ModelError: the network cannot take an image of this size, or (`names` omitted) it has feature maps only at its
-            entrance and works on tokens from there, as transformers do.
+        LayerError: one of `names` does not exist, is never called, or does not yield (B, K, h, w) or a grid of tokens.
+        ModelError: the network cannot take an image of this size, or (`names` omitted) it decides on tokens that form
+            no grid.
     """
+    return _offered(module, _watched(module, input_size, names), names)
+
+
+def _watched(module: nn.Module, input_size: InputSize, names: Sequence[str] | None) -> Seen:
     for name in names or ():
         check_layer_exists(module, name)
-    seen = _watch(private_copy(module, input_size), input_size)
+    return watch(private_copy(module, input_size), input_size)
+
+
+def _offered(module: nn.Module, seen: Seen, names: Sequence[str] | None) -> list[LayerShape]:
     if names is None:
-        shapes = seen.feature_maps()
-        _refuse_tokens(module, seen)
-        return shapes
-    missing = [name for name in names if name not in seen.shapes or len(seen.shapes[name]) != 4]
+        if not decides_on_tokens(module, seen):
+            return seen.feature_maps()
+        _refuse_without_grid(seen)
+        return seen.blocks()
+    missing = [name for name in names if name not in seen.views]
     if missing:
-        raise LayerError(_not_a_map(missing[0], seen.shapes.get(missing[0])))
-    return [_layer_shape(name, shape) for name, shape in seen.shapes.items() if name in names]
+        raise LayerError(_not_a_map(missing[0], seen))
+    return [seen.layer_shape(name) for name in seen.views if name in names]
 
 
-def select_layers(module: nn.Module, input_size: InputSize, stages: Sequence[str]) -> list[LayerShape]:
+def layers_and_default(
+    module: nn.Module, input_size: InputSize, names: Sequence[str] | None = None
+) -> tuple[list[LayerShape], str]:
+    """`inspect_layers`, and the layer to explain where none is named; no layers and "" where the network has none.
+
+    That is the last layer with more than one position. Of a network that decides on tokens it is the last block or norm
+    whose patches the logits still depend on: the last norm where the patches are pooled, the norm before the last
+    attention where a class token decides. Layers behind it are left out.
+    """
+    seen = _watched(module, input_size, names)
+    shapes = _offered(module, seen, names)
+    if not shapes or not decides_on_tokens(module, seen):
+        return shapes, _last_spatial(shapes) if shapes else ""
+    wanted = {name for name, *_ in shapes}
+    candidates = {name: view for name, view in seen.views.items() if name in wanted or name in seen.tokens}
+    alive = deciding(private_copy(module, input_size), input_size, candidates)
+    default = alive[-1] if alive else _last_spatial(shapes)
+    kept = [name for name in seen.views if name == default or (name in wanted and (name in alive or not alive))]
+    return [seen.layer_shape(name) for name in kept], default
+
+
+def _last_spatial(shapes: Sequence[LayerShape]) -> str:
+    spatial = [name for name, _, height, width in shapes if height * width > 1]
+    return spatial[-1] if spatial else shapes[-1][0]
+
+
+def select_layers(
+    module: nn.Module, input_size: InputSize, stages: Sequence[str]
+) -> tuple[list[LayerShape], str | None]:
     """A short list for a network that nobody curated: its stages, and as the last one its last feature map.
 
     Args:
         stages: names of modules that end a stage; where there are none, the last block at each resolution. Those that
             yield no feature map are passed over.
+    Returns:
+        The layers, and the one to explain where none is named; None for a network that decides on tokens, whose
+        default takes weights to find: see `layers_and_default`.
     Raises:
         ModelError: as `inspect_layers`, or the network has no feature map at all.
     """
-    seen = _watch(private_copy(module, input_size), input_size)
-    _refuse_tokens(module, seen)
+    seen = watch(private_copy(module, input_size), input_size)
+    if decides_on_tokens(module, seen):
+        _refuse_without_grid(seen)
+        named = [name for name in seen.shapes if name in stages and name in seen.views]
+        few = [seen.layer_shape(name) for name in named if max(seen.layer_shape(name)[2:]) > 1]
+        return few if any(name in seen.tokens for name, *_ in few) else seen.blocks(), None
     maps = seen.feature_maps()
     if not maps:
         raise ModelError(NO_FEATURE_MAP)
@@ -81,7 +116,7 @@ def select_layers(module: nn.Module, input_size: InputSize, stages: Sequence[str
     names = {*(stages or _outermost_per_resolution(maps)), last}
     order = list(seen.shapes)
     until_last = order[: order.index(last) + 1]  # a pooling behind it is no stage
-    return [_layer_shape(name, seen.shapes[name]) for name in until_last if name in names and seen.is_map(name)]
+    return [seen.layer_shape(name) for name in until_last if name in names and seen.is_map(name)], last
 
 
 def _outermost_per_resolution(maps: Sequence[LayerShape]) -> list[str]:
@@ -94,80 +129,12 @@ def _outermost_per_resolution(maps: Sequence[LayerShape]) -> list[str]:
     return list(best.values())
 
 
-@dataclass
-class _Seen:
-    """The shapes and names that one forward pass showed.
-
-    Attributes:
-        shapes: of every module that returned one tensor, in the order in which they finished.
-        maps: names of those that returned a feature map of their own, behind a convolution.
-        called: names of all that were called, whatever they returned.
-        before: names of all that had finished when the last feature map was there.
-    """
-
-    shapes: dict[str, torch.Size] = field(default_factory=dict)
-    maps: dict[str, None] = field(default_factory=dict)
-    called: set[str] = field(default_factory=set)
-    before: set[str] = field(default_factory=set)
-    _sizes: set[tuple[int, ...]] = field(default_factory=set)
-    _convolved: bool = False
-    _last: tuple[str, Tensor, int] | None = None
-
-    def note(self, name: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        self.called.add(name)
-        if not isinstance(output, Tensor):
-            return
-        self.shapes.pop(name, None)
-        self.shapes[name] = output.shape
-        self._convolved |= isinstance(module, nn.modules.conv._ConvNd)
-        if isinstance(module, _SPATIAL):
-            self._sizes.add(output.shape[2:])
-        if self._convolved and self.is_map(name):
-            self._note_map(name, module, output, passed_on=bool(inputs) and output is inputs[0])
-
-    def _note_map(self, name: str, module: nn.Module, output: Tensor, passed_on: bool) -> None:
-        if passed_on and not getattr(module, "inplace", False) and not any(module.children()):
-            return  # an identity, a dropout
-        if self._last is not None and output is self._last[1] and output._version == self._last[2]:
-            inner = self._last[0]
-            if inner not in self.maps or not inner.startswith(f"{name}."):
-                return  # a block that ends in pooling
-            del self.maps[inner]
-        self.maps.pop(name, None)
-        if not isinstance(module, _POOLING):
-            self.maps[name] = None
-            self.before = set(self.called)
-        self._last = (name, output, output._version)
-
-    def is_map(self, name: str) -> bool:
-        shape = self.shapes[name]
-        return len(shape) == 4 and shape[2:] in self._sizes and max(shape[2:]) > 1
-
-    def feature_maps(self) -> list[LayerShape]:
-        return [_layer_shape(name, self.shapes[name]) for name in self.maps]
-
-
-def _watch(duplicate: nn.Module, input_size: InputSize) -> _Seen:
-    """Run `duplicate`, which the caller gives away, once on noise."""
-    seen = _Seen()
-    for name, part in duplicate.named_modules():
-        if name:
-            part.register_forward_hook(partial(seen.note, name))
-    try:
-        # Also for a caller in inference mode, whose tensors do not tell when they are written to.
-        with torch.inference_mode(False), torch.no_grad():
-            duplicate(noise_for(duplicate, input_size))
-    except Exception as error:  # a foreign network may raise anything
-        raise cannot_take(image_shape(input_size), error) from error
-    return seen
-
-
-def _refuse_tokens(module: nn.Module, seen: _Seen) -> None:
-    """Refuse a network that works on tokens with most of its weights, and after its last feature map.
+def decides_on_tokens(module: nn.Module, seen: Seen) -> bool:
+    """Whether a network works on tokens with most of its weights, and after its last feature map.
 
     Tokens are three-dimensional outputs, and whatever follows the last feature map without being one vector per image.
-    So the fully connected layers of VGG do not count; a convolutional network with attention pooling at its end passes,
-    and so does a hybrid that returns to feature maps.
+    So the fully connected layers of VGG do not count; a convolutional network with attention pooling at its end is
+    convolutional, and so is a hybrid that returns to feature maps.
     """
     total = tokens = after = 0
     for name, part in module.named_modules():
@@ -179,20 +146,26 @@ def _refuse_tokens(module: nn.Module, seen: _Seen) -> None:
         total += own
         after += own if behind else 0
         tokens += own if behind or len(shape) == 3 else 0
-    if seen.maps and after and 2 * tokens > total:
+    return bool((seen.maps or seen.tokens) and after and 2 * tokens > total)
+
+
+def _refuse_without_grid(seen: Seen) -> None:
+    if not seen.tokens:
+        name, shape = next((entry for entry in reversed(seen.shapes.items()) if len(entry[1]) == 3), ("", torch.Size()))
+        reason = f"the layer {name!r} yields {seen.grids.misfit(shape)}" if name else "none of its blocks returns them"
         raise ModelError(
-            f"{tokens / total:.0%} of the network's weights work on tokens, and so does its decision, as in a "
-            f"transformer (its last feature map is that of {next(reversed(seen.maps))}): class-activation maps need a "
-            "convolutional feature map (channels × height × width) that the decision is made from"
+            "most of the network's weights work on tokens, and so does its decision, but they cannot be seen as "
+            f"channels × height × width: {reason}"
         )
 
 
-def _layer_shape(name: str, shape: torch.Size) -> LayerShape:
-    _, channels, height, width = shape
-    return name, channels, height, width
-
-
-def _not_a_map(name: str, shape: torch.Size | None) -> str:
-    if shape is None:
+def _not_a_map(name: str, seen: Seen) -> str:
+    if name not in seen.shapes:
         return f"the layer {name!r} is never called, or does not return one tensor"
-    return f"the layer {name!r} yields {' × '.join(map(str, shape[1:]))} values, not channels × height × width"
+    return f"the layer {name!r} yields {seen.grids.misfit(seen.shapes[name])}"
+
+
+def in_words(name: str) -> str:
+    """A module's name as one says it: "blocks.11.norm1" is "block 11, norm1"; others are their own words."""
+    said = _ROW.sub(r"\1 \2", name)
+    return name if said == name else said.replace(".", ", ")

@@ -39,6 +39,7 @@ class SplitModel:
         self.halves = halves
         self.precision = precision
         self.context: Context = ()
+        self._images = 1  # that the context is of
         self._exact = exact
         # float64 stays float64; bfloat16 is for the halves alone, methods compute on float32.
         self.dtype = torch.float64 if precision == "float64" else torch.float32
@@ -61,7 +62,7 @@ class SplitModel:
     def sample(self, index: int) -> SplitModel:
         """A view whose context is that of image `index` alone: its tail takes any number of rows for that image."""
         view = self.fork()
-        view.context = tuple(value[index : index + 1] for value in self.context)
+        view.context = tuple(_of_image(value, index, self._images) for value in self.context)
         return view
 
     def tail_in(self, dtype: torch.dtype) -> SplitModel:
@@ -73,11 +74,13 @@ class SplitModel:
         halves = self.halves if dtype == self._inner else self.halves.tail_in(dtype)
         view = SplitModel(halves, precision, self._counter)
         view.context = tuple(in_dtype(value, dtype) for value in self.context)
+        view._images = self._images
         return view
 
     def head(self, images: Images) -> Activations:
         """The head: (B, 3, H, W) → (B, K, h, w); remembers the context for `tail`."""
         acts, self.context = self._run_head(images)
+        self._images = len(images)
         return acts.to(self.dtype)
 
     def head_exactly(self, images: Images) -> Activations:
@@ -87,6 +90,7 @@ class SplitModel:
             return self.head(images)
         acts = exact.head(images)
         self.context = tuple(value.to(self._inner) for value in exact.context)
+        self._images = len(images)
         return acts
 
     def tail(self, acts: Activations) -> Logits:
@@ -124,14 +128,25 @@ class SplitModel:
     def _run_tail(self, acts: Activations, context: Context) -> Logits:
         self._counter[1] += len(acts)
         with computing_in(self.precision, acts.device):
-            return self.halves.tail(acts, tuple(_expanded(value, len(acts)) for value in context))
+            return self.halves.tail(acts, tuple(_expanded(value, self._images, len(acts)) for value in context))
 
 
-def _expanded(value: Tensor, rows: int) -> Tensor:
-    if len(value) == rows:
+def _of_image(value: Tensor, index: int, images: int) -> Tensor:
+    """The part of a context value that is of one image; where windows are folded into its rows, all of that image."""
+    per_image = max(1, len(value) // images)
+    return value if len(value) == 1 else value[index * per_image : (index + 1) * per_image]
+
+
+def _expanded(value: Tensor, images: int, rows: int) -> Tensor:
+    """A context value of `images`, each of them repeated for its share of a tail batch of `rows`."""
+    if images == rows:
         return value
     if len(value) == 1:
         return value.expand(rows, *value.shape[1:])
-    if len(value) == 0 or rows % len(value):
-        raise ValueError(f"a tail batch of {rows} rows does not divide among {len(value)} images")
-    return value.repeat_interleave(rows // len(value), dim=0)
+    if images == 0 or rows % images:
+        raise ValueError(f"a tail batch of {rows} rows does not divide among {images} images")
+    if len(value) == images:
+        return value.repeat_interleave(rows // images, dim=0)
+    # Heads or windows folded into the rows, those of one image together.
+    per_image = value.reshape(images, len(value) // images, *value.shape[1:])
+    return per_image.repeat_interleave(rows // images, dim=0).flatten(0, 1)

@@ -27,7 +27,10 @@ def prepare(half: fx.GraphModule, device: torch.device, precision: str) -> fx.Gr
     half.to(device=device, dtype=dtype_of(precision))
     if precision == "bfloat16":
         _keep_norms_in_float32(half, device)
-    return half.to(memory_format=layout(device))
+    for tensor in chain(half.parameters(), half.buffers()):
+        if tensor.ndim == 4:  # those of five dimensions `Module.to` would lay out too, and fail
+            tensor.data = tensor.data.contiguous(memory_format=layout(device))
+    return half
 
 
 def _keep_norms_in_float32(half: fx.GraphModule, device: torch.device) -> None:

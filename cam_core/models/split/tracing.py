@@ -34,6 +34,8 @@ _OUT_OF_PLACE: dict[Any, Any] = {
     operator.imatmul: operator.matmul,
 }
 
+HOOKS_ARE_LOST: Final = "hooks that change a module's output are lost when it is folded, fused or inlined"
+
 # Modules whose output never shares memory with their input: an in-place operation may write into it.
 _FRESH_MODULES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, nn.modules.batchnorm._BatchNorm)
 
@@ -111,11 +113,15 @@ def _timm_functions() -> tuple[Callable[..., Any], ...]:
 
 @dataclass(frozen=True)
 class Traced:
-    """A private copy of the network in evaluation mode, its graph, and the node of every module's output."""
+    """A private copy of the network in evaluation mode, its graph, and the node of every module's output.
+
+    `size` is that of the images where the graph is good for no others.
+    """
 
     module: nn.Module
     graph: fx.Graph
     outputs: dict[nn.Module, Any]
+    size: InputSize | None = None
 
 
 def private_copy(module: nn.Module, input_size: InputSize) -> nn.Module:
@@ -137,7 +143,7 @@ def trace(module: nn.Module, input_size: InputSize) -> Traced:
     """
     duplicate = private_copy(module, input_size)
     if carries_hooks(duplicate):
-        raise fx.proxy.TraceError("hooks that change a module's output are lost when it is folded, fused or inlined")
+        raise fx.proxy.TraceError(HOOKS_ARE_LOST)
     tracer = LayerTracer(input_size)
     try:
         return Traced(duplicate, tracer.trace(duplicate), tracer.outputs)
@@ -221,16 +227,16 @@ def _functional_twin(function: Any) -> Any:
 
 
 class TensorValues(fx.Interpreter):
-    """Runs the graph once and notes which nodes hold a tensor: only tensors may cross a cut."""
+    """Runs the graph once and notes which nodes hold a tensor, and of which shape: only tensors may cross a cut."""
 
     def __init__(self, traced: Traced) -> None:
         super().__init__(traced.module, graph=traced.graph)
-        self.tensors: set[fx.Node] = set()
+        self.tensors: dict[fx.Node, torch.Size] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
         if isinstance(value, Tensor):
-            self.tensors.add(n)
+            self.tensors[n] = value.shape
         return value
 
 

@@ -166,6 +166,8 @@ def _catalogued(architecture: Architecture, pretrained: bool) -> Backbone:
         what = f"the official weights of {architecture.name}"
         load_weights(module, architecture.official(module, None), what, architecture.auxiliary)
     layer = architecture.default_layer
+    if layer is None:
+        raise ModelError(f"{architecture.name} cannot be a backbone: it decides on tokens, not on a feature map")
     ((_, channels, _, _),) = inspect_layers(module, architecture.preprocessing.input_size, [layer])
     return Backbone(_until(module, layer), channels, cifar=False, pretrained=pretrained)
 

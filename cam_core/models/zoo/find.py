@@ -20,7 +20,7 @@ def find_architecture(name: str) -> Architecture:
     """A network of the catalogue, else one of timm's ("timm:NAME", or NAME alone), else one of torchvision's.
 
     Raises:
-        ModelError: no such network (near names are listed), or one without a feature map to explain, as transformers.
+        ModelError: no such network (near names are listed), or one with neither feature maps nor tokens on a grid.
     """
     if name in CATALOG:
         return _catalogued(CATALOG[name])

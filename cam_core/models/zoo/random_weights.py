@@ -24,6 +24,9 @@ _RESIDUAL_GAIN: Final = 0.5
 # products of an image with itself let one image of the batch grow, block after block, until all others look the same.
 _GATE_DEVIATION: Final = 0.25
 
+# Below this share of an output its deviation is rounding: of a class token before it has seen an image, say.
+_CONSTANT: Final = 1e-4
+
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 _FILLS: Final = frozenset(
     "uniform_ normal_ trunc_normal_ bernoulli_ exponential_ random_ kaiming_uniform_ kaiming_normal_ "
@@ -77,6 +80,7 @@ def calibrate(module: nn.Module, input_size: tuple[int, int], seed: int) -> None
     with torch.no_grad():
         for part in module.modules():
             _draw_affine(part, generator)
+            _draw_where_zero(part, generator)
         _open_residuals(module)
         try:
             for part in module.modules():
@@ -124,6 +128,12 @@ def _draw_affine(part: nn.Module, generator: torch.Generator) -> None:
             part.bias.normal_(0.5, 0.3, generator=generator)
 
 
+def _draw_where_zero(part: nn.Module, generator: torch.Generator) -> None:
+    """Classifiers that start with weights of 0, as MLP-Mixer's do, would give every image the same logits."""
+    if isinstance(part, nn.Linear | nn.Conv2d) and not bool(part.weight.any()):
+        part.weight.normal_(0, part.weight[0].numel() ** -0.5, generator=generator)
+
+
 def _open_residuals(module: nn.Module) -> None:
     """Layer scales and skip gains start near 0, so that a block begins as the identity: let them through by half."""
     known = (nn.Linear, nn.modules.conv._ConvNd, *_NORMS)
@@ -165,7 +175,7 @@ class _UnitVariance:
         dims = [dim for dim in range(output.ndim) if dim != channel]
         mean = output.mean(dims, keepdim=True)
         spread = (output - mean).square().mean().sqrt()
-        if not spread > 0:
+        if not spread > _CONSTANT * output.abs().max():
             return None
         if output.ndim == 4 and max(output.shape[2:]) == 1:
             spread = spread / _GATE_DEVIATION

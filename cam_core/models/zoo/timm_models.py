@@ -1,4 +1,4 @@
-"""Any convolutional network of timm by name, with the weights, the preprocessing and the stages that timm states."""
+"""Any image classifier of timm by name, with the weights, the preprocessing and the stages that timm states."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def timm_architecture(name: str) -> Architecture:
     """The network that timm knows as `name`, which may end in ".tag" for one of several official weights.
 
     Raises:
-        ModelError: not a classifier of colour images, or one without a feature map to explain, such as a transformer.
+        ModelError: not a classifier of colour images, or one with neither feature maps nor tokens on a grid.
     """
     config = timm.get_pretrained_cfg(name)
     settings = config.to_dict() if config is not None else {}
     outline = _outline(name)
     preprocessing = _preprocessing(name, settings)
     stages = [stage["module"] for stage in getattr(outline, "feature_info", ())]
-    shapes = select_layers(outline, preprocessing.input_size, stages)
+    shapes, default = select_layers(outline, preprocessing.input_size, stages)
     return Architecture(
         name=f"{PREFIX}{name}",
         build=lambda classes: _build(name, classes),
         classes=int(settings.get("num_classes", 1000)),
         official=lambda _module, _progress: _official(name, settings),
         preprocessing=preprocessing,
-        layers=plain_labels(shapes, preprocessing.input_size),
-        default_layer=shapes[-1][0],
+        layers=plain_labels(shapes, preprocessing.input_size, default),
+        default_layer=default,
     )
 
 

@@ -42,13 +42,13 @@ def torchvision_architecture(name: str) -> Architecture:
         std=tuple(preset.std),
     )
     with PrivateRandomness(seed=None):
-        shapes = select_layers(build_torchvision(name, IMAGENET_CLASSES), preprocessing.input_size, ())
+        shapes, default = select_layers(build_torchvision(name, IMAGENET_CLASSES), preprocessing.input_size, ())
     return Architecture(
         name=name,
         build=lambda classes: build_torchvision(name, classes),
         classes=IMAGENET_CLASSES,
         official=lambda _module, progress: torchvision_weights(name, weights.name, progress),
         preprocessing=preprocessing,
-        layers=plain_labels(shapes, preprocessing.input_size),
-        default_layer=shapes[-1][0],
+        layers=plain_labels(shapes, preprocessing.input_size, default),
+        default_layer=default,
     )

@@ -37,11 +37,13 @@ FOLLOWED: dict[str, Decision] = {
     "size by name": lambda maps: maps.size(1) % 2 == 0,
     "otherwise": lambda maps: maps.shape[1] > 8,
 }
+FOLLOWED_AT_ONE_SIZE: dict[str, Decision] = {
+    "parity of the size": lambda maps: maps.shape[2] % 2 == 0,
+    "square images": lambda maps: maps.shape[2] == maps.shape[3],
+}
 NOT_FOLLOWED: dict[str, Decision] = {
     "values": lambda maps: bool(maps.sum() > 0),
     "number of images": lambda maps: maps.shape[0] == 1,
-    "parity of the size": lambda maps: maps.shape[2] % 2 == 0,
-    "square images": lambda maps: maps.shape[2] == maps.shape[3],
 }
 
 
@@ -49,11 +51,12 @@ def classifier(module: nn.Module) -> Classifier:
     return Classifier(module, input_size=SIZE, device="cpu")
 
 
-@pytest.mark.parametrize("name", [*FOLLOWED, *NOT_FOLLOWED])
+@pytest.mark.parametrize("name", [*FOLLOWED, *FOLLOWED_AT_ONE_SIZE, *NOT_FOLLOWED])
 def test_decision_is_followed_where_it_is_the_same_for_all(name: str) -> None:
-    network = Deciding((FOLLOWED | NOT_FOLLOWED)[name])
+    network = Deciding((FOLLOWED | FOLLOWED_AT_ONE_SIZE | NOT_FOLLOWED)[name])
     clf = classifier(network)
-    assert clf.split().halves.traced == (name in FOLLOWED)
+    assert clf.split().halves.traced == (name not in NOT_FOLLOWED)
+    assert (clf.split().halves.tail_graph is None) == (name not in FOLLOWED)
     for images in (tiny_images(1), tiny_images(3), tiny_images(2)[:, :, :13, :]):
         torch.testing.assert_close(clf.logits(images), network(images).detach(), rtol=1e-4, atol=1e-5)
 
@@ -81,7 +84,7 @@ class OneSize(Plain):
         return self.fc(torch.flatten(maps, 1))
 
 
-def test_network_of_one_size_that_says_so_is_not_followed_and_explained() -> None:
+def test_network_of_one_size_that_says_so_is_traced_at_it_and_explained() -> None:
     clf = classifier(OneSize())
-    assert not clf.split().halves.traced
+    assert clf.split().halves.traced
     assert explain(clf, tiny_images(1)[0], method="grad-cam").map.shape == (4, 4)

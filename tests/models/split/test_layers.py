@@ -121,13 +121,10 @@ def test_a_wrong_name_is_refused_with_the_reason(name: str, message: str) -> Non
         inspect_layers(Gated(), SIZE, [name])
 
 
-def test_transformers_are_refused_and_the_message_says_why() -> None:
-    with pytest.raises(
-        ModelError, match=r"work on tokens.*last feature map is that of patches.*convolutional feature map"
-    ):
-        inspect_layers(Tokens(), SIZE)
-    with pytest.raises(ModelError, match="tokens"):
-        select_layers(Tokens(), SIZE, ())
+def test_a_transformer_offers_what_its_blocks_return() -> None:
+    shapes = [("patches", 16, 4, 4), ("blocks.layers.0", 16, 4, 4), ("blocks.layers.1", 16, 4, 4)]
+    assert inspect_layers(Tokens(), SIZE) == shapes
+    assert select_layers(Tokens(), SIZE, ()) == (shapes, None)
 
 
 def test_a_convolutional_network_may_end_in_attention() -> None:
@@ -186,4 +183,6 @@ def test_a_caller_in_inference_mode_sees_the_same() -> None:
 def test_a_short_list_ends_in_the_last_feature_map(
     build: Callable[[], nn.Module], stages: tuple[str, ...], expected: list[str]
 ) -> None:
-    assert [shape[0] for shape in select_layers(build(), SIZE, stages)] == expected
+    shapes, default = select_layers(build(), SIZE, stages)
+    assert [shape[0] for shape in shapes] == expected
+    assert default == expected[-1]

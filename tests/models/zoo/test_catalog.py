@@ -357,21 +357,27 @@ def test_a_torchvision_network_outside_the_catalogue() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "last", "count"),
     [
-        "vit_b_16",
-        "swin_t",
-        "vit_tiny_patch16_224",
-        "timm:swin_tiny_patch4_window7_224",
-        "hieradet_small",
-        "xcit_nano_12_p16_224",
+        ("vit_b_16", "encoder.layers.encoder_layer_11", 13),
+        ("vit_tiny_patch16_224", "blocks.11", 12),
+        ("timm:swin_tiny_patch4_window7_224", "layers.3", 4),
+        ("hieradet_small", "blocks.15", 4),
+        ("xcit_nano_12_p16_224", "blocks.11", 12),
+        ("levit_128s", "stages.2", 3),
     ],
 )
-def test_transformers_are_refused_before_anything_is_downloaded(name: str, no_network: Path) -> None:
-    with pytest.raises(
-        ModelError, match=r"tokens.*transformer.*class-activation maps need a convolutional feature map"
-    ):
-        load_model(name, device="cpu")
+def test_transformers_offer_their_blocks_before_anything_is_downloaded(
+    name: str, last: str, count: int, no_network: Path
+) -> None:
+    architecture = find_architecture(name)
+    assert (architecture.layers[-1][0], len(architecture.layers)) == (last, count)
+    assert architecture.default_layer is None
+
+
+def test_tokens_without_a_grid_are_refused_before_anything_is_downloaded(no_network: Path) -> None:
+    with pytest.raises(ModelError, match=r"work on tokens.*cannot be seen as.*not in the order of the image"):
+        load_model("hiera_tiny_224", device="cpu")
 
 
 @pytest.mark.parametrize(
