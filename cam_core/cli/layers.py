@@ -10,6 +10,7 @@ from torch import nn
 
 from cam_core.cli import options
 from cam_core.cli.tables import print_table
+from cam_core.models.brought.answers import as_they_are
 from cam_core.models.classifier import Classifier
 from cam_core.models.load import find_network
 from cam_core.models.zoo.architecture import Architecture
@@ -45,6 +46,7 @@ def _outline(model: str, every: bool) -> Classifier:
         layers=None if every else architecture.layers,
         default_layer=architecture.default_layer,
         device="cpu",
+        logits=as_they_are,
     )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cam_core.deprecated import formerly_positional
 from cam_core.images import Preprocessing
-from cam_core.models.brought.answers import Choose
+from cam_core.models.brought.answers import Choose, as_they_are
 from cam_core.models.brought.facts import framing, own_labels, side_labels
 from cam_core.models.brought.kinds import check_kind, check_scores
 from cam_core.models.brought.network import Brought, brought
@@ -106,7 +106,8 @@ class Classifier:
         trained: bool = True,
         logits: Choose | None = None,
     ) -> None:
-        check_kind(module)
+        if logits is not as_they_are:
+            check_kind(module)
         self.module = module
         self._opened = opened(module)
         if logits is None:

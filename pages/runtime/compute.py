@@ -22,6 +22,7 @@ from PIL import Image
 from cam_core import METHODS, Classifier, Explanation, explain, load_model
 from cam_core.models.batching import batches_within
 from cam_core.models.classifier import Prediction
+from cam_core.models.openmp import dismiss_helpers
 from cam_core.models.trainable.checkpoints import SUFFIX
 from cam_core.options import Options
 from cam_core.types import Progress
@@ -29,7 +30,6 @@ from pages.runtime import presence
 from pages.runtime.jobs import Job, Jobs
 from pages.runtime.keeper import keep
 from pages.runtime.limits import limits
-from pages.runtime.openmp import dismiss_helpers
 from pages.runtime.store import Store
 from pages.runtime.turns import Paces, Turn, Turns
 from pages.runtime.visits import Visits

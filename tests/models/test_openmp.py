@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 import torch
 
-from pages.runtime.openmp import dismiss_helpers
+from cam_core.models.openmp import dismiss_helpers
 
 T = TypeVar("T")
 HELPERS = 3
