@@ -57,14 +57,6 @@ def coinciding(clf: Classifier, layer: str, chosen: Mapping[str, Mapping[str, An
         chosen: values of parameters by the method's key; defaults where omitted.
     Returns:
         Keys of two methods or more for each reason: a clause that goes on after "pooling and one linear layer:".
-    Examples:
-        >>> from cam_core import load_model
-        >>> from cam_core.applicability import coinciding
-        >>> clf = load_model("efficientnet_lite0")
-        >>> list(coinciding(clf, "bn2", {"grad-cam": {}, "hires-cam": {}, "lift-cam": {}}).values())
-        [['grad-cam', 'hires-cam']]
-        >>> coinciding(clf, "blocks.4", {"grad-cam": {}, "hires-cam": {}, "lift-cam": {}})
-        {}
     """
     if not is_pooled_linear(clf.split(layer).halves):
         return {}
