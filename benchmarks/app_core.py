@@ -21,7 +21,7 @@ from cam_core.metrics.curves.perturbation import KINDS
 from cam_core.metrics.curves.points import curve_points
 from cam_core.metrics.curves.spread import random_control
 from cam_core.models.tails import nonlinear_layer
-from cam_core.overlay import DIVERGING, SEQUENTIAL, close_up, display_values, limits, overlay
+from cam_core.overlay import SEQUENTIAL, close_up, display_values, limits, overlay, shaded
 from cam_core.shapley import ChannelEstimate, remove_channels, stream_channel_shap
 
 NETWORK: Final = "efficientnet_lite0"
@@ -98,9 +98,7 @@ class Core:
 
         def draw() -> None:
             raw = estimate.activations[0, channel].float().numpy()
-            signed = bool((raw < 0).any())
-            values = display_values(raw, (frame.height, frame.width), signed=signed)
-            overlay(frame, values, 0.6, (DIVERGING if signed else SEQUENTIAL)[0], limits([values], signed=signed))
+            shaded(frame, display_values(raw, (frame.height, frame.width), signed=True))
 
         return draw
 

@@ -26,7 +26,7 @@ from cam_core.images import ASSETS
 from cam_core.metrics.curves.frames import Film
 from cam_core.metrics.curves.perturbation import KINDS, Kind
 from cam_core.models.tails import nonlinear_layer
-from cam_core.overlay import DIVERGING, SEQUENTIAL, close_up, display_values, limits, overlay
+from cam_core.overlay import SEQUENTIAL, close_up, display_values, limits, overlay, shaded
 from cam_core.shapley import stream_channel_shap
 from pages.shared.pictures import address
 from scripts.visitor import Visitor, Wanted, html, picture
@@ -47,7 +47,6 @@ _NEAREST: Final = 0.8  # share of a photo's width and height that is left at lea
 _CLASSES: Final = 6  # most probable classes that are asked for
 _START: Final = 20  # per cent: where the slider stands
 _ALIKE: Final = 1.0  # levels of 255 by which two pictures of one answer differ at most, on average
-_CHANNEL_OPACITY: Final = 0.6
 _REMOVED: Final = 30  # channels that the page takes away
 
 
@@ -285,20 +284,22 @@ class Answers:
     def of(self, question: Question) -> str:
         """The picture that answers a question."""
         if isinstance(question.about, str):
-            return address(self._map(question, self._explanation(question).map, 0.5, signed=False))
+            return address(self._map(question, self._explanation(question).map))
         if isinstance(question.about, int):
             raw = self._activations(question.photo, question.rank)[question.about]
-            return address(self._map(question, raw, _CHANNEL_OPACITY, signed=bool((raw < 0).any())))
+            frame = self._frame(question)
+            return address(shaded(frame, display_values(raw, (frame.height, frame.width), signed=True)))
         method, kind, percent = question.about
         return address(self._film(question.photo, question.rank).at(percent / 100)[method, kind].photo)
 
-    def _map(self, question: Question, raw: Any, opacity: float, signed: bool) -> Image.Image:
+    def _map(self, question: Question, raw: Any) -> Image.Image:
+        frame = self._frame(question)
+        values = display_values(raw, (frame.height, frame.width))
+        return overlay(frame, values, 0.5, SEQUENTIAL[0], limits([values]))
+
+    def _frame(self, question: Question) -> Image.Image:
         photo = self._photo(question.photo)
-        frame = close_up(photo, self._clf.preprocessing.box(photo.size), FRAME_SIDE)
-        values = display_values(raw, (frame.height, frame.width), signed=signed)
-        return overlay(
-            frame, values, opacity, (DIVERGING if signed else SEQUENTIAL)[0], limits([values], signed=signed)
-        )
+        return close_up(photo, self._clf.preprocessing.box(photo.size), FRAME_SIDE)
 
     def _explain(self, question: Question) -> Explanation:
         target = self._ranking(question.photo)[question.rank].index

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from matplotlib import colormaps
 from matplotlib.colors import Colormap
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from cam_core import maps
 from cam_core.types import CamError, FloatArray
@@ -25,7 +25,17 @@ SEQUENTIAL = ("inferno", "magma", "plasma", "viridis", "cividis")
 """Colour maps for values from 0 up; the first is the default."""
 
 DIVERGING = ("RdBu_r", "PuOr_r", "BrBG_r", "coolwarm")
-"""Colour maps for signed values, whose middle is 0; the first is the default."""
+"""Colour maps for signed values, whose middle is 0; the first is the default.
+
+Their warm end is what speaks for a class, their cold end what speaks against it, as `palette.FOR` and `AGAINST` are.
+"""
+
+ACTIVATION = "PiYG"
+"""The colour map of a channel's activation, which is no evidence: its middle is 0 too, neither end is warm or cold."""
+
+_CENTRED = (*DIVERGING, ACTIVATION)
+_STRONGEST = 0.85  # opacity where a channel is most active
+_LEVELS = (0.25, 0.5, 0.75)  # of the largest magnitude, that lines are drawn at
 
 Pixels = npt.NDArray[np.uint8]
 Limits = tuple[float, float]
@@ -86,14 +96,14 @@ def colourise(values: FloatArray, colour_map: str = SEQUENTIAL[0], limits: Limit
     takes the lowest colour of a sequential map and the neutral middle of a diverging one.
 
     Raises:
-        ColourMapError: not one of `SEQUENTIAL` and `DIVERGING`.
+        ColourMapError: not one of `SEQUENTIAL` and `DIVERGING`, nor `ACTIVATION`.
     """
     table = _colour_map(colour_map)
     low, high = limits
     if high > low:
         unit = (np.asarray(values, dtype=np.float64) - low) / (high - low)
     else:
-        unit = np.full(np.shape(values), 0.5 if colour_map in DIVERGING else 0.0)
+        unit = np.full(np.shape(values), 0.5 if colour_map in _CENTRED else 0.0)
     return np.asarray(table(unit.clip(0, 1), bytes=True)[..., :3], dtype=np.uint8)
 
 
@@ -123,6 +133,45 @@ def overlay(
         values = display_values(values, size, signed=True)
     colours = Image.fromarray(colourise(values, colour_map, limits))
     return Image.blend(image.convert("RGB"), colours, opacity)
+
+
+def shaded(image: Image.Image, values: FloatArray) -> Image.Image:
+    """A channel's activation over a grey photo: the weaker it is, the less it covers.
+
+    Args:
+        values: (H, W) of `image`, signed; see `display_values`.
+    Returns:
+        RGB: `ACTIVATION` with 0 in its middle, as opaque as |value| is large; the photo alone where the channel is 0.
+    """
+    cover = Image.fromarray((255 * _STRONGEST * _strength(values)).astype(np.uint8))
+    colours = Image.fromarray(colourise(values, ACTIVATION, limits([values], signed=True)))
+    return Image.composite(colours, image.convert("L").convert("RGB"), cover)
+
+
+def outlined(image: Image.Image, values: FloatArray) -> Image.Image:
+    """A channel's activation as lines on the photo, at a quarter, a half and three quarters of the largest |value|.
+
+    Args:
+        values: (H, W) of `image`, signed.
+    """
+    picture = np.array(image.convert("RGB"))
+    for level in _LEVELS:
+        inside = Image.fromarray((_strength(values) >= level).astype(np.uint8) * 255)
+        picture[_rim(inside, 5)] = 0
+        picture[_rim(inside, 3)] = 255
+    return Image.fromarray(picture)
+
+
+def _strength(values: FloatArray) -> FloatArray:
+    """|value| as a share of the largest; 0 where all are."""
+    magnitude: FloatArray = np.abs(values)
+    return magnitude / (magnitude.max() or 1.0)
+
+
+def _rim(inside: Image.Image, width: int) -> npt.NDArray[np.bool_]:
+    """(H, W): within half of `width`, which is odd, of the border between black and white."""
+    grown, shrunk = (np.asarray(inside.filter(f(width))) for f in (ImageFilter.MaxFilter, ImageFilter.MinFilter))
+    return grown != shrunk
 
 
 def close_up(image: Image.Image, box: Box, side: int) -> Image.Image:
@@ -170,7 +219,7 @@ def colour_stops(colour_map: str, count: int = 9) -> list[str]:
 
 
 def _colour_map(name: str) -> Colormap:
-    if name not in SEQUENTIAL + DIVERGING:
+    if name not in SEQUENTIAL + _CENTRED:
         raise ColourMapError(f"unknown colour map {name!r}; there are: {', '.join(SEQUENTIAL + DIVERGING)}")
     return colormaps[name]
 

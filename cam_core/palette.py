@@ -11,11 +11,20 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from zlib import crc32
 
-FOR: Final = "#3b7ea1"
-"""The colour of what speaks for a class and of what was measured; also the accent of the app."""
+FOR: Final = "#c8553d"
+"""The colour of what speaks for a class, and of nothing else; signed maps have its hue there (`overlay.DIVERGING`)."""
 
-AGAINST: Final = "#c8553d"
-"""The colour of what speaks against a class."""
+AGAINST: Final = "#3a7fb5"
+"""The colour of what speaks against a class, and of nothing else."""
+
+MEASURED: Final = "#64748b"
+"""The colour of a single quantity that was measured: a logit, a loss, an error."""
+
+ACCENT: Final = "#2a7f97"
+"""The colour of what is chosen in the app, and of maps that agree."""
+
+OPPOSED: Final = "#8a5a9e"
+"""The colour of maps that contradict each other."""
 
 NEUTRAL: Final = "#8a8f94"
 """Axes and marks, and what there is to be compared with."""
@@ -30,10 +39,11 @@ INK: Final = "#333333"
 """Around a point that would else vanish in its background."""
 
 HUES: Final = (
-    "#bc3008", "#08a8f8", "#08a880", "#d080bc", "#d09408", "#6c44bc", "#086c6c", "#94a858", "#945844", "#585894",
+    "#6818f8", "#98a808", "#286808", "#58a8c8", "#884868", "#b89858", "#485898", "#7838c8", "#78a888", "#9888f8",
 )  # fmt: skip
 """Searched for: any two are at least 21 apart in CIELAB, as seen with normal vision, protanopia or deuteranopia
-(simulated after Machado et al. 2009), and have a contrast of at least 2.6 with white and with the dark page."""
+(simulated after Machado et al. 2009), and have a contrast of at least 2.6 with white and with the dark page. None is
+red or blue: those are `FOR` and `AGAINST`."""
 
 DASHES: Final[Mapping[str, tuple[float, ...]]] = MappingProxyType(
     {"solid": (), "dash": (4, 2), "dot": (1, 1.5), "dashdot": (4, 1.5, 1, 1.5), "longdash": (8, 2)}
@@ -45,6 +55,11 @@ SHAPES: Final = ("circle", "diamond", "square", "cross", "triangle-up", "x", "st
 
 REFERENCE: Final = "SHAP (this estimate)"
 """The name of the Shapley values that methods' coefficients are set beside."""
+
+
+def evidence_colour(value: float) -> str:
+    """`AGAINST` for what is below 0, else `FOR`."""
+    return AGAINST if value < 0 else FOR
 
 
 class Style(NamedTuple):

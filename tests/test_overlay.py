@@ -10,6 +10,7 @@ from PIL import Image
 
 from cam_core import maps
 from cam_core.overlay import (
+    ACTIVATION,
     DIVERGING,
     SEQUENTIAL,
     ColourMapError,
@@ -20,8 +21,10 @@ from cam_core.overlay import (
     display_values,
     framed,
     limits,
+    outlined,
     overlay,
     percentiles,
+    shaded,
 )
 from cam_core.types import CamError
 
@@ -131,6 +134,30 @@ def test_colour_bar_and_stops_run_from_low_to_high() -> None:
     stops = colour_stops("magma", 5)
     assert len(stops) == 5
     assert stops[0] == "#{:02x}{:02x}{:02x}".format(*rgb("magma", 0.0))
+
+
+def test_shading_covers_the_photo_as_far_as_the_channel_is_active() -> None:
+    """By hand: opacity 0.85 · |value| ∕ 4 of the colour map between −4 and 4, over the photo's own grey."""
+    picture = np.asarray(shaded(Image.new("RGB", (2, 2), (200, 100, 50)), SIGNED), dtype=float)
+    grey = round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)
+    for row, column in np.ndindex(2, 2):
+        value = float(SIGNED[row, column])
+        cover, colour = 0.85 * abs(value) / 4, np.array(rgb(ACTIVATION, (value + 4) / 8))
+        np.testing.assert_allclose(picture[row, column], (1 - cover) * grey + cover * colour, atol=1.5)
+
+
+def test_a_silent_channel_leaves_the_photo() -> None:
+    photo, nothing = Image.new("RGB", (8, 8), (90, 90, 90)), np.zeros((8, 8), dtype=np.float32)
+    assert (np.asarray(shaded(photo, nothing)) == 90).all()
+    assert (np.asarray(outlined(photo, nothing)) == 90).all()
+
+
+def test_outlines_run_where_a_level_is_crossed() -> None:
+    """A ramp from 0 to 1 over 81 columns: a quarter is reached at column 20, a half at 40, three quarters at 60."""
+    ramp = np.tile(np.linspace(0, 1, 81, dtype=np.float32), (9, 1))
+    row = np.asarray(outlined(Image.new("RGB", (81, 9), (90, 90, 90)), -ramp))[4, :, 0]
+    assert [int(at) for at in np.flatnonzero(row == 255)] == [19, 20, 39, 40, 59, 60]
+    assert [int(at) for at in np.flatnonzero(row == 0)] == [18, 21, 38, 41, 58, 61], "a dark edge, for light photos"
 
 
 def quarters() -> Image.Image:

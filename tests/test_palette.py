@@ -14,13 +14,25 @@ import pytest
 from cam_core import METHODS
 from cam_core.analysis.channels import channel_report
 from cam_core.analysis.curves import CurveLine, CurvePanel, CurveReport
-from cam_core.charts import channel_chart, curves_chart
+from cam_core.charts import channel_chart, curves_chart, waterfall_chart
 from cam_core.figures import channel_figure, curve_figure
 from cam_core.metrics.curves.points import Curve, CurvePoint
 from cam_core.metrics.curves.spread import control_name
-from cam_core.palette import DASHES, HUES, NEUTRAL, REFERENCE, SHAPES, method_colour, style_of, translucent
+from cam_core.overlay import ACTIVATION, DIVERGING, colourise, limits
+from cam_core.palette import (
+    AGAINST,
+    DASHES,
+    FOR,
+    HUES,
+    NEUTRAL,
+    REFERENCE,
+    SHAPES,
+    method_colour,
+    style_of,
+    translucent,
+)
 from cam_core.shapley import channel_shap
-from pages.shared import tables
+from pages.shared import pickers, tables
 from tests.tiny import tiny_classifier, tiny_images
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +58,28 @@ def lab(light: np.ndarray) -> np.ndarray:
     ratio = TO_XYZ @ light / [0.95047, 1, 1.08883]
     x, y, z = np.where(ratio > 216 / 24389, np.cbrt(ratio), (24389 / 27 * ratio + 16) / 116)
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def apart(one: str, other: str, seen: object = None) -> float:
+    """Distance in CIELAB, as seen through a matrix of linear light."""
+    matrix = np.eye(3) if seen is None else np.array(seen)
+    first, second = (lab(np.clip(matrix @ linear(colour), 0, 1)) for colour in (one, other))
+    return float(np.linalg.norm(first - second))
+
+
+def drawn(values: list[float], colour_map: str) -> list[str]:
+    """The colours of values in a signed map."""
+    array = np.array([values], dtype=np.float32)
+    return [
+        "#{:02x}{:02x}{:02x}".format(*colour)
+        for colour in colourise(array, colour_map, limits([array], signed=True))[0]
+    ]
+
+
+def hue(colour: str) -> float:
+    """Degrees in CIELAB."""
+    _, red, yellow = lab(linear(colour))
+    return float(np.degrees(np.arctan2(yellow, red)))
 
 
 def contrast(one: str, other: str) -> float:
@@ -92,6 +126,51 @@ def test_an_unknown_name_has_the_same_looks_every_time_and_no_control_s() -> Non
 def test_hues_are_told_apart(seen: list[list[float]]) -> None:
     places = [lab(np.clip(np.array(seen) @ linear(hue), 0, 1)) for hue in HUES]
     assert min(np.linalg.norm(one - other) for one, other in combinations(places, 2)) > 21
+
+
+@pytest.mark.parametrize("seen", [np.eye(3).tolist(), PROTANOPIA, DEUTERANOPIA], ids=["all", "no red", "no green"])
+@pytest.mark.parametrize("methods", [pickers.FIRST_METHODS, ("lift-cam", "eigen-cam")], ids=" ".join)
+def test_what_pages_open_with_is_told_apart_by_hue_alone(methods: tuple[str, ...], seen: list[list[float]]) -> None:
+    assert min(apart(*map(method_colour, pair), seen) for pair in combinations(methods, 2)) > 40
+
+
+def test_no_method_has_the_colour_of_evidence() -> None:
+    assert min(apart(method_colour(key), evidence) for key in METHODS for evidence in (FOR, AGAINST)) > 20
+
+
+def test_evidence_has_two_colours_in_bars_steps_print_and_signed_maps() -> None:
+    estimate = channel_shap(tiny_classifier("residual"), tiny_images(1)[0], layer="relu1", budget=40)
+    expected = [AGAINST if value < 0 else FOR for value in estimate.phi.tolist()]
+    assert set(expected) == {FOR, AGAINST}
+    bars = channel_chart(range(8), estimate.phi, estimate.stderr, {})["data"][0]
+    steps = waterfall_chart(("", 0.0), [(str(n), value) for n, value in enumerate(estimate.phi.tolist())], ("", 1.0))
+    assert bars["marker"]["color"] == steps["data"][1]["marker"]["color"] == expected
+    report = channel_report(estimate)
+    printed = [matplotlib.colors.to_hex(bar.get_facecolor()) for bar in channel_figure(report, 8).axes[0].patches]
+    assert printed == [expected[channel] for channel in report.order]
+    against, nothing, speaks_for, _ = drawn([-0.5, 0.0, 0.5, 1.0], DIVERGING[0])
+    assert abs(hue(speaks_for) - hue(FOR)) < 12 and abs(hue(against) - hue(AGAINST)) < 12
+    assert apart(nothing, LIGHT) < 5
+
+
+@pytest.mark.parametrize("name", DIVERGING)
+def test_the_warm_end_of_every_signed_map_is_for(name: str) -> None:
+    against, _, speaks_for = (linear(colour) for colour in drawn([-1.0, 0.0, 1.0], name))
+    assert speaks_for[0] > speaks_for[2] and against[2] > against[0]
+
+
+def test_activation_is_no_evidence() -> None:
+    negative, _, active = drawn([-1.0, 0.0, 1.0], ACTIVATION)
+    assert ACTIVATION not in DIVERGING
+    assert min(apart(one, other) for one in (negative, active) for other in (FOR, AGAINST)) > 40
+    assert min(abs(hue(one) - hue(other)) for one in (negative, active) for other in (FOR, AGAINST)) > 30
+
+
+def test_the_colours_of_evidence_are_asked_for_in_one_place() -> None:
+    users = {
+        path.name for path in (ROOT / "cam_core").rglob("*.py") if re.search(r"\b(FOR|AGAINST)\b", path.read_text())
+    }
+    assert users <= {"palette.py", "overlay.py", "signs.py"}, "others ask evidence_colour"
 
 
 @pytest.mark.parametrize("background", [LIGHT, DARK])

@@ -280,10 +280,10 @@ def waterfall(report: ChannelReport, count: int) -> list[Step]:
     others = live - len(steps)
     if others:
         rest = float(np.delete(report.phi, list(shown)).sum())
-        steps.append(Step(f"{others} others", at, rest))
+        steps.append(Step(f"the other {others}", at, rest))
         at += rest
     if not report.exact:
-        steps.append(Step("gap", at, report.v_all - at))
+        steps.append(Step("unexplained", at, report.v_all - at))
     return steps
 
 

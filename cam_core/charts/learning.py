@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cam_core.charts.chart import Chart, Part, axis_title, beside, margins, rounded, scatter, vertical_line
-from cam_core.palette import FOR, NEUTRAL, SECOND
+from cam_core.palette import MEASURED, NEUTRAL, SECOND
 
 
 def learning_chart(
@@ -50,7 +50,7 @@ def _line(
         y=rounded(values, decimals=3),
         name=name,
         mode="lines+markers",
-        line={"color": SECOND if second else FOR, "width": 2, "dash": "dot" if second else "solid"},
+        line={"color": SECOND if second else MEASURED, "width": 2, "dash": "dot" if second else "solid"},
         marker={"size": 6, "symbol": "diamond" if second else "circle"},
         hovertemplate=f"{hover}<extra></extra>",
         showlegend=showlegend,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cam_core.charts.chart import Chart, Part, axis_title, margins, rounded, scatter, vertical_line
-from cam_core.palette import FOR, NEUTRAL, SECOND
+from cam_core.palette import MEASURED, NEUTRAL, SECOND
 
 
 def removal_chart(measured: Sequence[float], predicted: Sequence[float], at: int) -> Chart:
@@ -21,10 +21,10 @@ def removal_chart(measured: Sequence[float], predicted: Sequence[float], at: int
         mode="markers",
         showlegend=False,
         hoverinfo="skip",
-        marker={"color": [FOR, SECOND], "symbol": ["circle", "diamond"], "size": 11},
+        marker={"color": [MEASURED, SECOND], "symbol": ["circle", "diamond"], "size": 11},
     )
     lines = [
-        _line(measured, "the network", "the network", {"color": FOR, "width": 2.5}),
+        _line(measured, "the network", "the network", {"color": MEASURED, "width": 2.5}),
         _line(predicted, "predicted by φ", "predicted", {"color": SECOND, "width": 2, "dash": "dash"}),
     ]
     layout = {

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from cam_core.numbers import decimals, scientific
-from cam_core.palette import AGAINST, FOR
+from cam_core.palette import evidence_colour
 
 
 def signed_bars(values: Sequence[float]) -> dict[str, Any]:
-    """The `marker` of a plotly bar trace: plain blue from 0 up, hatched red below."""
+    """The `marker` of a plotly bar trace: plain and in `FOR` from 0 up, hatched and in `AGAINST` below."""
     return {
-        "color": [AGAINST if value < 0 else FOR for value in values],
+        "color": [evidence_colour(value) for value in values],
         "pattern": {
             "shape": ["/" if value < 0 else "" for value in values],
             "fillmode": "overlay",

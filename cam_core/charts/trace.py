@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cam_core.charts.chart import Chart, margins, rounded, scatter
-from cam_core.palette import FOR
+from cam_core.palette import MEASURED
 from cam_core.types import FloatArray
 
 
@@ -19,7 +19,7 @@ def trace_chart(values: FloatArray, title: str, *, step: str = "step", height: i
     line = scatter(
         y=rounded(values, digits=4),
         mode="lines",
-        line={"color": FOR, "width": 2},
+        line={"color": MEASURED, "width": 2},
         hovertemplate=f"{step} %{{x}}: %{{y:.4g}}<extra></extra>",
     )
     layout = {

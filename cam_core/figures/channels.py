@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 from cam_core.analysis.channels import ChannelReport
 from cam_core.figures.design import Design, FigureError
 from cam_core.figures.output import drawing
-from cam_core.figures.text import INCH, POINT, UNTRAINED
+from cam_core.figures.text import INCH, POINT, UNTRAINED, leading, wrapped
 from cam_core.methods import title_of
 from cam_core.metrics.base import Values
-from cam_core.palette import AGAINST, FOR, INK, REFERENCE, SHAPES, style_of
+from cam_core.palette import INK, REFERENCE, SHAPES, evidence_colour, style_of
 
 _MARKS: Final = dict(zip(SHAPES, "oDsP^X*pv", strict=True))  # by their name in plotly
 _PANEL = 42.0  # millimetres: height of one panel
+_NUMBERS = 5  # lines of small text: as wide as what stands left of the axes
 _SLIMMEST = 1.6  # millimetres: the least width that one channel takes
 
 
@@ -73,7 +74,7 @@ def _shapley(axes: Axes, report: ChannelReport, shown: Sequence[int], design: De
         phi,
         width=0.75,
         yerr=None if report.exact else known,
-        color=[AGAINST if value < 0 else FOR for value in phi],
+        color=[evidence_colour(value) for value in phi],
         error_kw={"elinewidth": 0.6, "capsize": 1.2, "capthick": 0.6},
     )
     for bar, value in zip(bars, phi, strict=True):
@@ -82,7 +83,10 @@ def _shapley(axes: Axes, report: ChannelReport, shown: Sequence[int], design: De
     axes.set_ylabel("φ, logits", fontsize=design.small)
     errors = "exact" if report.exact else f"± standard error, {report.estimator}, {report.passes} passes"
     network = "" if report.trained else f", {UNTRAINED}"
-    axes.set_title(f"{report.label}: SHAP values ({errors}){network}", fontsize=design.font_size, loc="left")
+    title = f"{report.label}: SHAP values ({errors}){network}"
+    room = design.width - _NUMBERS * leading(design.small)
+    title = "\n".join(wrapped(title, room, design.font_size))
+    axes.set_title(title, fontsize=design.font_size, loc="left")
 
 
 def _methods(axes: Axes, scaled: Mapping[str, Values], design: Design) -> None:

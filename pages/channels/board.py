@@ -1,11 +1,12 @@
 """Channels looked at: bars of phi, the map of the channel that was clicked, the waterfall, the similarity of methods.
 
-One fragment: a click on a bar redraws this and nothing else.
+Two fragments, one in the other: a click on a bar redraws the bars and the map and nothing else; what decides which
+channels are shown, and how, redraws all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -13,21 +14,33 @@ from math import isfinite
 from typing import Final
 
 import streamlit as st
+from PIL import Image
 
 from cam_core.analysis.channels import ChannelReport, Reading, waterfall
 from cam_core.analysis.shapley_fidelity import TOP
 from cam_core.charts import channel_chart, waterfall_chart
 from cam_core.methods import title_of
-from cam_core.overlay import DIVERGING, SEQUENTIAL, display_values, limits, overlay
+from cam_core.overlay import ACTIVATION, display_values, limits, outlined, shaded
+from cam_core.types import FloatArray
 from pages.channels.estimate import convergence_section
+from pages.runtime.compute import Question
 from pages.shared import charts, links, pictures, style, tables
 from pages.shared.scene import Scene
 from pages.shared.tables import Cell
 
 _READINGS: Final[dict[str, Reading]] = {"α": "coefficients", "α · mean A": "contributions"}
-_READ: Final[dict[Reading, str]] = {"coefficients": "α, as they are", "contributions": "α · mean A"}
-_OPACITY = 0.6
+_READING_NAMES: Final = {"α": "Weight α", "α · mean A": "Contribution α · mean A"}
+_READ: Final[dict[Reading, str]] = {
+    "coefficients": "as weights α, as they are",
+    "contributions": "as contributions, α · mean A",
+}
+_MAPS: Final = {"Shaded": shaded, "Outlined": outlined}
 _MOST_BARS = 60
+_MOST_STEPS = 20
+"""Channels that have a step of their own: the names of more would run into each other."""
+_STRONGEST = 3
+_THUMBNAIL = 112
+"""Pixels of a side of a small map."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +60,11 @@ class View:
 @st.fragment
 def board(seen: Scene, report: ChannelReport) -> None:
     """Everything that a click, or a look at it in another way, changes."""
-    with st.container(key="channel-zones"):
-        with st.container(key="channel-bars"):
-            view = _view(report.channels - report.dead)
-            bars = st.container()
-        with st.container(key="channel-map"):
-            channel = _channel(report)
-            _map(seen, report, channel)
-            _facts(report, view, channel)
-        with bars:
-            _bars(report, view, channel)
+    zones = st.container()
+    _strongest(seen, report)
+    view = _view(report.channels - report.dead)
+    with zones:
+        _zones(seen, report, view)
     with st.container(key="channel-steps"):
         _waterfall(report, view.count)
     with st.container(key="channel-below"):
@@ -64,6 +72,21 @@ def board(seen: Scene, report: ChannelReport) -> None:
             _similarity(report, view)
         with st.container():
             convergence_section(report)
+
+
+@st.fragment
+def _zones(seen: Scene, report: ChannelReport, view: View) -> None:
+    """What follows a click: the bars, the map of the channel, the table."""
+    with st.container(key="channel-zones"):
+        with st.container(key="channel-bars"):
+            bars = st.container()
+        with st.container(key="channel-map"):
+            channel = _channel(report)
+            _map(seen, report, channel)
+            _facts(report, view, channel)
+        with bars:
+            _bars(report, view, channel)
+            _table(report, view, channel)
 
 
 def _view(live: int) -> View:
@@ -75,13 +98,14 @@ def _view(live: int) -> View:
             min(20, max(2, live)),
             **links.kept("top"),
             width=170,
-            help="Those with the largest |φ|.",
+            help="Those with the longest bars: the largest SHAP value φ, for or against.",
         )
         order = st.segmented_control(
             "Order",
             ["By |φ|", "By number"],
             default="By |φ|",
             required=True,
+            format_func={"By |φ|": "Longest first", "By number": "By number"}.__getitem__,
             **links.kept("order"),
         )
         reading = st.segmented_control(
@@ -89,9 +113,10 @@ def _view(live: int) -> View:
             list(_READINGS),
             default=next(iter(_READINGS)),
             required=True,
+            format_func=_READING_NAMES.__getitem__,
             **links.kept("reading"),
-            help="α is the method’s coefficient as it is. Many methods give it per unit of activation: times the "
-            "channel’s mean activation it becomes a contribution, as φ is.",
+            help="The weight α is the method’s coefficient as it is. Many methods give it per unit of activation: "
+            "times the channel’s mean activation, mean A, it becomes a contribution, as the SHAP value φ is.",
         )
     return View(int(count), order == "By |φ|", _READINGS[reading])
 
@@ -99,24 +124,31 @@ def _view(live: int) -> View:
 def _bars(report: ChannelReport, view: View, channel: int) -> None:
     channels = view.shown(report)
     scaled = report.scaled(channels, view.reading)
+    st.html(
+        style.quiet(
+            "A bar is what one channel adds to the class’s score, the logit, or takes from it: its SHAP value φ. "
+            "Click one to see where in the photo the channel is active."
+        )
+    )
     charts.show(
         channel_chart(channels, report.phi[channels], report.stderr[channels], scaled, channel),
         key="bars",
-        on_select=partial(_choose, links.widget_key("channel", _scope(report)), channels),
+        on_select=partial(_choose, _key(report), channels),
         selection_mode="points",
         alt=f"SHAP values of {len(channels)} channels for {report.label}; choose one to see its map",
     )
-    units = (
-        " Below, every method’s coefficients are scaled to an L2 norm of 1 over all channels, since their units differ."
-        if scaled
-        else ""
-    )
+    units = " Below, the methods’ values, scaled to one length (an L2 norm of 1): their units differ." if scaled else ""
     st.html(
         style.quiet(
-            "Above zero and plain: speaks for the class. Below zero and hatched: against it. Whiskers are ± one "
-            f"standard error. Click a bar to see where the channel is active.{units}"
+            "Above zero and plain: speaks for the class. Below zero and hatched: against it. Whiskers: ± one standard "
+            f"error.{units}"
         )
     )
+
+
+def _key(report: ChannelReport) -> str:
+    """Where the channel that is looked at is kept."""
+    return links.widget_key("channel", _scope(report))
 
 
 def _scope(report: ChannelReport) -> str:
@@ -131,6 +163,18 @@ def _choose(key: str, channels: Sequence[int]) -> None:
         st.session_state[key] = str(channels[points[0]["point_index"]])
 
 
+def _choose_row(key: str, table: str, channels: Sequence[int]) -> None:
+    """A row of the table was selected."""
+    rows = st.session_state[table].selection.rows
+    if rows:
+        st.session_state[key] = str(channels[rows[0]])
+
+
+def _take(key: str, channel: int) -> None:
+    """A small map was clicked."""
+    st.session_state[key] = str(channel)
+
+
 def _channel(report: ChannelReport) -> int:
     """The channel that is looked at: of the link, of a click on a bar, or chosen here by keyboard."""
     order = [str(channel) for channel in report.order]
@@ -142,23 +186,44 @@ def _channel(report: ChannelReport) -> int:
             default=order[0],
             scope=_scope(report),
             shown=lambda number: f"{number} · φ {_signed(float(report.phi[int(number)]))}",
-            help="All channels, the largest |φ| first. Type a number, or click a bar.",
+            help="All channels, the longest bar first. Type a number, or click a bar.",
         )
     )
 
 
 def _map(seen: Scene, report: ChannelReport, channel: int) -> None:
-    frame = seen.frame()
-    raw = report.activations[channel]
-    signed = bool((raw < 0).any())
-    values = display_values(raw, (frame.height, frame.width), signed=signed)
-    span = limits([values], signed=signed)
-    colours = (DIVERGING if signed else SEQUENTIAL)[0]
-    pictures.show(
-        overlay(frame, values, _OPACITY, colours, span),
-        alt=f"Channel {channel} heatmap of its activation over the photo",
+    drawn = st.segmented_control(
+        "Its activation",
+        list(_MAPS),
+        default=next(iter(_MAPS)),
+        required=True,
+        **links.kept("map"),
+        help="Shaded: over the photo in grey, green where the channel is active, pink where it is negative, the "
+        "fainter the weaker. Outlined: lines at ¼, ½ and ¾ of its largest magnitude. Neither is evidence for or "
+        "against the class: whether the channel’s activation counts for it is what the bar says.",
     )
-    st.html(style.colour_bar(colours, *span))
+    frame = seen.frame()
+    values = display_values(report.activations[channel], (frame.height, frame.width), signed=True)
+    pictures.show(_MAPS[drawn](frame, values), alt=f"Channel {channel} heatmap of its activation over the photo")
+    if drawn == "Shaded":
+        st.html(style.colour_bar(ACTIVATION, *limits([values], signed=True)))
+
+
+def _strongest(seen: Scene, report: ChannelReport) -> None:
+    """The maps of the channels with the longest bars, small; a click on one selects it."""
+    with st.container(horizontal=True, key="channel-strongest"):
+        for place, channel in enumerate(report.order[:_STRONGEST]):
+            with st.container(key=f"strong-{place}"):
+                small = _small_map(seen.question, channel, seen.frame(), report.activations[channel])
+                st.image(small, width=_THUMBNAIL, alt=f"Channel {channel}, number {place + 1} by its bar, small map")
+                st.button(
+                    f"{channel} · {_signed(float(report.phi[channel]))}",
+                    key=f"take-{place}",
+                    type="tertiary",
+                    on_click=_take,
+                    args=(_key(report), channel),
+                    help=f"Look at channel {channel}.",
+                )
 
 
 def _facts(report: ChannelReport, view: View, channel: int) -> None:
@@ -181,20 +246,61 @@ def _facts(report: ChannelReport, view: View, channel: int) -> None:
     )
 
 
+def _table(report: ChannelReport, view: View, channel: int) -> None:
+    """The channels that are shown as rows, made while somebody looks; a row selects its bar."""
+    opened = st.expander("The same as a table", key="channel-table", on_change="rerun")
+    if not opened.open:
+        return
+    channels = view.shown(report)
+    chosen = [channels.index(channel)] if channel in channels else []
+    key = f"rows-{channel}"  # another channel is another table: which row is selected counts when a table is new
+    with opened:
+        st.dataframe(
+            _columns(report, view, channels),
+            hide_index=True,
+            key=key,
+            on_select=partial(_choose_row, _key(report), key, channels),
+            selection_mode="single-row",
+            selection_default={"selection": {"rows": chosen}},
+            alt=f"SHAP values of {len(channels)} channels for {report.label}; select a row to see its map",
+        )
+
+
+def _columns(report: ChannelReport, view: View, channels: Sequence[int]) -> Mapping[str, Sequence[float | None]]:
+    said = {title_of(values.name): values.values[channels] for values in report.methods[view.reading]}
+    columns = {
+        "channel": channels,
+        "SHAP value φ, logits": report.phi[channels],
+        "± standard error": report.stderr[channels],
+        "mean activation": report.mean_activation[channels],
+        **said,
+    }
+    return {name: [_cell(value) for value in values] for name, values in columns.items()}
+
+
+def _cell(value: float) -> float | None:
+    return float(f"{value:.3g}") if isfinite(value) else None
+
+
 def _waterfall(report: ChannelReport, count: int) -> None:
     st.header("From nothing to the logit")
     steps = [
         (str(step.channel) if step.channel is not None else step.label, step.change)
-        for step in waterfall(report, count)
+        for step in waterfall(report, min(count, _MOST_STEPS))
     ]
     ends = [style.decimals(value, 2) for value in (report.v_empty, report.v_all)]
     charts.show(
-        waterfall_chart(("v(∅)", report.v_empty), steps, ("logit", report.v_all)),
+        waterfall_chart(("nothing", report.v_empty), steps, ("logit", report.v_all)),
         key="waterfall",
         alt=f"Waterfall from {ends[0]} without any channel to the logit {ends[1]}",
     )
-    gap = "" if report.exact else " The efficiency gap, which the estimates leave unexplained, is the last step."
-    st.html(style.quiet(f"v(∅) is the logit with every channel set to 0; each step adds one channel’s φ.{gap}"))
+    gap = "" if report.exact else " What the estimates leave unexplained, the efficiency gap, is the last step."
+    st.html(
+        style.quiet(
+            "Nothing is the score, the logit, with every channel set to 0, written v(∅); each step adds one channel’s "
+            f"φ.{gap}"
+        )
+    )
 
 
 def _similarity(report: ChannelReport, view: View) -> None:
@@ -216,14 +322,22 @@ def _similarity(report: ChannelReport, view: View) -> None:
         for values in closest
     ]
     ceiling = "unknown" if report.ceiling is None else f"{report.ceiling:.3f}"
-    rows.append(("*noise ceiling*", [Cell(ceiling), Cell("–"), Cell("–"), Cell("–")]))
+    rows.append(("*the most to expect*", [Cell(ceiling), Cell("–"), Cell("–"), Cell("–")]))
     tables.show(["cosine", "Spearman", "Kendall τ", f"same top {TOP}"], rows)
     st.html(
         style.quiet(
-            f"To SHAP, over live channels; coefficients read as {_READ[view.reading]}. Noise ceiling: the cosine that "
-            "even the true values could be expected to have to this estimate, given its standard errors."
+            f"Similarity to SHAP, 1 at most, over all channels that are not 0 everywhere; the methods’ values read "
+            f"{_READ[view.reading]}. Spearman and Kendall compare the order alone. The most to expect, the noise "
+            "ceiling: the cosine that even the true values could be expected to have to this estimate, given its "
+            "standard errors."
         )
     )
+
+
+@st.cache_data(max_entries=64, scope="session", show_spinner=False)
+def _small_map(question: Question, channel: int, _frame: Image.Image, _raw: FloatArray) -> str:
+    frame = _frame.resize((_THUMBNAIL, _THUMBNAIL * _frame.height // _frame.width))
+    return pictures.address(shaded(frame, display_values(_raw, (frame.height, frame.width), signed=True)))
 
 
 def _signed(value: float) -> str:

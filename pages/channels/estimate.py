@@ -20,14 +20,30 @@ from pages.runtime.jobs import Job
 from pages.shared import charts, links, messages, style
 from pages.shared.scene import Scene
 
-FIRST_BUDGET = 64
+FIRST_BUDGET = 256
+"""Tail passes: with these most photos converge at the layer that the page opens on, for a second's work."""
 _MOST_PASSES = 100_000
 _GROWING = 20  # bars that are drawn while the estimate grows
 
 RULE = (
-    f"Converged: the relative standard error, ‖stderr‖ ∕ ‖φ‖, is below {CONVERGED_NOISE:.0%}, and the efficiency gap "
-    f"is at most {CONVERGED_GAP:.0%} of Σ |φ|."
+    f"Converged: the uncertainty (the relative standard error, ‖stderr‖ ∕ ‖φ‖) is below {CONVERGED_NOISE:.0%}, and "
+    f"what is left unexplained (the efficiency gap) is at most {CONVERGED_GAP:.0%} of all bars together, Σ |φ|."
 )
+
+WORDS = f"""
+- **Head and tail**: the network in front of the layer, and behind it. A **tail pass** runs the tail once.
+- **Score**, or logit: the network’s answer for the class before it becomes a probability.
+- **Score of nothing**, v(∅): the score with every channel of the layer set to 0.
+- **SHAP value**, φ (phi): a channel’s share of the way from the score of nothing to the score; the length of its bar.
+- **Explained**, Σ φ: all SHAP values together. They should come to the whole way.
+- **Unexplained**, the efficiency gap: by how much they do not.
+- **Uncertainty**, the relative standard error: the errors of all bars together, ‖stderr‖, as a share of ‖φ‖.
+- **Silent channels**, or dead: 0 everywhere in this photo.
+- **Weight** α and **contribution** α · mean A: a method’s coefficient of a channel, and the same times the channel’s
+  mean activation.
+
+{RULE}
+"""
 
 
 @dataclass(frozen=True)
@@ -59,7 +75,7 @@ def settings() -> Settings:
         list(ESTIMATORS),
         default="owen",
         shown=lambda key: ESTIMATORS[key].title,
-        width=330,
+        width=300,
         help="Permutations have no bias, and need many passes. Owen’s gradients say something of every channel with "
         "each pass, and have a small bias, which the gap shows. Where exact values cost no more, they are computed.",
     )
@@ -71,8 +87,8 @@ def settings() -> Settings:
         step=64,
         **links.kept("budget"),
         width=170,
-        help="How often the part of the network behind the layer is run. At least one repetition is made, whatever it "
-        "costs: of permutations that is two passes per channel.",
+        help="How often the tail is run, the part of the network behind the layer. At least one repetition is made, "
+        "whatever it costs: of permutations that is two passes per channel.",
     )
     return Settings(estimator, int(budget))
 
@@ -159,6 +175,8 @@ def status(seen: Scene, report: ChannelReport, seconds: float) -> None:
             st.badge("Not converged", icon=":material/pending:", color="orange", help=RULE)
             more = max(4 * report.passes, 2 * report.budget)
             messages.button((f"Estimate with {more} passes", partial(_spend, more)), key="more-passes")
+        with st.popover("What the words mean", type="tertiary", icon=":material/help:"):
+            st.markdown(WORDS)
     st.html(_strip(_facts(report, seconds)))
     if report.exact:
         st.html(style.quiet(_exactly(seen)))
@@ -185,12 +203,12 @@ def _exactly(seen: Scene) -> str:
 def _facts(report: ChannelReport, seconds: float) -> list[tuple[str, str]]:
     """Name and value."""
     return [
-        ("logit", _plain(report.v_all)),
-        ("without any channel, v(∅)", _plain(report.v_empty)),
-        ("Σ φ", f"{_plain(report.phi_sum)} of {_plain(report.span)}"),
-        ("efficiency gap", f"{_plain(report.gap)} ({_share(report.relative_gap)})"),
-        ("relative standard error", _share(report.noise)),
-        ("dead channels", f"{report.dead} of {report.channels}"),
+        ("score (logit)", _plain(report.v_all)),
+        ("score of nothing, v(∅)", _plain(report.v_empty)),
+        ("explained, Σ φ", f"{_plain(report.phi_sum)} of {_plain(report.span)}"),
+        ("unexplained (efficiency gap)", f"{_plain(report.gap)} ({_share(report.relative_gap)})"),
+        ("uncertainty (relative standard error)", _share(report.noise)),
+        ("silent (dead) channels", f"{report.dead} of {report.channels}"),
         ("cost", f"{report.passes} tail passes, {style.duration(seconds)}"),
     ]
 
@@ -221,6 +239,7 @@ def convergence_section(report: ChannelReport) -> None:
 
 def draw_convergence(report: ChannelReport, key: str = "convergence") -> None:
     """Cosine to the best estimate so far, and the standard error, against passes."""
+    st.html(style.quiet("Left: how much the estimate resembled the last one, 1 at most. Right: how unsure it was."))
     charts.show(
         convergence_chart(report.convergence, limit=CONVERGED_NOISE),
         key=key,

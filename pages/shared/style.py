@@ -16,11 +16,13 @@ from cam_core.numbers import decimals as decimals
 from cam_core.numbers import number as number
 from cam_core.numbers import significant as significant
 from cam_core.overlay import colour_stops
-from cam_core.palette import AGAINST, FOR, NOTICE
+from cam_core.palette import ACCENT, NOTICE, OPPOSED
 
 _ADDRESSES: Final = {"arXiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
 _SHEET: Final = Path(__file__).with_name("app.css")
-_COLOURS: Final = f"<style>:root {{ --cam-accent: {FOR}; --cam-against: {AGAINST}; --cam-notice: {NOTICE}; }}</style>"
+_COLOURS: Final = (
+    f"<style>:root {{ --cam-accent: {ACCENT}; --cam-opposed: {OPPOSED}; --cam-notice: {NOTICE}; }}</style>"
+)
 
 
 def apply_style() -> None:

@@ -111,7 +111,7 @@ def matrix(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
 def _tinted(value: float) -> str:
     if isnan(value):
         return "<td>–</td>"
-    tint = "--cam-accent" if value > 0 else "--cam-against"
+    tint = "--cam-accent" if value > 0 else "--cam-opposed"
     share = f"{_STRONGEST_TINT * value**2:.0f}%"
     return (
         f'<td style="background: color-mix(in srgb, var({tint}) {share}, transparent)">{style.decimals(value, 2)}</td>'

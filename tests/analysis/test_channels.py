@@ -83,7 +83,7 @@ def test_waterfall_goes_from_nothing_to_the_logit() -> None:
     """φ sums to 3.5 of the 4 between v(∅) = 1 and v(all) = 5: the gap of half a logit is a step of its own."""
     steps = waterfall(channel_report(estimate([0.5, -1.0, 3.0, 1.0, 0.0])), 2)
     assert [(step.label, step.channel) for step in steps] == [
-        ("channel 2", 2), ("channel 1", 1), ("2 others", None), ("gap", None),
+        ("channel 2", 2), ("channel 1", 1), ("the other 2", None), ("unexplained", None),
     ]  # fmt: skip
     assert [step.change for step in steps] == pytest.approx([3.0, -1.0, 1.5, 0.5])
     assert [step.start for step in steps] == pytest.approx([1.0, 4.0, 3.0, 4.5])

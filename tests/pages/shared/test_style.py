@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cam_core.palette import AGAINST, FOR, NOTICE
+from cam_core.palette import ACCENT, NOTICE, OPPOSED
 from pages.shared import style, tables
 from tests.pages.app_runs import Open
 
@@ -44,7 +44,7 @@ def test_the_page_has_the_sheet_and_the_palettes_colours(open_app: Open) -> None
     text = styles(open_app())
     assert SHEET in text
     set_here = dict(re.findall(r"(--cam-[a-z]+): (#[0-9a-f]{6});", text))
-    assert set_here == {"--cam-accent": FOR, "--cam-against": AGAINST, "--cam-notice": NOTICE}
+    assert set_here == {"--cam-accent": ACCENT, "--cam-opposed": OPPOSED, "--cam-notice": NOTICE}
     assert set(re.findall(r"var\((--cam-[a-z]+)", SHEET + "".join(SOURCES.values()))) <= set(set_here)
     assert "<" not in SHEET, "a browser's page would drop the whole sheet for it, as if it were markup"
 
@@ -69,7 +69,7 @@ def test_the_agreement_is_readable_on_its_tint_and_stronger_ones_are_stronger(th
     letters, page = (rgb(THEMES[theme][name]) for name in ("textColor", "backgroundColor"))
     cell = re.findall(r"var\((--cam-[a-z]+)\) (\d+)%", tables.matrix(["a"], [[value]]))
     ((name, share),) = cell
-    tint, part = rgb({"--cam-accent": FOR, "--cam-against": AGAINST}[name]), int(share) / 100
+    tint, part = rgb({"--cam-accent": ACCENT, "--cam-opposed": OPPOSED}[name]), int(share) / 100
     behind = tuple(part * a + (1 - part) * b for a, b in zip(tint, page, strict=True))
     light, dark = sorted((luminance(letters), luminance(behind)), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= 4.5
