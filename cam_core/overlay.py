@@ -171,7 +171,8 @@ def _strength(values: FloatArray) -> FloatArray:
 def _rim(inside: Image.Image, width: int) -> npt.NDArray[np.bool_]:
     """(H, W): within half of `width`, which is odd, of the border between black and white."""
     grown, shrunk = (np.asarray(inside.filter(f(width))) for f in (ImageFilter.MaxFilter, ImageFilter.MinFilter))
-    return grown != shrunk
+    rim: npt.NDArray[np.bool_] = grown != shrunk
+    return rim
 
 
 def close_up(image: Image.Image, box: Box, side: int) -> Image.Image:

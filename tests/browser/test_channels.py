@@ -11,6 +11,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
 
 MAP = 'img[alt^="Channel "][alt*=" heatmap "]'
 BARS = ".st-key-channel-bars .js-plotly-plot .barlayer .trace"
+OVERLAPS = """selector => {
+    const boxes = [...document.querySelectorAll(selector)].map(text => text.getBoundingClientRect())
+        .filter(box => box.width > 0).sort((a, b) => a.left - b.left);
+    return boxes.slice(1).filter((box, n) => box.left < boxes[n].right - 1
+        && box.top < boxes[n].bottom && boxes[n].top < box.bottom).length;
+}"""
 
 
 def wait_until_calm(page: Page) -> None:
@@ -64,3 +70,61 @@ def test_narrow_windows_stack_and_nothing_is_cut_off(visit: Visit, scheme: str) 
     assert bars is not None and picture is not None and picture["y"] > bars["y"] + bars["height"] / 2
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth <= window.innerWidth")
     assert "These values are exact" in page.locator("[data-testid=stMain]").inner_text()
+
+
+@pytest.mark.parametrize("width", [800, 1024, 1440])
+def test_no_number_runs_into_its_neighbour_and_a_method_s_name_is_whole(visit: Visit, width: int) -> None:
+    page = visit(path="/channels", width=width, height=1000, top="60")
+    wait_until_calm(page)
+    for selector in (".st-key-channel-bars .textpoint text", ".st-key-channel-steps .bartext"):
+        assert page.evaluate(OVERLAPS, selector) == 0, selector
+    assert page.locator(".st-key-channel-steps .barlayer .trace").nth(1).locator(".point").count() <= 22
+    tag = page.locator(".st-key-beside [data-baseweb=tag]", has_text="LIFT-CAM").locator("span").first
+    assert tag.evaluate("tag => tag.scrollWidth <= tag.clientWidth + 1"), "no dots in the name"
+
+
+def test_the_page_opens_converged_with_the_bars_in_sight(visit: Visit) -> None:
+    page = visit(path="/channels", width=1440, height=900)
+    wait_until_calm(page)
+    assert page.get_by_text("Converged", exact=True).is_visible()
+    bars = page.locator(BARS).first.bounding_box()
+    assert bars is not None and bars["y"] + bars["height"] < 900
+
+
+def test_a_small_map_selects_its_channel(visit: Visit) -> None:
+    page = visit(path="/channels", height=1000, budget="16")
+    wait_until_calm(page)
+    named = page.locator(MAP).get_attribute("alt")
+    box = page.locator(".st-key-strong-2 img").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_function("([map, before]) => document.querySelector(map)?.alt !== before", arg=[MAP, named])
+
+
+def test_a_row_of_the_table_marks_its_bar(visit: Visit) -> None:
+    page = visit(path="/channels", height=1000, budget="16")
+    wait_until_calm(page)
+    named = page.locator(MAP).get_attribute("alt")
+    page.get_by_text("The same as a table").click()
+    page.wait_for_selector("[data-testid=stDataFrame] canvas")
+    wait_for_calm(page)
+    box = page.locator("[data-testid=stDataFrame]").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 16, box["y"] + 3.5 * 35)
+    page.wait_for_function("([map, before]) => document.querySelector(map)?.alt !== before", arg=[MAP, named])
+    mark = page.locator(".st-key-channel-bars .shapelayer path").first.bounding_box()
+    third = page.locator(BARS).first.locator(".point").nth(2).bounding_box()
+    assert mark is not None and third is not None
+    assert mark["x"] <= third["x"] and third["x"] + third["width"] <= mark["x"] + mark["width"]
+
+
+def test_a_click_on_a_bar_draws_nothing_but_what_follows_it(visit: Visit) -> None:
+    """The charts below stand as they are: what is sent for a click is the bars and the map."""
+    page = visit(path="/channels", height=1000, budget="16")
+    wait_until_calm(page)
+    steps = page.locator(".st-key-channel-steps .js-plotly-plot")
+    steps.evaluate("chart => chart.on('plotly_afterplot', () => { window.again = 1 })")
+    click_bar(page, 5)
+    wait_for_link(page, "channel=")
+    wait_until_calm(page)
+    assert page.evaluate("window.again") is None
