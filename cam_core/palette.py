@@ -14,7 +14,7 @@ from zlib import crc32
 FOR: Final = "#c8553d"
 """The colour of what speaks for a class, and of nothing else; signed maps have its hue there (`overlay.DIVERGING`)."""
 
-AGAINST: Final = "#3a7fb5"
+AGAINST: Final = "#3380ad"
 """The colour of what speaks against a class, and of nothing else."""
 
 MEASURED: Final = "#64748b"
@@ -39,7 +39,7 @@ INK: Final = "#333333"
 """Around a point that would else vanish in its background."""
 
 HUES: Final = (
-    "#6818f8", "#98a808", "#286808", "#58a8c8", "#884868", "#b89858", "#485898", "#7838c8", "#78a888", "#9888f8",
+    "#6818f8", "#98a808", "#286808", "#38a8b8", "#884868", "#b89858", "#485898", "#7838c8", "#78a888", "#9888f8",
 )  # fmt: skip
 """Searched for: any two are at least 21 apart in CIELAB, as seen with normal vision, protanopia or deuteranopia
 (simulated after Machado et al. 2009), and have a contrast of at least 2.6 with white and with the dark page. None is

@@ -29,7 +29,6 @@ from pages.shared.scene import Scene
 from pages.shared.tables import Cell
 
 _READINGS: Final[dict[str, Reading]] = {"α": "coefficients", "α · mean A": "contributions"}
-_READING_NAMES: Final = {"α": "Weight α", "α · mean A": "Contribution α · mean A"}
 _READ: Final[dict[Reading, str]] = {
     "coefficients": "as weights α, as they are",
     "contributions": "as contributions, α · mean A",
@@ -105,15 +104,14 @@ def _view(live: int) -> View:
             ["By |φ|", "By number"],
             default="By |φ|",
             required=True,
-            format_func={"By |φ|": "Longest first", "By number": "By number"}.__getitem__,
             **links.kept("order"),
+            help="By |φ|: the longest bar first, for or against.",
         )
         reading = st.segmented_control(
-            "Methods’ values",
+            "Methods’ weight α, or contribution",
             list(_READINGS),
             default=next(iter(_READINGS)),
             required=True,
-            format_func=_READING_NAMES.__getitem__,
             **links.kept("reading"),
             help="The weight α is the method’s coefficient as it is. Many methods give it per unit of activation: "
             "times the channel’s mean activation, mean A, it becomes a contribution, as the SHAP value φ is.",

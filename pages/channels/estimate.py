@@ -20,8 +20,8 @@ from pages.runtime.jobs import Job
 from pages.shared import charts, links, messages, style
 from pages.shared.scene import Scene
 
-FIRST_BUDGET = 256
-"""Tail passes: with these most photos converge at the layer that the page opens on, for a second's work."""
+FIRST_BUDGET = 320
+"""Tail passes: with these every photo of the gallery converges at the layer that the page opens on."""
 _MOST_PASSES = 100_000
 _GROWING = 20  # bars that are drawn while the estimate grows
 

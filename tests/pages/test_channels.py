@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from cam_core import load_model
 from cam_core.analysis.channels import channel_report, largest
 from cam_core.analysis.removal import RemovalReport
-from cam_core.images import SAMPLES
+from cam_core.images import SAMPLES, sample
 from cam_core.models.tails import nonlinear_layer
 from cam_core.palette import REFERENCE
 from cam_core.shapley import ChannelEstimate, channel_shap, stream_channel_shap
@@ -275,8 +275,9 @@ def test_the_map_can_be_lines_instead(open_channels: OpenChannels) -> None:
     at = open_channels()
     shaded = at.get("image")[0].proto.imgs[0].url
     next(group for group in at.segmented_control if group.label == "Its activation").set_value("Outlined").run()
-    assert at.get("image")[0].proto.imgs[0].url != shaded
-    assert at.query_params["map"] == "Outlined"
+    outlined = at.get("image")[0].proto.imgs[0].url
+    assert outlined != shaded
+    assert open_channels(map="Outlined").get("image")[0].proto.imgs[0].url == outlined, "a link has it"
 
 
 def test_many_channels_are_not_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,11 +304,15 @@ def test_every_chart_has_a_name(open_channels: OpenChannels) -> None:
     assert all(names) and len(set(names)) == len(names) == 4
 
 
-def test_the_page_opens_converged() -> None:
-    """The photo, the layer and the budget of the bare address, with the network that comes with the installation."""
+@pytest.mark.parametrize("key", [SAMPLES[0].key, "jaguar"])
+def test_the_page_opens_converged(key: str) -> None:
+    """The layer and the budget of the bare address, with the network that comes with the installation.
+
+    Of the first photo, and of the one in the gallery that needs the most passes.
+    """
     clf = load_model(BUNDLED)
     layer = nonlinear_layer(clf)
-    assert channel_shap(clf, SAMPLES[0].open(), layer=layer, budget=estimate.FIRST_BUDGET).converged
+    assert channel_shap(clf, sample(key).open(), layer=layer, budget=estimate.FIRST_BUDGET).converged
 
 
 def test_the_pages_layer_follows_where_none_was_chosen(open_app: Open) -> None:
