@@ -209,7 +209,8 @@ def _map(seen: Scene, report: ChannelReport, channel: int) -> None:
 
 def _strongest(seen: Scene, report: ChannelReport) -> None:
     """The maps of the channels with the longest bars, small; a click on one selects it."""
-    with st.container(horizontal=True, key="channel-strongest"):
+    st.html(style.quiet("Where the channels with the longest bars are active; click one to look at it:"))
+    with st.container(key="channel-strongest"):
         for place, channel in enumerate(report.order[:_STRONGEST]):
             with st.container(key=f"strong-{place}"):
                 small = _small_map(seen.question, channel, seen.frame(), report.activations[channel])

@@ -164,8 +164,8 @@ def growing(job: Job) -> None:
     draw_convergence(report, key="growing-convergence")
 
 
-def status(seen: Scene, report: ChannelReport, seconds: float) -> None:
-    """Whether to trust it: the badge with its rule, the facts, and what to do where there is too little."""
+def status(seen: Scene, report: ChannelReport) -> None:
+    """Whether to trust it: the badge with its rule, and what to do where there is too little."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="channel-status"):
         if report.exact:
             st.badge("Exact", icon=":material/check_circle:", color="green")
@@ -177,11 +177,15 @@ def status(seen: Scene, report: ChannelReport, seconds: float) -> None:
             messages.button((f"Estimate with {more} passes", partial(_spend, more)), key="more-passes")
         with st.popover("What the words mean", type="tertiary", icon=":material/help:"):
             st.markdown(WORDS)
-    st.html(_strip(_facts(report, seconds)))
     if report.exact:
         st.html(style.quiet(_exactly(seen)))
     elif report.ceiling is None:
         st.html(style.notice_line("Too few repetitions fit into the budget: the standard errors are unknown."))
+
+
+def facts(report: ChannelReport, seconds: float) -> None:
+    """The numbers of the estimate as a whole."""
+    st.html(_strip(_facts(report, seconds)))
 
 
 def _spend(budget: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from cam_core import METHODS, Explanation
 from cam_core.analysis.channels import channel_report, coefficients_of
@@ -29,9 +30,12 @@ def page() -> None:
     st.html(
         style.subtitle(f"Which of the {channels} channels of {seen.question.layer} carry ", seen.prediction.label, "?")
     )
-    notices = st.container()
-    with st.container(horizontal=True, vertical_alignment="top", key="channel-controls"):
+    notices, controls, answer = st.container(), st.container(key="channel-controls"), st.container()
+    # The answer comes first on the page: how it was computed stands below it, and is read before.
+    st.header("How the values are computed")
+    with st.container(horizontal=True, vertical_alignment="top", key="channel-estimator"):
         settings = estimate.settings()
+    with controls:
         methods = pickers.methods(
             FIRST_METHODS,
             key="beside",
@@ -42,19 +46,20 @@ def page() -> None:
             costs=seen.costs,
             help=f"Without one coefficient per channel, so not here: {', '.join(WITHOUT)}.",
         )
-    requests = pickers.parameters(methods)
-    show(seen, settings, requests)
+        requests = pickers.parameters(methods)
+    show(answer, seen, settings, requests)
     with notices:
         messages.link_notices()
 
 
-def show(seen: Scene, settings: Settings, requests: Sequence[Request]) -> None:
+def show(answer: DeltaGenerator, seen: Scene, settings: Settings, requests: Sequence[Request]) -> None:
     estimating = estimate.begin(seen.question, seen.photo.image, settings)
     outcomes = compute.explanations(seen.question, seen.photo.image, requests)
     outcome = estimate.settled(estimating)
     trail = outcome if isinstance(outcome, Trail) else None
     if isinstance(outcome, Job):
-        estimate.unfinished(outcome)
+        with answer:
+            estimate.unfinished(outcome)
         if not outcome.fruitless:
             return
         trail = outcome.items[-1] if outcome.items else None
@@ -62,9 +67,11 @@ def show(seen: Scene, settings: Settings, requests: Sequence[Request]) -> None:
         return
     coefficients = coefficients_of([outcome for outcome in outcomes if isinstance(outcome, Explanation)])
     report = channel_report(trail.last, coefficients, trail.estimates)
-    estimate.status(seen, report, trail.seconds)
-    unfinished(requests, outcomes)
-    board.board(seen, report)
+    with answer:
+        estimate.status(seen, report)
+        unfinished(requests, outcomes)
+        board.board(seen, report)
+    estimate.facts(report, trail.seconds)
     removal.removal(seen, trail.last, report)
     downloads.downloads(report, provenance.facts(seen, {"shap": vars(settings)}))
 
