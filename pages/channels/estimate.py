@@ -30,7 +30,7 @@ RULE = (
     f"what is left unexplained (the efficiency gap) is at most {CONVERGED_GAP:.0%} of all bars together, Σ |φ|."
 )
 
-WORDS = f"""
+WORDS = """
 - **Head and tail**: the network in front of the layer, and behind it. A **tail pass** runs the tail once.
 - **Score**, or logit: the network’s answer for the class before it becomes a probability.
 - **Score of nothing**, v(∅): the score with every channel of the layer set to 0.
@@ -41,8 +41,6 @@ WORDS = f"""
 - **Silent channels**, or dead: 0 everywhere in this photo.
 - **Weight** α and **contribution** α · mean A: a method’s coefficient of a channel, and the same times the channel’s
   mean activation.
-
-{RULE}
 """
 
 
