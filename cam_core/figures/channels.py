@@ -81,7 +81,7 @@ def _shapley(axes: Axes, report: ChannelReport, shown: Sequence[int], design: De
         if value < 0:
             bar.set(hatch="/////", edgecolor="white", linewidth=0)
     axes.set_ylabel("φ, logits", fontsize=design.small)
-    errors = "exact" if report.exact else f"± standard error, {report.estimator}, {report.passes} passes"
+    errors = "exact" if report.exact else f"±\u00a0standard error, {report.estimator}, {report.passes} passes"
     network = "" if report.trained else f", {UNTRAINED}"
     title = f"{report.label}: SHAP values ({errors}){network}"
     room = design.width - _NUMBERS * leading(design.small)

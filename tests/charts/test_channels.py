@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -95,6 +96,14 @@ def test_figure_for_print_in_every_format() -> None:
     svg = encode_figure(figure, "svg")
     assert estimate.label.encode() in svg and b"unit L2 norm" in svg
     assert svg == encode_figure(channel_figure(report, 5, Design(width=85)), "svg"), "the same bytes"
+
+
+def test_a_long_name_of_a_class_stays_inside_the_figure() -> None:
+    estimate = channel_shap(tiny_classifier("residual"), tiny_images(1)[0], layer="relu1", budget=40)
+    report = replace(channel_report(estimate), label="soft-coated Wheaten terrier, as judges of dog shows write it")
+    figure = channel_figure(report, 5, Design(width=85))
+    figure.draw_without_rendering()
+    assert figure.get_tightbbox().width * 25.4 <= 85
 
 
 def test_figure_of_exact_values_has_one_panel_and_says_so() -> None:
