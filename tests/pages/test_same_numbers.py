@@ -126,7 +126,7 @@ def test_curves(open_app: Open, command: Callable[..., Any], monkeypatch: pytest
 def test_channels(open_app: Open, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     shown, printed = (spied(monkeypatch, place, "channel_report") for place in (channels, channels_command))
     for reading, words in (("α", "cosine to SHAP"), ("α · mean A", "times mean activation")):
-        at = visit(open_app, "channels", reading=reading)
+        at = visit(open_app, "channels", reading=reading, budget="64")  # as many passes as a shell asks for
         text = read(at)
         result = command("channels", PHOTO, "-M", "lift-cam", "-M", "grad-cam", "--top", 8)
         report = shown[-1]
@@ -139,7 +139,7 @@ def test_channels(open_app: Open, command: Callable[..., Any], monkeypatch: pyte
     facts = re.search(r"logit (\S+), without any channel (\S+), sum of phi (\S+), gap (\S+)", result.stderr)
     assert facts is not None
     shown_facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(-?[\d.]+)", text))
-    names = ("logit", "without any channel, v(∅)", "Σ φ", "efficiency gap")
+    names = ("score (logit)", "score of nothing, v(∅)", "explained, Σ φ", "unexplained (efficiency gap)")
     for name, value in zip(names, facts.groups(), strict=True):
         assert float(shown_facts[name]) == pytest.approx(float(value), abs=0.0051), "two digits of four"
     first = result.stdout.splitlines()[1].split("\t")
