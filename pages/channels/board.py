@@ -38,8 +38,8 @@ _MOST_BARS = 60
 _MOST_STEPS = 20
 """Channels that have a step of their own: the names of more would run into each other."""
 _STRONGEST = 3
-_THUMBNAIL = 112
-"""Pixels of a side of a small map."""
+_THUMBNAIL = 160
+"""Pixels of a side of a small map: some screens have more of them than the style sheet counts."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def _strongest(seen: Scene, report: ChannelReport) -> None:
         for place, channel in enumerate(report.order[:_STRONGEST]):
             with st.container(key=f"strong-{place}"):
                 small = _small_map(seen.question, channel, seen.frame(), report.activations[channel])
-                st.image(small, width=_THUMBNAIL, alt=f"Channel {channel}, number {place + 1} by its bar, small map")
+                pictures.show(small, alt=f"Channel {channel}, number {place + 1} by its bar, small map")
                 st.button(
                     f"{channel} · {_signed(float(report.phi[channel]))}",
                     key=f"take-{place}",
@@ -334,9 +334,9 @@ def _similarity(report: ChannelReport, view: View) -> None:
 
 
 @st.cache_data(max_entries=64, scope="session", show_spinner=False)
-def _small_map(question: Question, channel: int, _frame: Image.Image, _raw: FloatArray) -> str:
+def _small_map(question: Question, channel: int, _frame: Image.Image, _raw: FloatArray) -> Image.Image:
     frame = _frame.resize((_THUMBNAIL, _THUMBNAIL * _frame.height // _frame.width))
-    return pictures.address(shaded(frame, display_values(_raw, (frame.height, frame.width), signed=True)))
+    return shaded(frame, display_values(_raw, (frame.height, frame.width), signed=True))
 
 
 def _signed(value: float) -> str:
