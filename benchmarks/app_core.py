@@ -27,6 +27,7 @@ from cam_core.shapley import ChannelEstimate, remove_channels, stream_channel_sh
 NETWORK: Final = "efficientnet_lite0"
 FIRST_METHODS: Final = ("grad-cam", "lift-cam")
 FRAME_SIDE: Final = 448
+CHANNEL_SIDE: Final = 352
 """Pixels of the longer side of the app’s pictures."""
 
 _REGIONS: Final = {"region", "other_region"}  # what a metric may need and no page has
@@ -94,7 +95,7 @@ class Core:
     def channel_map(self, budget: int, place: int) -> Job:
         """The picture of another channel's activation."""
         estimate = self._estimates(self.image(), self._target(), nonlinear_layer(self.clf), budget)[-1]
-        frame, channel = self._frame(), largest(estimate.phi, place + 1)[place]
+        frame, channel = self._frame(CHANNEL_SIDE), largest(estimate.phi, place + 1)[place]
 
         def draw() -> None:
             raw = estimate.activations[0, channel].float().numpy()
@@ -113,9 +114,9 @@ class Core:
 
         return draw
 
-    def _frame(self) -> Image.Image:
+    def _frame(self, side: int = FRAME_SIDE) -> Image.Image:
         image = self.image()
-        return close_up(image, self.clf.preprocessing.box(image.size), FRAME_SIDE)
+        return close_up(image, self.clf.preprocessing.box(image.size), side)
 
     def frames(self, steps: int, fraction: float) -> Job:
         """The photos that the curves look at at another fraction."""

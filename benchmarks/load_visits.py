@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from streamlit.proto.Element_pb2 import Element
 
-from benchmarks.app_core import FIRST_METHODS, FRAME_SIDE, Core
+from benchmarks.app_core import CHANNEL_SIDE, FIRST_METHODS, FRAME_SIDE, Core
 from benchmarks.app_scenarios import BAR, FEW_PASSES, FEW_STEPS
 from benchmarks.common import median, side_by_side
 from cam_core import METHODS, SAMPLES, Classifier, Explanation, explain, load_image
@@ -287,7 +287,7 @@ class Answers:
             return address(self._map(question, self._explanation(question).map))
         if isinstance(question.about, int):
             raw = self._activations(question.photo, question.rank)[question.about]
-            frame = self._frame(question)
+            frame = self._frame(question, CHANNEL_SIDE)
             return address(shaded(frame, display_values(raw, (frame.height, frame.width), signed=True)))
         method, kind, percent = question.about
         return address(self._film(question.photo, question.rank).at(percent / 100)[method, kind].photo)
@@ -297,9 +297,9 @@ class Answers:
         values = display_values(raw, (frame.height, frame.width))
         return overlay(frame, values, 0.5, SEQUENTIAL[0], limits([values]))
 
-    def _frame(self, question: Question) -> Image.Image:
+    def _frame(self, question: Question, side: int = FRAME_SIDE) -> Image.Image:
         photo = self._photo(question.photo)
-        return close_up(photo, self._clf.preprocessing.box(photo.size), FRAME_SIDE)
+        return close_up(photo, self._clf.preprocessing.box(photo.size), side)
 
     def _explain(self, question: Question) -> Explanation:
         target = self._ranking(question.photo)[question.rank].index

@@ -38,6 +38,8 @@ _MOST_BARS = 60
 _MOST_STEPS = 20
 """Channels that have a step of their own: the names of more would run into each other."""
 _STRONGEST = 3
+_MAP = 352
+"""Pixels of a side of the map: it is never shown wider than 340, and every click sends it."""
 _THUMBNAIL = 160
 """Pixels of a side of a small map: some screens have more of them than the style sheet counts."""
 
@@ -200,7 +202,7 @@ def _map(seen: Scene, report: ChannelReport, channel: int) -> None:
         "fainter the weaker. Outlined: lines at ¼, ½ and ¾ of its largest magnitude. Neither is evidence for or "
         "against the class: whether the channel’s activation counts for it is what the bar says.",
     )
-    frame = seen.frame()
+    frame = seen.frame(_MAP)
     values = display_values(report.activations[channel], (frame.height, frame.width), signed=True)
     pictures.show(_MAPS[drawn](frame, values), alt=f"Channel {channel} heatmap of its activation over the photo")
     if drawn == "Shaded":
@@ -213,7 +215,7 @@ def _strongest(seen: Scene, report: ChannelReport) -> None:
     with st.container(key="channel-strongest"):
         for place, channel in enumerate(report.order[:_STRONGEST]):
             with st.container(key=f"strong-{place}"):
-                small = _small_map(seen.question, channel, seen.frame(), report.activations[channel])
+                small = _small_map(seen.question, channel, seen.frame(_MAP), report.activations[channel])
                 pictures.show(small, alt=f"Channel {channel}, number {place + 1} by its bar, small map")
                 st.button(
                     f"{channel} · {_signed(float(report.phi[channel]))}",

@@ -115,9 +115,9 @@ class Scene:
         left, top, right, bottom = self.box
         return left + across, top + down, right + across, bottom + down
 
-    def frame(self) -> Image.Image:
-        """The part that the network sees, at the resolution of the original: heatmaps are laid over it."""
-        return _close_up(self.photo.digest, self.box, self.photo.image)
+    def frame(self, side: int = FRAME_SIDE) -> Image.Image:
+        """The part that the network sees, from the original, `side` pixels long: heatmaps are laid over it."""
+        return _close_up(self.photo.digest, self.box, side, self.photo.image)
 
     def framed_photo(self) -> Image.Image:
         """The whole photo, with the frame that the network sees drawn in."""
@@ -130,8 +130,8 @@ def _unfit(spec: ModelSpec, layer: str) -> dict[str, str]:
 
 
 @st.cache_data(max_entries=4, scope="session", show_spinner=False)  # a visitor's photo goes with the visitor
-def _close_up(digest: str, box: Box, _image: Image.Image) -> Image.Image:
-    return close_up(_image, box, FRAME_SIDE)
+def _close_up(digest: str, box: Box, side: int, _image: Image.Image) -> Image.Image:
+    return close_up(_image, box, side)
 
 
 @st.cache_data(max_entries=4, scope="session", show_spinner=False)
