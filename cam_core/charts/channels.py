@@ -59,7 +59,7 @@ def channel_chart(
 
 def _axes(tickangle: int, panels: int) -> Part:
     """The channels are named below the lower panel alone; what is zoomed into in one is so in the other."""
-    x = {"type": "category", "showgrid": False, "tickangle": tickangle}
+    x = {"type": "category", "showgrid": False, "tickangle": tickangle, "tickfont": {"size": 10}}
     y = {"zeroline": True, "zerolinecolor": NEUTRAL, "nticks": 6}
     named, logits = {**x, **axis_title("channel", 4)}, {**y, **axis_title("φ, logits")}
     if panels == 1:
