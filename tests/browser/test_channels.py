@@ -96,7 +96,9 @@ def test_a_small_map_selects_its_channel(visit: Visit) -> None:
     page = visit(path="/channels", height=1000, budget="16")
     wait_until_calm(page)
     named = page.locator(MAP).get_attribute("alt")
-    box = page.locator(".st-key-strong-2 img").bounding_box()
+    small = page.locator(".st-key-strong-2 img")
+    small.scroll_into_view_if_needed()
+    box = small.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_function("([map, before]) => document.querySelector(map)?.alt !== before", arg=[MAP, named])
@@ -109,7 +111,9 @@ def test_a_row_of_the_table_marks_its_bar(visit: Visit) -> None:
     page.get_by_text("The same as a table").click()
     page.wait_for_selector("[data-testid=stDataFrame] canvas")
     wait_for_calm(page)
-    box = page.locator("[data-testid=stDataFrame]").bounding_box()
+    table = page.locator("[data-testid=stDataFrame]")
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 16, box["y"] + 3.5 * 35)
     page.wait_for_function("([map, before]) => document.querySelector(map)?.alt !== before", arg=[MAP, named])
