@@ -11,6 +11,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
 
 MAP = 'img[alt^="Channel "][alt*=" heatmap "]'
 BARS = ".st-key-channel-bars .js-plotly-plot .barlayer .trace"
+MARKED = """([bars, place]) => {
+    const mark = document.querySelector('.st-key-channel-bars .shapelayer path')?.getBoundingClientRect();
+    const bar = document.querySelector(bars).querySelectorAll('.point')[place]?.getBoundingClientRect();
+    return mark && bar && mark.width > 0 && mark.left <= bar.left && bar.right <= mark.right;
+}"""
 OVERLAPS = """selector => {
     const boxes = [...document.querySelectorAll(selector)].map(text => text.getBoundingClientRect())
         .filter(box => box.width > 0).sort((a, b) => a.left - b.left);
@@ -117,10 +122,7 @@ def test_a_row_of_the_table_marks_its_bar(visit: Visit) -> None:
     assert box is not None
     page.mouse.click(box["x"] + 16, box["y"] + 3.5 * 35)
     page.wait_for_function("([map, before]) => document.querySelector(map)?.alt !== before", arg=[MAP, named])
-    mark = page.locator(".st-key-channel-bars .shapelayer path").first.bounding_box()
-    third = page.locator(BARS).first.locator(".point").nth(2).bounding_box()
-    assert mark is not None and third is not None
-    assert mark["x"] <= third["x"] and third["x"] + third["width"] <= mark["x"] + mark["width"]
+    page.wait_for_function(MARKED, arg=[BARS, 2])
 
 
 def test_a_click_on_a_bar_draws_nothing_but_what_follows_it(visit: Visit) -> None:
