@@ -24,7 +24,7 @@ def copy_button() -> None:
     """A button that copies the page's address; with it comes the script that makes every choice a step of the browser's
     history."""
     st.html(
-        f'<button type="button" class="cam-copy"><span role="status">Copy link</span></button>'
+        f'<button type="button" class="cam-copy"><span aria-live="polite">Copy link</span></button>'
         f"<script>{_script()}</script>",
         unsafe_allow_javascript=True,
     )

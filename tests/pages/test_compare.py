@@ -264,7 +264,8 @@ def test_a_trace_is_drawn_under_its_tile(open_app: Open, register: Register) -> 
 
 
 def test_the_picture_can_be_saved(open_app: Open) -> None:
-    assert [button.label for button in open_app().get("download_button")] == ["Save", "Save"]
+    labels = [button.label for button in open_app().get("download_button")]
+    assert labels == ["Save :small[Grad-CAM]", "Save :small[LIFT-CAM]"]
 
 
 @pytest.mark.parametrize(

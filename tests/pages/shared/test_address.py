@@ -10,9 +10,7 @@ from streamlit.runtime.scriptrunner import RerunData
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import links
-from tests.pages.app_runs import LABELS, Open, heatmaps, html, settle
-from tests.pages.shared.test_photo import encoded, noise, upload
-from tests.pages.shared.test_sidebar import box
+from tests.pages.app_runs import LABELS, Open, box, encoded, heatmaps, html, noise, settle, upload
 
 CHANNELS = 8  # of the tiny network's last layer
 Back = Callable[..., AppTest]

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import pytest
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from cam_core import CATALOG, SAMPLES
 from cam_core.models.trainable.trained import digit_networks
 from pages.runtime import compute
 from pages.shared import models, photo, sidebar
-from tests.pages.app_runs import BUNDLED, LABELS, Open, heatmaps, html, load_tiny, settle
-from tests.pages.shared.test_photo import encoded, noise, upload
+from tests.pages.app_runs import (
+    BUNDLED,
+    LABELS,
+    Open,
+    box,
+    encoded,
+    heatmaps,
+    html,
+    load_tiny,
+    noise,
+    settle,
+    upload,
+)
 
 
 @pytest.fixture
@@ -20,10 +30,6 @@ def digits(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = {name: Image.new("RGB", (64, 64), (20 * int(name),) * 3) for name in "0123456789"}
     monkeypatch.setattr(photo, "gallery_digits", lambda: drawn)
     monkeypatch.setattr(compute, "load_model", lambda name, **_: load_tiny(name, weights="random"))
-
-
-def box(at: AppTest, label: str):
-    return next(entry for entry in at.selectbox if entry.label == label)
 
 
 def test_every_catalogue_model_is_offered_with_its_size(open_app: Open) -> None:
