@@ -36,7 +36,7 @@ _WORDS: Final = """
 - **Attention branch network** (ABN): a branch of its own draws the attention, and answers too.
 - **Baseline**: the same network without attention. Grad-CAM explains its answer after the fact.
 - **Attention**: where the network itself looks; it is the same whatever class is asked for.
-- **× chance**: the share of the map that lies on the digit, over the share of the image that the digit covers. 1 × is
+- **× chance**: the share of the map that lies on the digit, over the share of the image that the digit covers. 1 × is
   what a map has that is the same everywhere.
 """
 
@@ -188,7 +188,9 @@ def _html(content: Board, networks: dict[str, TrainedNetwork], opacity: float) -
             _cell(sample, network_looks[index], networks[key], opacity) for key, network_looks in content.looks.items()
         ]
     columns = f"grid-template-columns: repeat({len(heads)}, minmax(0, 1fr))"
-    return f'<div class="cam-board" style="{columns}">{"".join(heads)}{"".join(cells)}</div>'
+    return (
+        f'<div class="cam-scroll"><div class="cam-board" style="{columns}">{"".join(heads)}{"".join(cells)}</div></div>'
+    )
 
 
 def _head(entry: TrainedNetwork, look: Look) -> str:

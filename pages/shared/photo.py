@@ -203,8 +203,7 @@ def from_file(source: str, key: str = "") -> Photo | None:
         )
     st.html(
         style.quiet(
-            f"At most {most >> 20} MB; a file that turns red is larger, or no photo. It is read in memory, never "
-            "written to disk, and cannot be part of a link."
+            f"At most {most >> 20} MB. It is read in memory, never written to disk, and cannot be part of a link."
         )
     )
     good = f"_good{key}"

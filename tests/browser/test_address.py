@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,10 +14,6 @@ from tests.browser.visits import HEATMAP, Visit, wait_for_calm
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 SIGNED = ".st-key-values [aria-checked=true]"
-
-
-def opacity(page: Page) -> str | None:
-    return page.get_by_role("slider", name="Opacity").get_attribute("aria-valuenow")
 
 
 def wait_for_address(page: Page, *parts: str) -> None:
@@ -45,7 +42,7 @@ def test_back_and_forward_step_through_the_choices(visit: Visit) -> None:
 
     page.go_back()
     wait_for_address(page, "sample=panda", "values=Signed")
-    expect(page.get_by_role("slider", name="Opacity")).to_have_attribute("aria-valuenow", "0.5")
+    expect(page.get_by_role("slider", name="Opacity")).to_have_value("0.5")
     page.go_back()
     wait_for_address(page, "sample=panda")
     expect(values).to_have_text("Positive")
@@ -61,7 +58,7 @@ def test_back_and_forward_step_through_the_choices(visit: Visit) -> None:
     page.go_back()
     expect(page).to_have_title("Compare · CAMscope")
     wait_for_address(page, "sample=panda")
-    assert opacity(page) == "0.5"
+    expect(page.get_by_role("slider", name="Opacity")).to_have_value("0.5")
 
 
 def test_the_link_is_copied_and_compare_has_a_name(visit: Visit) -> None:
@@ -91,3 +88,17 @@ def test_every_button_has_a_name_of_its_own(visit: Visit, path: str, first: str)
     own = Counter(name for name in names if name not in ("Open", "Increment", "Decrement"))  # Streamlit's own words
     assert len(own) > 5
     assert [name for name, count in own.items() if count > 1] == []
+
+
+def test_a_file_that_is_too_large_is_refused_with_the_reason_and_the_limit(visit: Visit, tmp_path: Path) -> None:
+    page = visit()
+    wait_for_calm(page)
+    page.locator(".st-key-source").get_by_text("Upload", exact=True).click()
+    large = tmp_path / "large.png"
+    with large.open("wb") as stream:
+        stream.truncate(26 << 20)
+    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(large)
+    reason = page.locator("[data-testid=stFileChip] [role=alert]")
+    expect(reason).to_have_text(re.compile("must be 25.* or smaller"))
+    size = reason.bounding_box()
+    assert size is not None and size["width"] > 100 and size["height"] > 10, "it is to be seen, not only heard"
