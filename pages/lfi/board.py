@@ -36,8 +36,8 @@ _WORDS: Final = """
 - **Attention branch network** (ABN): a branch of its own draws the attention, and answers too.
 - **Baseline**: the same network without attention. Grad-CAM explains its answer after the fact.
 - **Attention**: where the network itself looks; it is the same whatever class is asked for.
-- **× chance**: the share of the map that lies on the digit, over the share of the image that the digit covers. 1 × is
-  what a map has that is the same everywhere.
+- **× chance**: the share of the map that lies on the digit, over the share of the image that the digit covers; a map
+  that is the same everywhere has 1.
 """
 
 

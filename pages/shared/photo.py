@@ -90,7 +90,7 @@ def _chosen_part(photo: Photo) -> Photo:
         "Which part",
         0,
         100,
-        None if another else _MIDDLE,  # Streamlit warns of a default beside a value that was set here
+        _MIDDLE,
         format="%d %%",
         **links.kept(_PART),
         help=f"The network sees a square: this photo is far from one. {ends}.",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from tests.pages.app_runs import Open, encoded, heatmaps, html, noise, settle, upload
 
