@@ -12,16 +12,27 @@ from pages.shared.style import apply_style
 # other visitor's thread, and fails. Whoever runs this file has all of it.
 
 st.set_page_config(page_title="CAMscope", page_icon=str(ASSETS / "icon.png"), layout="wide")
+compare = st.Page("pages/compare/page.py", title="Compare", url_path="", icon=":material/compare:", default=True)
+
+
+def by_its_name() -> None:
+    """The first page's address is "/"; whoever asks for /compare is led there, with everything that the link says."""
+    st.switch_page(compare, query_params={name: st.query_params.get_all(name) for name in st.query_params})
+
+
 page = st.navigation(
     [
-        st.Page("pages/compare/page.py", title="Compare", url_path="compare", icon=":material/compare:", default=True),
+        compare,
         st.Page("pages/channels/page.py", title="Channels", url_path="channels", icon=":material/bar_chart:"),
         st.Page("pages/deletion/page.py", title="Deletion", url_path="deletion", icon=":material/show_chart:"),
         st.Page("pages/lfi/page.py", title="LFI-CAM", url_path="lfi", icon=":material/center_focus_strong:"),
+        st.Page(by_its_name, title="Compare", url_path="compare", visibility="hidden"),
     ]
 )
+st.set_page_config(page_title=f"{page.title} · CAMscope")
 st.logo(str(ASSETS / "icon.png"))
 apply_style()
 with polling.of_page():
-    sidebar(page.url_path)
+    if page.visibility == "visible":
+        sidebar(page.url_path)
     page.run()

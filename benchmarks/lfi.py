@@ -44,6 +44,7 @@ from cam_core.models.classifier import Classifier
 from cam_core.models.trainable.baseline import Baseline
 from cam_core.models.trainable.checkpoints import card_path, load_checkpoint, preprocessing_of
 from cam_core.models.trainable.lfi import ARCHITECTURES
+from cam_core.numbers import decimals
 from cam_core.training import DigitsSet, EpochReport, ImageSet, TrainSettings, train
 from cam_core.training.batches import evaluation_batches
 from cam_core.training.lfi import BEST
@@ -291,7 +292,8 @@ def tables(record: Mapping[str, Any]) -> tuple[tuple[str, ...], list[list[str]]]
 
 
 def _shares(interval: Mapping[str, float]) -> str:
-    return f"{interval['mean']:.1%} [{interval['low']:.1%}, {interval['high']:.1%}]"
+    mean, low, high = (f"{decimals(100 * interval[name], 1)}%" for name in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
 
 
 def _number(interval: Mapping[str, float] | None) -> str:

@@ -69,9 +69,7 @@ def _remove(seen: Scene, order: list[int], job: Job) -> Removal:
 @st.fragment
 def _look(report: RemovalReport) -> None:
     most = len(report.logit) - 1
-    count = st.slider(
-        "Channels removed", 0, most, min(5, most), key=f"removed-{most}", persist_state="session", width=420
-    )
+    count = st.slider("Channels removed", 0, most, min(5, most), **links.kept(f"removed-{most}"), width=420)
     st.html(f'<div class="cam-tile">{_sentence(report, count)}</div>')
     charts.show(
         removal_chart(report.logit.tolist(), report.predicted.tolist(), count),

@@ -13,7 +13,7 @@ from pages.deletion.scores import QUICK, SLOW, Scored, notes, score_table, score
 from pages.runtime import compute, polling
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
-from pages.shared import messages, provenance, style
+from pages.shared import links, messages, provenance, style
 from pages.shared.scene import Scene
 
 _FAKE = Request("fake-cam")
@@ -71,7 +71,7 @@ def slow_metrics_asked() -> bool:
     """Whether the slow metrics are asked for."""
     return st.toggle(
         "Slow metrics too",
-        key="slow-metrics",
+        **links.kept("slow-metrics"),
         help="Many passes of the network, further explanations, or linear systems for each: seconds to minutes per "
         "method. They fill in one by one and can be cancelled.",
     )

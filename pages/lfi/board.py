@@ -30,6 +30,15 @@ SHOWN: Final = 4
 _SIDE: Final = 192  # pixels of a picture
 _HELD_OUT: Final = 1000
 _MINE: Final = "Mine"
+_WORDS: Final = """
+- **LFI-CAM**: learns how important each channel of its last feature map is, by looking at that feature map. The
+  weighted sum of the channels is its attention, and its answer depends on it.
+- **Attention branch network** (ABN): a branch of its own draws the attention, and answers too.
+- **Baseline**: the same network without attention. Grad-CAM explains its answer after the fact.
+- **Attention**: where the network itself looks; it is the same whatever class is asked for.
+- **× chance**: the share of the map that lies on the digit, over the share of the image that the digit covers; a map
+  that is the same everywhere has 1.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,9 @@ def board() -> None:
             help="Held-out: digits and photos that no network was trained on. Mine: an image of yours.",
         )
         first = _first() if source != _MINE else 0
-        opacity = st.slider("Opacity", 0.0, 1.0, 0.55, 0.05, **links.kept("opacity"), width=180)
+        opacity = st.slider("Opacity", 0.0, 1.0, 0.55, 0.05, **links.kept("board-opacity"), width=180)
+        with st.popover("What is compared", icon=":material/help:"):
+            st.markdown(_WORDS)
     outcome = _held_out(networks, first) if source != _MINE else _mine(networks)
     if isinstance(outcome, Job):
         _unfinished(outcome)
@@ -177,7 +188,9 @@ def _html(content: Board, networks: dict[str, TrainedNetwork], opacity: float) -
             _cell(sample, network_looks[index], networks[key], opacity) for key, network_looks in content.looks.items()
         ]
     columns = f"grid-template-columns: repeat({len(heads)}, minmax(0, 1fr))"
-    return f'<div class="cam-board" style="{columns}">{"".join(heads)}{"".join(cells)}</div>'
+    return (
+        f'<div class="cam-scroll"><div class="cam-board" style="{columns}">{"".join(heads)}{"".join(cells)}</div></div>'
+    )
 
 
 def _head(entry: TrainedNetwork, look: Look) -> str:

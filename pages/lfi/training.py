@@ -14,7 +14,7 @@ from cam_core.charts import learning_chart
 from cam_core.models.devices import resolve_device
 from cam_core.models.trainable.checkpoints import card_path
 from cam_core.models.trainable.trained import ARCHITECTURE_TITLES
-from cam_core.training import BUILT_IN, EpochReport, ImageSet, TrainSettings, open_data, train
+from cam_core.training import BUILT_IN, EpochReport, ImageSet, TrainingError, TrainSettings, open_data, train
 from cam_core.training.lfi import BEST
 from cam_core.types import CamError
 from pages.lfi import board
@@ -202,16 +202,25 @@ def _work(settings: TrainSettings, before: tuple[Any, ...], networks: Path, job:
     """In the worker's thread. Whatever ends it, the best network so far is among the visitor's models."""
     for item in before:
         job.publish(item)
-    data = open_data(settings.data, size=settings.size, seed=settings.data_seed, count=settings.count)
-    if not before:
-        job.publish(data.previews)
     try:
+        data = open_data(settings.data, size=settings.size, seed=settings.data_seed, count=settings.count)
+        if not before:
+            job.publish(data.previews)
         with compute.computing(str(resolve_device(settings.device)), job) as progress:
             train(settings, progress=progress, on_epoch=job.publish)
+    except TrainingError as error:
+        raise TrainingError(_without_paths(str(error), settings)) from error
     finally:
         best = settings.out / BEST
         if card_path(best).is_file():
             job.publish(models.keep(best, networks))
+
+
+def _without_paths(text: str, settings: TrainSettings) -> str:
+    """An error in the visitor's words: where the app has put their zip, or their run, is nothing to them."""
+    text, own = text.replace(str(settings.out), "this visit"), settings.out.parents[1]
+    zipped = Path(settings.data).is_relative_to(own)
+    return text.replace(settings.data, Path(settings.data).name) if zipped else text
 
 
 # ---- while it runs
@@ -256,6 +265,7 @@ def _curves(run: Run, key: str, mark: int | None = None) -> None:
             mark=mark,
         ),
         key=key,
+        alt=f"Loss and accuracy over {len(reports)} of {run.settings.epochs} epochs",
     )
 
 
@@ -288,9 +298,6 @@ def _previews(previews: ImageSet, report: EpochReport) -> str:
 def _ended(run: Run) -> None:
     if not run.job.wait(polling.OFTEN):
         st.rerun()  # it stops at its next batch
-    if run.kept is not None and run.kept not in st.session_state.setdefault("_shown_networks", []):
-        st.session_state["_shown_networks"].append(run.kept)
-        st.rerun()  # the sidebar was drawn before the network was there
     if run.job.fruitless:
         _state(run)
     if run.reports:
@@ -338,9 +345,8 @@ def _inspect(run: Run, best: EpochReport) -> None:
 def _use(key: str) -> None:
     path = models.own_folder() / f"{key}.safetensors"
     with st.container(horizontal=True, vertical_alignment="center", key="use-network"):
-        st.button("Explain this network", key="use", icon=":material/check:", on_click=_choose, args=(key,))
-        # A link, because Streamlit cannot switch pages while widgets of this one stand in the address.
-        st.page_link("pages/compare/page.py", label="Go to Compare", icon=":material/compare:")
+        if st.button("Explain this network", key="use", icon=":material/compare:"):
+            _explain(key)
         for file, label, kind in (
             (path, "Weights", "application/octet-stream"),
             (card_path(path), "Card", "text/json"),
@@ -349,10 +355,11 @@ def _use(key: str) -> None:
                 label, data=file.read_bytes, file_name=file.name, mime=kind, key=f"save-{label}", on_click="ignore",
                 type="tertiary", icon=":material/download:",
             )  # fmt: skip
-    st.html(
-        style.quiet("It stands in the sidebar’s model picker on every page until this visit ends; save it to keep it.")
-    )
+    st.html(style.quiet("It stands in the model picker of the other pages until this visit ends; save it to keep it."))
 
 
-def _choose(key: str) -> None:
+def _explain(key: str) -> None:
+    """To Compare, with that network and, where it reads digits, a digit."""
     st.session_state[links.widget_key("model")] = key
+    st.session_state["source"] = "Gallery"
+    st.switch_page("pages/compare/page.py", query_params={})

@@ -20,7 +20,7 @@ photo    | gallery, upload, camera; many photos in a zip
 models   | the networks that can be chosen: catalogue, bundled ones, the visitor's own
 pickers  | methods, their parameters, and how heatmaps are to look
 tiles    | heatmaps with colour bar, facts and notices; what stands in their place while there is none
-links    | choices that stand in the page's address, so that a link reopens the view
+links    | choices that stand in the page's address: a link reopens the view, Back the one before; `address.js` helps
 messages | what happened, why, and the next click: errors, the state of a job, empty states
 charts   | Plotly charts as every page shows them
 pictures | pictures that arrive with the page itself

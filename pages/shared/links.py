@@ -1,4 +1,4 @@
-"""Choices that stand in the page's address under a stable name, so that a link reopens the view.
+"""Choices that stand in the page's address under a stable name: a link reopens the view, and Back the one before.
 
 Streamlit's own binding (`bind="query-params"`) writes what the reader sees into the address. Where that changes with
 the view (a class with its probability, a layer with its shape) `choice` is used instead: it writes the option itself.
@@ -7,11 +7,58 @@ the view (a class with its probability, a layer with its shape) `choice` is used
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 _NOTICES = "_link_notices"
+_DRAWN = "_choices"  # the names of all that were drawn in this visit
+_FOLLOWING = "_following"
+_SCRIPT: Final = Path(__file__).with_name("address.js")
+
+
+def copy_button() -> None:
+    """A button that copies the page's address; with it comes the script that makes every choice a step of the browser's
+    history."""
+    st.html(
+        f'<button type="button" class="cam-copy"><span aria-live="polite">Copy link</span></button>'
+        f"<script>{_script()}</script>",
+        unsafe_allow_javascript=True,
+    )
+
+
+@cache
+def _script() -> str:
+    return _SCRIPT.read_text(encoding="utf-8")
+
+
+def came_back() -> bool:
+    """Whether this run follows the browser's Back or Forward: the page shows what the address says."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
+
+
+def follow(page: str) -> None:
+    """Called at the beginning of every run: after Back, every `choice` takes what the address says, when it is drawn.
+
+    That can be later than in this run, where a network or an estimate is on its way.
+    """
+    if came_back():
+        st.session_state[_FOLLOWING] = page, set(st.session_state.get(_DRAWN, ()))
+    elif st.session_state.get(_FOLLOWING, (page,))[0] != page:
+        del st.session_state[_FOLLOWING]
+
+
+def write(name: str, value: str | None) -> None:
+    """Put `?name=value` into the address, or take it out."""
+    if value is None:
+        if name in st.query_params:
+            del st.query_params[name]
+    elif st.query_params.get(name) != value:
+        st.query_params[name] = value
 
 
 def choice(
@@ -37,14 +84,16 @@ def choice(
     key = widget_key(name, scope)
     option, default_before = st.session_state.get(key), st.session_state.get(f"{key}|default", default)
     st.session_state[f"{key}|default"] = default
-    if option == default_before != default:
+    if _follows_address(name):
+        st.session_state[key] = _in_address(name, options) or default
+    elif option == default_before != default:
         st.session_state[key] = default
     elif option not in options:
         st.session_state[key] = _from_link(name, scope, options) or default
     value: str = st.selectbox(
         label, options, key=key, format_func=shown, filter_mode="contains", persist_state="session", **widget
     )
-    _to_link(name, value, default)
+    write(name, None if value == default else value)
     return value
 
 
@@ -80,21 +129,31 @@ def dismiss() -> None:
     st.session_state.pop(_NOTICES, None)
 
 
+def _follows_address(name: str) -> bool:
+    st.session_state.setdefault(_DRAWN, set()).add(name)
+    _, following = st.session_state.get(_FOLLOWING, ("", set()))
+    follows = name in following
+    following.discard(name)
+    return follows
+
+
+def address_counts_again(name: str) -> None:
+    """The next scope of this choice takes what the address says, as the first one of the visit did."""
+    st.session_state.pop(_first_scope(name), None)
+
+
+def _first_scope(name: str) -> str:
+    return f"_linked_{name}"
+
+
 def _from_link(name: str, scope: str, options: Sequence[str]) -> str | None:
-    first = st.session_state.setdefault(f"_linked_{name}", scope)
+    first = st.session_state.setdefault(_first_scope(name), scope)
+    return _in_address(name, options) if first == scope else None
+
+
+def _in_address(name: str, options: Sequence[str]) -> str | None:
     option = st.query_params.get(name)
-    if first != scope or option is None:
-        return None
-    if option not in options:
+    if option is not None and option not in options:
         note_unknown(name, option, "The default is shown instead.")
         return None
     return option
-
-
-def _to_link(name: str, value: str, default: str) -> None:
-    written = st.query_params.get(name)
-    if value == default:
-        if written is not None:
-            del st.query_params[name]
-    elif written != value:
-        st.query_params[name] = value

@@ -5,15 +5,20 @@ messages.pending(job, "Computing", "No map.", messages.again(job), key="map")
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 import streamlit as st
 
 from pages.runtime import compute, polling
 from pages.runtime.jobs import Job
+from pages.runtime.limits import limits
 from pages.shared import links
 from pages.shared.style import duration, notice_line, plain, sentence
+
+_PLACE: Final = re.compile(r"(?<![\w:/.])(?:/[^\s/,;:()]+)+/([^\s/,;:()]+)")
 
 Action = tuple[str, Callable[[], None]]
 """A button's label and what it does before the page is drawn again."""
@@ -22,11 +27,16 @@ Action = tuple[str, Callable[[], None]]
 def failure(what: str, why: str, *actions: Action, key: str) -> None:
     """An error in the page: what happened, why, and buttons that lead on."""
     with st.container(key=f"failure-{key}"):
-        st.error(f"**{what}**  \n{plain(sentence(why))}", icon=":material/error:")
+        st.error(f"**{what}**  \n{plain(sentence(_without_places(why)))}", icon=":material/error:")
         if actions:
             with st.container(horizontal=True):
                 for number, action in enumerate(actions):
                     button(action, key=f"{key}-action-{number}")
+
+
+def _without_places(why: str) -> str:
+    """Where a file lies on the machine of the app helps whoever sits before it, and is no other's business."""
+    return why if limits().folders else _PLACE.sub(r"\1", why)
 
 
 def button(action: Action, *, key: str) -> None:

@@ -29,6 +29,9 @@ from pages.shared.scene import Photo
 _LAST = "_photo"
 _PART, _PART_OF, _MIDDLE = "part", "_part_of", 50
 _FAR_FROM_SQUARE = 1.7  # times as long as wide: of 3 : 2, as cameras make them, the middle is nearly all
+_OWN: Final = "_own_photo"  # the visitor's last one, with its source: for Back, after a look at the gallery
+_AWAITED: Final = "_awaited_photo"
+_UPLOAD: Final = "upload"  # in the address: the name of a photo that stays with its visitor
 _THUMBNAIL = 96  # pixels
 _DIGITS = "digits"
 _DIGIT = "digit-"
@@ -45,12 +48,15 @@ def photo_picker(*, digits: bool = False) -> Photo:
     Raises:
         ImageError: there is no gallery, and nothing has been uploaded yet.
     """
-    jobs = compute.visitor_jobs()
-    if _LAST not in st.session_state and "sample" not in st.query_params and (left := jobs.brought(_LAST)):
-        st.session_state["source"], st.session_state[_LAST] = left  # the page was loaded again
-        jobs.belongings[_LAST] = left
+    _follow_address()
     source = st.segmented_control(
-        "Photo", ["Gallery", "Upload", "Camera"], default="Gallery", required=True, width="stretch", key="source"
+        "Photo",
+        ["Gallery", "Upload", "Camera"],
+        default="Gallery",
+        required=True,
+        width="stretch",
+        key="source",
+        persist_state="session",
     )
     # A place of its own for each: what stood in the other would be shown in the wrong place until the run ends.
     gallery, file = st.container(), st.container()
@@ -60,14 +66,14 @@ def photo_picker(*, digits: bool = False) -> Photo:
     else:
         with file:
             photo = from_file(source)
-        if photo is not None and "sample" in st.query_params:
-            del st.query_params["sample"]  # a link cannot carry the upload, and must not name another photo
     if photo is not None:
-        st.session_state[_LAST] = photo
-        jobs.belongings[_LAST] = None if source == "Gallery" else (source, photo)
+        _keep(photo, source)
     elif _LAST not in st.session_state:
         st.session_state[_LAST] = _gallery_photo(next(iter(_titles(digits)), ""))
     last: Photo = st.session_state[_LAST]
+    if photo is None and last.source == "visitor":
+        with file:
+            st.html(style.quiet(f"{last.title} is shown until you choose another."))
     return _chosen_part(last)
 
 
@@ -84,7 +90,7 @@ def _chosen_part(photo: Photo) -> Photo:
         "Which part",
         0,
         100,
-        None if another else _MIDDLE,  # Streamlit warns of a default beside a value that was set here
+        _MIDDLE,
         format="%d %%",
         **links.kept(_PART),
         help=f"The network sees a square: this photo is far from one. {ends}.",
@@ -101,6 +107,48 @@ def _chosen_part(photo: Photo) -> Photo:
 def _cut_out(digest: str, box: tuple[int, int, int, int], _image: Image.Image) -> tuple[Image.Image, str]:
     part = _image.crop(box)
     return part, image_digest(part)
+
+
+def _follow_address() -> None:
+    """A visitor's own photo as the address names it: on the first run, and after Back."""
+    jobs, named = compute.visitor_jobs(), st.query_params.get(_UPLOAD)
+    first = _LAST not in st.session_state
+    if first and "sample" not in st.query_params and (left := jobs.brought(_LAST)) and named in (None, left[1].title):
+        _show_own(*left)  # the page was loaded again
+        jobs.belongings[_LAST] = left
+    elif first or links.came_back():
+        own: tuple[str, Photo] | None = st.session_state.get(_OWN)
+        if own and own[1].title == named:
+            _show_own(*own)
+            return
+        st.session_state["source"] = "Gallery"
+        if named is not None:
+            st.session_state[_AWAITED] = named
+            links.note(
+                f"This link was made with an uploaded photo, which stays with its visitor: {named}. A sample photo is "
+                "shown instead; upload that photo again to see the same."
+            )
+
+
+def _show_own(source: str, photo: Photo) -> None:
+    st.session_state["source"], st.session_state[_LAST] = source, photo
+    st.session_state[_OWN] = source, photo
+
+
+def _keep(photo: Photo, source: str) -> None:
+    """The photo is shown from now on; its name is all that a link can carry of a visitor's own."""
+    own = None if source == "Gallery" else (source, photo)
+    st.session_state[_LAST] = photo
+    compute.visitor_jobs().belongings[_LAST] = own
+    if own is None:
+        links.write(_UPLOAD, None)
+        return
+    if st.session_state.get(_AWAITED) == photo.title:
+        del st.session_state[_AWAITED]
+        links.address_counts_again("class")
+    st.session_state[_OWN] = own
+    links.write("sample", None)
+    links.write(_UPLOAD, photo.title)
 
 
 def _from_gallery(digits: bool) -> Photo | None:
@@ -142,25 +190,36 @@ def from_file(source: str, key: str = "") -> Photo | None:
         source: "Camera" or "Upload".
         key: tells apart several places of one page that take a file.
     """
+    most = limits().photo_bytes
     if source == "Camera":
         file = st.camera_input("Take a photo", key=f"camera{key}", label_visibility="collapsed")
     else:
         file = st.file_uploader(
             "A photo of yours",
             type=list(EXTENSIONS),
-            max_upload_size=limits().photo_bytes >> 20,
+            max_upload_size=most >> 20,
             key=f"upload{key}",
             label_visibility="collapsed",
-            help="It is read in memory, never written to disk, and cannot be part of a link.",
         )
+    st.html(
+        style.quiet(
+            f"At most {most >> 20} MB. It is read in memory, never written to disk, and cannot be part of a link."
+        )
+    )
+    good = f"_good{key}"
     if file is None:
+        st.session_state.pop(good, None)
         return None
     try:
         image = _image(file.getvalue())
     except ImageError as error:
-        messages.failure("This file cannot be used.", f"{error}. The photo before it stays.", key=f"photo{key}")
-        return None
-    return Photo(image, image_digest(image), file.name if source == "Upload" else "Camera photo")
+        stays = "" if key and good not in st.session_state else " The photo before it stays."
+        messages.failure("This file cannot be used.", f"{style.sentence(str(error))}{stays}", key=f"photo{key}")
+        before: Photo | None = st.session_state.get(good)
+        return before
+    photo = Photo(image, image_digest(image), file.name if source == "Upload" else "Camera photo")
+    st.session_state[good] = photo
+    return photo
 
 
 def _image(data: bytes) -> Image.Image:
@@ -184,8 +243,12 @@ def from_zip(key: str) -> Unpacked | None:
         max_upload_size=limits().archive_bytes >> 20,
         key=f"zip-{key}",
         label_visibility="collapsed",
-        help="A zip file with one folder of images for each class. It goes when this visit ends, and cannot be part "
-        "of a link.",
+    )
+    st.html(
+        style.quiet(
+            f"One folder of images for each class, at most {limits().archive_bytes >> 20} MB in all. It goes when this "
+            "visit ends; a link cannot carry it."
+        )
     )
     if file is None:
         return None

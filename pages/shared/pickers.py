@@ -76,10 +76,11 @@ def methods(
     """
     known = {method.title: method for method in by_family(METHODS.values() if offered is None else offered)}
     by_title = {title: method for title, method in known.items() if method.key not in unfit}
-    for title in st.query_params.get_all(key) if key not in st.session_state else []:
+    known_here = key in st.session_state and not links.came_back()
+    for title in st.query_params.get_all(key) if not known_here else []:
         if title not in known:
             links.note_unknown("method", title, "The others are shown.")
-    if key in st.session_state:
+    if known_here:
         _set_aside(key, list(known), by_title)
     else:
         linked = st.query_params.get_all(key)

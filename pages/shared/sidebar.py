@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import streamlit as st
@@ -20,6 +20,9 @@ from pages.shared.models import BUNDLED, Offer
 from pages.shared.photo import photo_picker
 from pages.shared.scene import Photo, Scene
 
+_WITHOUT_SCENE = ("lfi",)  # pages that explain no photo of the visitor's choice
+_MOST_NAMED = 6  # classes that are called by their names
+_MUCH = 2  # times its size: a photo that is enlarged so looks like none of those that the network knows
 _NONLINEAR = ("channels",)  # pages that open where the network behind the layer is more than pooling and a linear layer
 
 _DEVICE_NAMES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
@@ -31,33 +34,42 @@ def sidebar(page: str = "") -> None:
     Args:
         page: the address of the page that it stands beside, which decides the layer that is shown first.
     """
+    links.follow(page)
     with st.sidebar:
-        photo_box, model_box, layer_box, class_box = (st.container() for _ in range(4))
-        with st.expander("Computation"):
-            device, weights_box, precision, seed, compiled = _computation()
-        with model_box:
-            offer = _model()
-        with weights_box:
-            weights, weights_seed = _weights(offer.name)
-        spec = ModelSpec(offer.name, weights, weights_seed, device)
-        with model_box:
-            st.html(style.quiet(offer.note) if weights == "default" else style.notice_line(_untrained(spec)))
-        with photo_box:
-            try:
-                photo = photo_picker(digits=offer.data == BUILT_IN)
-            except ImageError as error:
-                scene.put(_explained("There is no photo.", error))
-                return
-        outcome = compute.predictions(spec, photo.digest, photo.image)
-        if isinstance(outcome, Job):
-            scene.put(_waiting(spec, outcome))
+        scene_box = st.container()
+        links.copy_button()
+    if page not in _WITHOUT_SCENE:
+        with scene_box:
+            _scene(page)
+
+
+def _scene(page: str) -> None:
+    photo_box, model_box, layer_box, class_box = (st.container() for _ in range(4))
+    with st.expander("Computation"):
+        device, weights_box, precision, seed, compiled = _computation()
+    with model_box:
+        offer = _model()
+    with weights_box:
+        weights, weights_seed = _weights(offer.name)
+    spec = ModelSpec(offer.name, weights, weights_seed, device)
+    with model_box:
+        st.html(style.quiet(offer.note) if weights == "default" else style.notice_line(_untrained(spec)))
+    with photo_box:
+        try:
+            photo = photo_picker(digits=offer.data == BUILT_IN)
+        except ImageError as error:
+            scene.put(_explained("There is no photo.", error))
             return
-        with layer_box:
-            layer = _layer(spec, nonlinear=page in _NONLINEAR)
-        with class_box:
-            target = _class(spec, photo, outcome)
-        question = Question(photo.digest, spec, layer, target, precision, seed, compiled)
-        scene.put(Scene(photo, question, outcome, tuple(_notices(spec, offer, photo))))
+    outcome = compute.predictions(spec, photo.digest, photo.image)
+    if isinstance(outcome, Job):
+        scene.put(_waiting(spec, outcome))
+        return
+    with layer_box:
+        layer = _layer(spec, nonlinear=page in _NONLINEAR)
+    with class_box:
+        target = _class(spec, photo, outcome)
+    question = Question(photo.digest, spec, layer, target, precision, seed, compiled)
+    scene.put(Scene(photo, question, outcome, tuple(_notices(spec, offer, photo))))
 
 
 def _model() -> Offer:
@@ -87,6 +99,30 @@ def _notices(spec: ModelSpec, offer: Offer, photo: Photo) -> Iterator[str]:
             "This network knows digits alone: light ones, large in the middle of a dim photo. Whatever else it is "
             "shown, it calls a digit."
         )
+    elif offer.data not in ("", BUILT_IN):
+        data, classes = offer.data.replace("folder ", "the folder ", 1), _several(compute.classifier(spec).labels)
+        yield (
+            f"This network was trained on {data}, and knows {classes} alone: "
+            "whatever else it is shown, it calls one of these."
+        )
+    elif _enlarged(spec, photo):
+        width, height = photo.image.size
+        yield (
+            f"This photo has {width} × {height} pixels and is enlarged for the network: it is blurred, as those that "
+            "the network was trained on are not."
+        )
+
+
+def _several(labels: Sequence[str]) -> str:
+    """ "cats and dogs", or the first few of many."""
+    if len(labels) > _MOST_NAMED:
+        return f"{', '.join(labels[:_MOST_NAMED])} and {len(labels) - _MOST_NAMED} others"
+    return f"{', '.join(labels[:-1])} and {labels[-1]}"
+
+
+def _enlarged(spec: ModelSpec, photo: Photo) -> bool:
+    """Whether the network sees the photo at much more than its size."""
+    return _MUCH * min(photo.image.size) < min(compute.classifier(spec).preprocessing.input_size)
 
 
 def _layer(spec: ModelSpec, nonlinear: bool) -> str:
@@ -130,17 +166,15 @@ def _computation() -> tuple[str, st.delta_generator.DeltaGenerator, str, int, bo
         ["float32", "bfloat16"],
         default="float32",
         required=True,
-        key="precision",
-        bind="query-params",
+        **links.kept("precision"),
         help="bfloat16 is faster on most hardware, and deviates: about two digits are right.",
     )
     seed = st.number_input(
-        "Seed", min_value=0, max_value=2**31 - 1, value=0, key="seed", bind="query-params", help="Of everything random."
+        "Seed", min_value=0, max_value=2**31 - 1, value=0, **links.kept("seed"), help="Of everything random."
     )
     compiled = st.toggle(
         "Compile for long jobs",
-        key="compiled",
-        bind="query-params",
+        **links.kept("compiled"),
         help="Slow methods compile the network first. That takes up to a minute, in which nothing seems to happen, "
         "and makes every masked image after it cheaper: worth it where thousands follow.",
     )
@@ -159,9 +193,7 @@ def _weights(name: str) -> tuple[str, int]:
     )
     if weights == "default":
         return weights, 0
-    return weights, int(
-        st.number_input("Seed of the weights", 0, 2**31 - 1, 0, key="weights-seed", bind="query-params")
-    )
+    return weights, int(st.number_input("Seed of the weights", 0, 2**31 - 1, 0, **links.kept("weights-seed")))
 
 
 def _use_bundled() -> None:

@@ -153,6 +153,6 @@ def plain(text: str) -> str:
 
 def sentence(text: str) -> str:
     """A message of the core, which begins small and without a stop, as exceptions do; methods by their titles."""
-    first, space, rest = text.partition(" ")
-    begun = METHODS[first].title + space + rest if first in METHODS else text[:1].upper() + text[1:]
+    first = text.partition(" ")[0].rstrip(":,;")
+    begun = METHODS[first].title + text[len(first) :] if first in METHODS else text[:1].upper() + text[1:]
     return begun + ("" if begun.endswith((".", "!", "?", ")")) else ".")

@@ -46,7 +46,7 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             st.html(style.quiet(facts(explanation)))
             st.download_button(
-                "Save",
+                f"Save :small[{method.title}]",  # the title is for those who hear it: every tile has such a button
                 data=lambda: pictures.described_png(picture, provenance.description(origin)),
                 file_name=f"{method.key}-{explanation.target}{style.mark(explanation.trained)}.png",
                 mime="image/png",
@@ -92,7 +92,8 @@ def unfinished(
 def heading(method: str) -> None:
     """A method's name, and beside it what it does: in plain words first, in symbols last."""
     entry = METHODS[method]
-    st.markdown(f"**{entry.title}**", help="\n\n".join(said(entry)))
+    with st.popover(f"**{entry.title}**", type="tertiary"):
+        st.markdown("\n\n".join(said(entry)))
 
 
 def said(method: Method) -> list[str]:

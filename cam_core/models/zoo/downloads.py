@@ -47,7 +47,7 @@ def cached_download(url: str, progress: Progress | None = None) -> Path:
                 raise WeightsError(
                     f"the weights file {target.name} is not on this machine and could not be downloaded "
                     f"({reason_of(error)}). Download {url} elsewhere and put it into {target.parent}, "
-                    "or load the network with weights='random'"
+                    "or take random weights"
                 ) from error
     return target
 

@@ -81,7 +81,7 @@ def _official(name: str, settings: dict[str, Any]) -> StateDict:
     """The weights that timm itself loads for `name`."""
     repository = settings.get("hf_hub_id")
     if not repository and not settings.get("url"):
-        raise WeightsError(f"timm has no official weights for {name}; give a file's path, or weights='random'")
+        raise WeightsError(f"timm has no official weights for {name}; give a file's path, or take random weights")
     with _lock:  # not to fetch the same file twice
         try:
             if repository and not _is_cached(repository):
@@ -103,5 +103,5 @@ def _missing(name: str, settings: dict[str, Any], reason: BaseException) -> Weig
     url = f"{constants.ENDPOINT}/{repository}/resolve/main/{_FILES[0]}" if repository else settings["url"]
     return WeightsError(
         f"timm's weights for {name} are not on this machine and could not be downloaded ({reason_of(reason)}). "
-        f"Download {url} elsewhere and give the file's path as the weights, or load the network with weights='random'"
+        f"Download {url} elsewhere and give the file's path as the weights, or take random weights"
     )

@@ -80,7 +80,7 @@ def test_without_a_network_the_message_says_what_is_missing_and_where_it_belongs
     with pytest.raises(WeightsError) as caught:
         cached_download(address)
     message = str(caught.value)
-    assert NAME in message and address in message and str(hub) in message and "weights='random'" in message
+    assert NAME in message and address in message and str(hub) in message and "random weights" in message
     assert "(name or service not known)" in message
     assert list(hub.iterdir()) == []
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import style
+from pages.runtime import limits
+from pages.shared import messages, style
 from tests.pages.app_runs import html
 
 
@@ -89,3 +90,11 @@ def test_done_the_page_is_drawn_again() -> None:
 def test_a_message_of_the_core_becomes_a_sentence_that_calls_methods_by_their_titles() -> None:
     assert style.sentence("lrp-cam has no rule for 'pow'") == "LRP-CAM has no rule for 'pow'."
     assert style.sentence("no room!") == "No room!"
+
+
+def test_where_others_reach_the_app_an_error_says_nothing_of_where_files_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = "a.pth is not here: take https://example.org/models/a.pth and put it into /home/me/.cache/hub (3/4 of it)"
+    monkeypatch.setattr(messages, "limits", lambda: limits.ALONE)
+    assert messages._without_places(why) == why
+    monkeypatch.setattr(messages, "limits", lambda: limits.ROOM)
+    assert messages._without_places(why) == why.replace("/home/me/.cache/hub", "hub")

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.app_runs import Open, heatmaps, html, settle
-
-
-def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
-
-
-def noise(size: tuple[int, int] = (60, 40), seed: int = 0) -> Image.Image:
-    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    return Image.fromarray(pixels)
+from tests.pages.app_runs import Open, encoded, heatmaps, html, noise, settle, upload
 
 
 def bomb() -> bytes:
     """A small PNG that says it has 30,000 × 30,000 pixels."""
     return encoded(Image.new("1", (30_000, 30_000)), optimize=True)
-
-
-def upload(at: AppTest, content: bytes, name: str = "mine.png") -> AppTest:
-    at.segmented_control(key="source").set_value("Upload").run()
-    at.file_uploader(key="upload").upload(name, content).run()
-    return settle(at)
 
 
 def test_an_upload_is_explained(open_app: Open) -> None:

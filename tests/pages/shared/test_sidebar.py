@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import pytest
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from cam_core import CATALOG, SAMPLES
 from cam_core.models.trainable.trained import digit_networks
 from pages.runtime import compute
-from pages.shared import photo
-from tests.pages.app_runs import BUNDLED, LABELS, Open, heatmaps, html, load_tiny, settle
+from pages.shared import models, photo, sidebar
+from tests.pages.app_runs import (
+    BUNDLED,
+    LABELS,
+    Open,
+    box,
+    encoded,
+    heatmaps,
+    html,
+    load_tiny,
+    noise,
+    settle,
+    upload,
+)
 
 
 @pytest.fixture
@@ -19,10 +30,6 @@ def digits(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = {name: Image.new("RGB", (64, 64), (20 * int(name),) * 3) for name in "0123456789"}
     monkeypatch.setattr(photo, "gallery_digits", lambda: drawn)
     monkeypatch.setattr(compute, "load_model", lambda name, **_: load_tiny(name, weights="random"))
-
-
-def box(at: AppTest, label: str):
-    return next(entry for entry in at.selectbox if entry.label == label)
 
 
 def test_every_catalogue_model_is_offered_with_its_size(open_app: Open) -> None:
@@ -243,6 +250,21 @@ def test_a_network_of_digits_opens_on_a_digit_and_says_so_of_a_photo(open_app: O
     box(at, "Model").select(BUNDLED).run()
     assert box(settle(at), "Sample photo").value == "dog", "every gallery has its own choice"
     assert "digits alone" not in html(at)
+
+
+def test_a_network_says_what_it_was_trained_on_and_a_small_photo_that_it_is_enlarged(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sidebar, "_MUCH", 1)  # the tiny network sees 16 × 16
+    at = upload(open_app(), encoded(noise((15, 200))))
+    assert "This photo has 15 × 200 pixels and is enlarged for the network" in html(at)
+    assert "enlarged" not in html(upload(open_app(), encoded(noise((16, 200)))))
+    own = models.Offer("mine-1", BUNDLED, "Mine", "Mine", "", "folder pets")
+    monkeypatch.setattr(models, "offers", lambda: {"mine-1": own, BUNDLED: own})
+    said = "trained on the folder pets, and knows ant, bee, cat, dog and eel alone"
+    assert said in html(open_app())
+    monkeypatch.setattr(sidebar, "_MOST_NAMED", 2)
+    assert "knows ant, bee and 3 others alone" in html(open_app())
 
 
 def test_methods_that_cannot_work_at_the_layer_are_left_out_with_the_reason(open_app: Open) -> None:

@@ -85,3 +85,9 @@ def test_the_letters_of_a_chosen_method_stand_out_from_its_tint(theme: str) -> N
     behind = tuple(part * a + (1 - part) * b for a, b in zip(rgb(accent), page, strict=True))
     light, dark = sorted((luminance(letters), luminance(behind)), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def test_a_message_begins_with_the_methods_title_or_a_capital() -> None:
+    assert style.sentence("lrp-cam: no rule for this layer") == "LRP-CAM: no rule for this layer."
+    assert style.sentence("lrp-cam has no rule") == "LRP-CAM has no rule."
+    assert style.sentence("no rule!") == "No rule!"
