@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from cam_core.explain import explain
-from cam_core.forward import Target, as_images, class_indices
+from cam_core.forward import as_images, class_indices
 from cam_core.masked import class_score
 from cam_core.metrics.ground_truth import Region
 from cam_core.metrics.scoring import exact_logits
@@ -20,6 +20,7 @@ from cam_core.models.classifier import Classifier
 from cam_core.models.devices import double
 from cam_core.models.split.model import SplitModel
 from cam_core.numbers import significant
+from cam_core.targets.asking import ClassTarget, Target, one_question
 from cam_core.types import ClassIndex, Explanation, FloatArray, Images, Logits, MetricError
 
 Saliency: TypeAlias = Any
@@ -53,7 +54,7 @@ class Untouched:
 
 
 def untouched(
-    clf: Classifier, images: Sequence[Image.Image | Tensor], targets: Sequence[Target], precision: str
+    clf: Classifier, images: Sequence[Image.Image | Tensor], targets: Sequence[ClassTarget], precision: str
 ) -> Untouched:
     """One pass of the whole network.
 
@@ -71,6 +72,7 @@ class Samples:
     """B images with their maps.
 
     Attributes:
+        clf: asked about the target, where that is no class: see `cam_core.targets.asking`.
         images: (B, 3, H, W), normalised, on the device.
         saliency: (B, H, W) in [0, 1], float64, on the CPU.
         target: (B,) int64, on the CPU.
@@ -123,7 +125,7 @@ def gather(
 
     Raises:
         MetricError: a map of the wrong size or range, ground truth that is none, or not one entry per image.
-        TargetError: no such class.
+        TargetError: no such class, or images that are not asked about the same: see `one_question`.
     """
     count = len(images)
     given = zip(_one_each(saliencies, count, "maps"), _one_each(targets, count, "targets"), strict=True)
@@ -131,12 +133,12 @@ def gather(
     other_regions = _one_each(other_regions, count, "other regions")
     explain_again = _one_each(explain_again, count, "explain_again functions")
     explain_with = _one_each(explain_with, count, "explain_with functions")
-    classes = [s.target if t is None and isinstance(s, Explanation) else t for s, t in given]
-    seen = untouched(clf, images, classes, precision)
+    asked, classes = one_question(clf, [s.target if t is None and isinstance(s, Explanation) else t for s, t in given])
+    seen = untouched(asked, images, classes, precision)
     size = (seen.images.shape[-2], seen.images.shape[-1])
     recipes = [_recipe(clf, s, image) for s, image in zip(saliencies, seen.images, strict=True)]
     return Samples(
-        clf=clf,
+        clf=asked,
         images=seen.images,
         saliency=torch.stack([as_saliency(s, size) for s in saliencies]),
         target=seen.target,
