@@ -28,7 +28,7 @@ Class = Annotated[
 Target = Annotated[
     str | None,
     typer.Option(
-        help="What to explain in place of a class: 'A - B' (why A and not B), '-A' (what speaks against A), 'A | B' (the "
+        help="To explain in place of a class: 'A - B' (why A and not B), '-A' (what speaks against A), 'A | B' (the "
         "sum of both), 'p(A)' (the probability), 'value' (of a network with one output), or MODULE:FUNCTION of the "
         "logits. A and B are indices or labels.",
         show_default=False,

@@ -128,7 +128,8 @@ def gather(
         TargetError: no such class, or images that are not asked about the same: see `one_question`.
     """
     count = len(images)
-    given = zip(_one_each(saliencies, count, "maps"), _one_each(targets, count, "targets"), strict=True)
+    given_targets = _one_each(targets, count, "targets")
+    given = zip(_one_each(saliencies, count, "maps"), given_targets, strict=True)
     regions = _one_each(regions, count, "regions")
     other_regions = _one_each(other_regions, count, "other regions")
     explain_again = _one_each(explain_again, count, "explain_again functions")
@@ -136,7 +137,7 @@ def gather(
     asked, classes = one_question(clf, [s.target if t is None and isinstance(s, Explanation) else t for s, t in given])
     seen = untouched(asked, images, classes, precision)
     size = (seen.images.shape[-2], seen.images.shape[-1])
-    recipes = [_recipe(clf, s, image) for s, image in zip(saliencies, seen.images, strict=True)]
+    recipes = [_recipe(clf, s, t, image) for s, t, image in zip(saliencies, given_targets, seen.images, strict=True)]
     return Samples(
         clf=asked,
         images=seen.images,
@@ -164,8 +165,11 @@ class Recipe:
     The last answer is kept: several metrics ask for the map of the same masked image.
     """
 
-    def __init__(self, clf: Classifier, explanation: Explanation, image: Tensor) -> None:
+    def __init__(self, clf: Classifier, explanation: Explanation, image: Tensor, target: Target = None) -> None:
         self._clf, self._explanation, self._image = clf, explanation, image
+        # A function, or another image, is more than what is written of it.
+        given = isinstance(explanation.target, str) and target is not None
+        self._target = target if given else explanation.target
         self._last: tuple[Tensor, FloatArray] | None = None
 
     def again(self, image: Tensor) -> FloatArray:
@@ -185,15 +189,15 @@ class Recipe:
             image,
             method=explanation.method,
             layer=explanation.layer.split(" + "),
-            target=explanation.target,
+            target=self._target,
             seed=explanation.seed,
             precision=explanation.precision,
             **explanation.params,
         ).saliency
 
 
-def _recipe(clf: Classifier, saliency: Saliency, image: Tensor) -> Recipe | None:
-    return Recipe(clf, saliency, image) if isinstance(saliency, Explanation) else None
+def _recipe(clf: Classifier, saliency: Saliency, target: Target, image: Tensor) -> Recipe | None:
+    return Recipe(clf, saliency, image, target) if isinstance(saliency, Explanation) else None
 
 
 def as_saliency(saliency: Saliency, size: tuple[int, int]) -> Tensor:

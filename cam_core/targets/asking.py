@@ -19,7 +19,7 @@ from cam_core.models.precision import dtype_of
 from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.halves import Context, Halves
 from cam_core.targets.reading import read_target
-from cam_core.targets.scores import Custom, TargetScore
+from cam_core.targets.scores import Custom, Similarity, TargetScore
 from cam_core.types import Activations, Images, LayerInfo, Logits, MetricError, TargetError
 
 ClassTarget: TypeAlias = int | str | None
@@ -52,6 +52,10 @@ def resolve(clf: Classifier, target: Target) -> ClassTarget | TargetScore:
 
 def _read(clf: Classifier, text: str) -> ClassTarget | TargetScore:
     """A string that is no more than a word is a label, whether there is such a one or not."""
+    if text not in clf.labels and (":" in text or text.startswith(Similarity.PREFIX)):
+        raise TargetError(
+            f"no class is called {text!r}, and no function or image is found by its name: give the target itself"
+        )
     return read_target(text, clf.labels) if set(text) & set("-−|(") or text == "value" else text
 
 
@@ -177,7 +181,5 @@ def one_question(clf: Classifier, targets: list[Target]) -> tuple[Classifier, li
     if not scores:
         return clf, [each for each in meant if not isinstance(each, TargetScore)]
     if len(scores) > 1 or not all(isinstance(each, TargetScore) for each in meant):
-        raise TargetError(
-            "a metric takes images that are all asked about the same, or all about classes"
-        )
+        raise TargetError("a metric takes images that are all asked about the same, or all about classes")
     return Asked(clf, scores.pop()), [0] * len(meant)

@@ -214,6 +214,7 @@ class Similarity(TargetScore):
         name: what the other image is called.
     """
 
+    PREFIX: ClassVar[str] = "similarity to "
     embedding: tuple[float, ...]
     name: str = "the other image"
 
@@ -224,7 +225,7 @@ class Similarity(TargetScore):
 
     @property
     def text(self) -> str:
-        return f"similarity to {self.name}"
+        return f"{self.PREFIX}{self.name}"
 
     def title(self, labels: Sequence[str]) -> str:
         return self.text
