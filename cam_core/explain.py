@@ -15,17 +15,19 @@ from torch import Tensor
 
 from cam_core import maps
 from cam_core.deprecated import formerly_positional
-from cam_core.forward import Forward, Target, forward
+from cam_core.forward import Forward, forward
 from cam_core.methods import METHODS
 from cam_core.methods.registry import Method, Result
 from cam_core.models.batching import Rows, batches, remembered_rows
 from cam_core.models.classifier import Classifier
-from cam_core.models.devices import double, moved_to_cpu, wait_for
+from cam_core.models.devices import moved_to_cpu, wait_for
 from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.halves import Halves
 from cam_core.numbers import significant
 from cam_core.options import Options
 from cam_core.run import Run
+from cam_core.targets.asking import Asked, ClassTarget, Target, answer, resolve
+from cam_core.targets.scores import TargetScore
 from cam_core.types import IMPROBABLE, Explanation, FloatArray, MethodError, Passes, Progress
 
 # Cheap methods share one pass over this many images; expensive ones take one at a time and fill their batches inside.
@@ -48,14 +50,16 @@ def explain(
     progress: Progress | None = None,
     **params: Any,
 ) -> Explanation:
-    """Explain one class of one image.
+    """Explain one class of one image, or whatever else of the network's output: see `cam_core.targets`.
 
     Args:
         image: PIL image, or a normalised float tensor (3, H, W) or (1, 3, H, W), with as many channels as the network
             takes.
         method: a key of `METHODS`.
         layer: a module name, or several for a method over several layers; the classifier's default where omitted.
-        target: class index or label; the most probable class where omitted.
+        target: class index or label; the most probable class where omitted. Or a `TargetScore`, such as
+            `Difference("tabby", "tiger cat")`; how it is written, "tabby - tiger cat", "-tabby", "tabby | tiger cat",
+            "p(tabby)"; or a function of the logits.
         seed: of everything random; the same seed gives the same result.
         precision: "float32"; "tf32" or "bfloat16" (explicit: they deviate); or "float64".
         compiled: compile the network first, which takes up to a minute: pays where thousands of masked images follow.
@@ -77,7 +81,7 @@ def explain(
         (225, (14, 14))
     """
     options = Options(seed, precision, compiled, progress)
-    return _explain_all(clf, [image], METHODS[method], layer, [target], options, params)[0]
+    return _explain_all(clf, [image], METHODS[method], layer, [resolve(clf, target)], options, params)[0]
 
 
 @formerly_positional("method", "layer", "targets", "seed", "progress", "precision", "compiled")
@@ -107,7 +111,8 @@ def explain_batch(
     if len(targets) != len(images):
         raise ValueError(f"{len(images)} images but {len(targets)} targets")
     options = Options(seed, precision, compiled, progress)
-    return _explain_all(clf, images, METHODS[method], layer, targets, options, params)
+    meant = [resolve(clf, target) for target in targets]
+    return _explain_all(clf, images, METHODS[method], layer, meant, options, params)
 
 
 def _explain_all(
@@ -115,7 +120,30 @@ def _explain_all(
     images: Sequence[Image.Image | Tensor],
     method: Method,
     layer: Layer,
-    targets: Sequence[Target],
+    targets: Sequence[ClassTarget | TargetScore],
+    options: Options,
+    params: Mapping[str, Any],
+) -> list[Explanation]:
+    """Images that are asked about the same go together; all that are asked about classes are."""
+    scores = [target if isinstance(target, TargetScore) else None for target in targets]
+    kinds = list(dict.fromkeys(scores)) or [None]
+    explanations: dict[int, Explanation] = {}
+    for number, score in enumerate(kinds):
+        places = [place for place, each in enumerate(scores) if each == score]
+        part = options if len(kinds) == 1 else options.part(number, len(kinds))
+        asked = clf if score is None else Asked(clf, score)
+        classes = [0 if isinstance(target, TargetScore) else target for target in (targets[place] for place in places)]
+        made = _explain_same(asked, [images[place] for place in places], method, layer, classes, part, params)
+        explanations |= zip(places, made, strict=True)
+    return [explanations[place] for place in range(len(images))]
+
+
+def _explain_same(
+    clf: Classifier,
+    images: Sequence[Image.Image | Tensor],
+    method: Method,
+    layer: Layer,
+    targets: Sequence[ClassTarget],
     options: Options,
     params: Mapping[str, Any],
 ) -> list[Explanation]:
@@ -165,12 +193,12 @@ class _Job:
     options: Options
 
     def explain_in_batches(
-        self, images: Sequence[Image.Image | Tensor], targets: Sequence[Target], rows: Rows
+        self, images: Sequence[Image.Image | Tensor], targets: Sequence[ClassTarget], rows: Rows
     ) -> list[Explanation]:
         parts = batches(lambda start, stop: self.explain(images[start:stop], targets[start:stop]), len(images), rows)
         return [explanation for part in parts for explanation in part]
 
-    def explain(self, images: Sequence[Image.Image | Tensor], targets: Sequence[Target]) -> list[Explanation]:
+    def explain(self, images: Sequence[Image.Image | Tensor], targets: Sequence[ClassTarget]) -> list[Explanation]:
         wait_for(self.clf.device)
         started = time.perf_counter()
         seen = forward(self.clf, images, targets, self.layers, self.options, exactly=self.method.expensive)
@@ -190,17 +218,13 @@ class _Job:
         return Result(coefficients=returned) if returned.ndim == 2 else Result(map=returned)
 
     def _package(self, index: int, outcome: _Outcome, seen: Forward, seconds: float) -> Explanation:
-        target, logits = int(seen.target[index]), seen.logits[index]
-        probability = float(double(logits).softmax(0)[target])
+        told = answer(self.clf, int(seen.target[index]), seen.logits[index])
         passes = [sum(net.passes[half] for net in seen.nets) // len(seen.images) for half in (0, 1)]
         return Explanation(
             method=self.method.key,
             model=self.clf.name,
             layer=" + ".join(self.layers),
-            target=target,
-            label=self.clf.labels[target],
-            score=float(logits[target]),
-            probability=probability,
+            **told._asdict(),
             params=dict(self.params),
             seed=self.options.seed,
             precision=self.options.precision,
@@ -209,7 +233,7 @@ class _Job:
             trained=self.clf.trained,
             seconds=seconds,
             passes=Passes(*passes),
-            warnings=tuple(outcome.warnings(index, probability, seen.nets[0].halves, self.method.control)),
+            warnings=tuple(outcome.warnings(index, told.probability, seen.nets[0].halves, self.method.control)),
             **outcome.arrays(index),
         )
 
@@ -239,7 +263,7 @@ class _Outcome:
             "extras": {name: _array(values[index]) for name, values in result.extras.items()},
         }
 
-    def warnings(self, index: int, probability: float, halves: Halves, control: bool) -> list[str]:
+    def warnings(self, index: int, probability: float | None, halves: Halves, control: bool) -> list[str]:
         sentences = list(self.run.warnings[index])
         if not self.finite[index]:
             sentences.append("Some values of the map were not finite and were set to 0: do not trust this map.")
@@ -249,7 +273,7 @@ class _Outcome:
             sentences.append(
                 "The map is nowhere positive: no position speaks for this class, and the heatmap is empty."
             )
-        if probability < IMPROBABLE and not control:
+        if probability is not None and probability < IMPROBABLE and not control:
             sentences.append(
                 f"The network gives this class a probability of {significant(probability, 1)}: the map explains very "
                 "little."

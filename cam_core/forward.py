@@ -13,10 +13,8 @@ from torch import Tensor
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
 from cam_core.options import Options
+from cam_core.targets.asking import ClassTarget
 from cam_core.types import Activations, ClassIndex, Images, Logits
-
-Target = int | str | None
-"""A class by index or by label, or None for the most probable one."""
 
 
 def as_images(clf: Classifier, net: SplitModel, images: Sequence[Image.Image | Tensor]) -> Images:
@@ -24,7 +22,7 @@ def as_images(clf: Classifier, net: SplitModel, images: Sequence[Image.Image | T
     return torch.cat([clf.as_batch(image) for image in images]).to(net.dtype)
 
 
-def class_indices(clf: Classifier, targets: Sequence[Target], logits: Logits) -> ClassIndex:
+def class_indices(clf: Classifier, targets: Sequence[ClassTarget], logits: Logits) -> ClassIndex:
     """(B,) on the device of `logits` (B, C): the class that is meant for each image.
 
     Raises:
@@ -49,7 +47,7 @@ class Forward:
     nets: tuple[SplitModel, ...]
     images: Images
     acts: tuple[Activations, ...]
-    targets: Sequence[Target]
+    targets: Sequence[ClassTarget]
 
     @cached_property
     def logits(self) -> Logits:
@@ -70,7 +68,7 @@ class Forward:
 def forward(
     clf: Classifier,
     images: Sequence[Image.Image | Tensor],
-    targets: Sequence[Target],
+    targets: Sequence[ClassTarget],
     layers: Sequence[str],
     options: Options,
     *,

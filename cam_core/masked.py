@@ -27,9 +27,12 @@ _PLANES = 16
 
 
 def class_score(logits: Tensor, target: Tensor | int, score: str = "logit") -> Tensor:
-    """(B, C) → (B,): logit or softmax probability of the target class, one for all rows or one per row."""
+    """(B, C) → (B,): logit or softmax probability of the target class, one for all rows or one per row.
+
+    One column, C = 1, is the value of a `TargetScore`: it competes with nothing, and is its own score of either kind.
+    """
     index = torch.as_tensor(target, device=logits.device).expand(len(logits))
-    values = logits.softmax(1) if score == "probability" else logits
+    values = logits.softmax(1) if score == "probability" and logits.shape[1] > 1 else logits
     return values.gather(1, index[:, None])[:, 0]
 
 

@@ -60,7 +60,7 @@ class LayerError(CamError, ValueError):
 
 
 class TargetError(CamError, ValueError):
-    """The class does not exist."""
+    """The class does not exist, or what else is asked about cannot be understood."""
 
 
 class MethodError(CamError, ValueError):
@@ -136,8 +136,9 @@ class Explanation:
         saliency: (H, W) in [0, 1]: ReLU, bilinear, min-max; zeros where the map is constant or nowhere positive.
         coefficients: (K,) in the method's own unit, or None where the method has no channel weights.
         stderr: standard error of the coefficients (K,), or of the map (h, w) where the map is what is estimated.
-        target, label: the explained class.
-        score, probability: its logit and its softmax probability on the unmasked image.
+        target, label: the explained class; of another target how it is written, and its title.
+        score, probability: its logit and its softmax probability on the unmasked image; of another target its value,
+            and no probability unless it is one.
         trained: whether the network has learnt its weights; False for random ones.
         passes: images pushed through head and tail.
         warnings: what the reader should know before trusting the map, one sentence each.
@@ -156,10 +157,10 @@ class Explanation:
     method: str
     model: str
     layer: str
-    target: int
+    target: int | str
     label: str
     score: float
-    probability: float
+    probability: float | None
     map: FloatArray
     saliency: FloatArray
     coefficients: FloatArray | None = None

@@ -19,6 +19,7 @@ FLOORS = (
     ("types", "version", "deprecated"),
     ("files", "images", "maps", "numbers", "overlay", "palette", "declarations", "options"),
     ("models",),
+    ("targets",),
     ("run", "forward", "masked", "deeplift", "shapley"),
     ("methods",),
     ("explain", "applicability"),

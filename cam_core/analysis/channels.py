@@ -99,7 +99,7 @@ class ChannelReport:
     """The report of the channels of one layer for one image.
 
     Attributes:
-        model, layer, target, label, probability: what is explained.
+        model, layer, target, label, probability: what is explained, as of `ChannelEstimate`.
         trained: whether the network has learnt its weights.
         estimator, budget, passes, exact, converged: how, and how far, φ was estimated.
         noise, ceiling: ‖stderr‖ / ‖φ‖, and the cosine to expect of the true values; infinite and None while unknown.
@@ -117,9 +117,9 @@ class ChannelReport:
     model: str
     trained: bool
     layer: str
-    target: int
+    target: int | str
     label: str
-    probability: float
+    probability: float | None
     estimator: str
     budget: int
     passes: int

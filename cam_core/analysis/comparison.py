@@ -29,7 +29,7 @@ class ComparisonReport:
     """The report of the maps of one image and class.
 
     Attributes:
-        target: the explained class.
+        target: the explained class, or another target as it is written.
         top: the most probable classes, and the explained one where it is none of them.
         maps: in the order in which they stand side by side.
         titles: their methods' names as people write them.
@@ -37,7 +37,7 @@ class ComparisonReport:
         order: the maps' places, those that agree side by side.
     """
 
-    target: int
+    target: int | str
     top: tuple[Prediction, ...]
     maps: tuple[Explanation, ...]
     titles: tuple[str, ...]
@@ -76,14 +76,14 @@ class DrawnMap:
 
 
 def comparison_report(
-    explanations: Sequence[Explanation], predictions: Sequence[Prediction], target: int
+    explanations: Sequence[Explanation], predictions: Sequence[Prediction], target: int | str
 ) -> ComparisonReport:
     """The report of the maps that there are by now, which may be none.
 
     Args:
         explanations: all of one image and class.
         predictions: of all classes, most probable first.
-        target: index of the explained class.
+        target: index of the explained class, or another target as it is written.
     """
     top = predictions[:_TOP]
     explained = [prediction for prediction in predictions[_TOP:] if prediction.index == target]

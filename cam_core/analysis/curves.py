@@ -82,7 +82,7 @@ class CurveReport:
     """The report of the curves of one image.
 
     Attributes:
-        score: "probability" or "logit", as the curves have it.
+        score: "probability" or "logit", as the curves have it; "value" of a target that is neither.
         panels: one per kind, with the same maps in the same order.
         warnings: what to know before trusting any of the curves, one sentence each.
         untrained: the network's name where it has learnt nothing, else "".
@@ -111,6 +111,8 @@ def curve_report(
         score: what the curves follow.
         before: an earlier report of the same curves: panels in which no curve has grown are taken from it.
     """
+    first = next(iter(explanations.values()), None)
+    score = _followed(first, score)
     earlier = {panel.kind: panel for panel in before.panels} if before is not None else {}
     titles = {name: METHODS[explanation.method].title for name, explanation in explanations.items()}
     panels = []
@@ -118,7 +120,6 @@ def curve_report(
         maps, random = ([curves[name, kind] for name in names] for names in (titles, control))
         known = earlier.get(kind)
         panels.append(known if known and _is_of(known, maps, random) else _panel(kind, maps, random, titles, score))
-    first = next(iter(explanations.values()), None)
     untrained = "" if first is None or first.trained else first.model
     return CurveReport(score, tuple(panels), tuple(_improbable(first)), untrained)
 
@@ -134,6 +135,13 @@ def curves_csv(report: CurveReport) -> bytes:
             points = zip(line.fractions.tolist(), line.values.tolist(), strict=True)
             writer.writerows((line.name, panel.kind, x, y, *untrained) for x, y in points)
     return text.getvalue().encode()
+
+
+def _followed(explanation: Explanation | None, score: str) -> str:
+    """What the curves have, asked to follow `score`: of a target that is no class its own value."""
+    if explanation is None or isinstance(explanation.target, int):
+        return score
+    return "value" if explanation.probability is None else "probability"
 
 
 def _is_of(panel: CurvePanel, maps: Sequence[Curve], random: Sequence[Curve]) -> bool:
@@ -172,7 +180,7 @@ def _kept_by_baseline(curve: Curve) -> list[str]:
 
 
 def _improbable(explanation: Explanation | None) -> list[str]:
-    if explanation is None or explanation.probability >= IMPROBABLE:
+    if explanation is None or explanation.probability is None or explanation.probability >= IMPROBABLE:
         return []
     return [
         f"The network gives {explanation.label} a probability of "

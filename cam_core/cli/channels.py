@@ -12,7 +12,7 @@ from PIL import Image
 
 from cam_core.analysis.channels import ChannelReport, channel_csv, channel_report, channel_table, coefficients_of
 from cam_core.cli import options
-from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
+from cam_core.cli.inputs import open_classifier, open_photo, resolve_target
 from cam_core.cli.outputs import check_outputs, write_output
 from cam_core.cli.progress import watching
 from cam_core.cli.requests import Request, read_requests
@@ -25,6 +25,7 @@ from cam_core.models.classifier import Classifier
 from cam_core.models.tails import nonlinear_layer
 from cam_core.options import Options
 from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, channel_shap
+from cam_core.targets.asking import Target
 from cam_core.types import MethodError
 
 
@@ -44,6 +45,7 @@ def channels(
         ),
     ] = None,
     class_: options.Class = None,
+    target: options.Target = None,
     estimator: Annotated[str, typer.Option(help=f"exact, {', '.join(ESTIMATORS)}.")] = "owen",
     budget: Annotated[int, typer.Option(min=1, help="Tail passes; at least one repetition is made.")] = 64,
     param: options.Parameters = None,
@@ -67,20 +69,20 @@ def channels(
     photo = open_photo(image)
     clf = open_classifier(model, weights, weights_seed, device)
     place = layer or nonlinear_layer(clf)
-    target = resolve_class(clf, photo, class_)
+    meant = resolve_target(clf, photo, class_, target)
     with watching("Estimating") as progress:
         estimate = channel_shap(
             clf,
             photo,
             layer=place,
-            target=target,
+            target=meant,
             estimator=estimator,
             budget=budget,
             seed=seed,
             precision=precision,
             progress=progress,
         )
-    report = channel_report(estimate, _beside(clf, photo, requests, estimate, Options(seed, precision)))
+    report = channel_report(estimate, _beside(clf, photo, requests, estimate, meant, Options(seed, precision)))
     files: dict[Path, bytes] = {csv: channel_csv(report)} if csv else {}
     if formats:
         figure = channel_figure(report, top, design)
@@ -99,7 +101,12 @@ def _with_coefficients(requests: Sequence[Request]) -> Sequence[Request]:
 
 
 def _beside(
-    clf: Classifier, photo: Image.Image, requests: Sequence[Request], estimate: ChannelEstimate, computing: Options
+    clf: Classifier,
+    photo: Image.Image,
+    requests: Sequence[Request],
+    estimate: ChannelEstimate,
+    target: Target,
+    computing: Options,
 ) -> dict[str, Values]:
     """Method → coefficients (K,)."""
     explanations = []
@@ -110,7 +117,7 @@ def _beside(
                 photo,
                 method=request.method.key,
                 layer=estimate.layer,
-                target=estimate.target,
+                target=target,
                 **vars(replace(computing, progress=progress)),
                 **request.params,
             )
@@ -146,10 +153,16 @@ def _facts(report: ChannelReport) -> list[str]:
             f"{'converged' if report.converged else 'not converged'} (relative standard error {report.noise:.3f}, "
             f"limit {CONVERGED_NOISE:g}; gap at most {CONVERGED_GAP:g} of the sum of |phi|)"
         )
+    value = "logit" if isinstance(report.target, int) else "value"
     return [
-        f"{report.label} (class {report.target}, p = {report.probability:.4f}) at {report.layer} of "
+        f"{_explained(report)} at {report.layer} of "
         f"{report.model}: {report.channels - report.dead} live channels, {report.dead} dead",
         f"{report.estimator}: {report.passes} tail passes, {state}",
-        f"logit {report.v_all:.4f}, without any channel {report.v_empty:.4f}, sum of phi {report.phi_sum:.4f}, "
+        f"{value} {report.v_all:.4f}, without any channel {report.v_empty:.4f}, sum of phi {report.phi_sum:.4f}, "
         f"gap {report.gap:.4f} ({report.relative_gap:.2%})",
     ]
+
+
+def _explained(report: ChannelReport) -> str:
+    p = "" if report.probability is None else f", p = {report.probability:.4f}"
+    return f"{report.label} ({f'class {report.target}' if isinstance(report.target, int) else report.target}{p})"

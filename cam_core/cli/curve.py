@@ -13,7 +13,7 @@ from PIL import Image
 from cam_core.analysis.curves import CurveReport, curve_report, curves_csv
 from cam_core.cli import options
 from cam_core.cli.explain import explain_all
-from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
+from cam_core.cli.inputs import open_classifier, open_photo, resolve_target
 from cam_core.cli.outputs import check_outputs, write_output
 from cam_core.cli.progress import watching
 from cam_core.cli.requests import Request, read_requests
@@ -24,6 +24,7 @@ from cam_core.metrics.curves.points import Curves, add_point, curve_points, curv
 from cam_core.metrics.curves.spread import CONTROL_MAPS, random_control
 from cam_core.models.classifier import Classifier
 from cam_core.options import Options
+from cam_core.targets.asking import Target
 from cam_core.types import Explanation, MetricError
 
 _DEFAULT_METHODS = ["lift-cam"]
@@ -44,13 +45,16 @@ def curve(
             show_default=False,
         ),
     ] = "",
-    score: Annotated[str, typer.Option(help="What the curve follows: probability or logit.")] = "probability",
+    score: Annotated[
+        str, typer.Option(help="What the curve follows: probability or logit. A --target is followed itself.")
+    ] = "probability",
     random: Annotated[int, typer.Option(min=0, help="How many random maps to set beside them.")] = CONTROL_MAPS,
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = "default",
     weights_seed: options.WeightsSeed = 0,
     layer: options.Layers = None,
     class_: options.Class = None,
+    target: options.Target = None,
     param: options.Parameters = None,
     device: options.Device = "auto",
     precision: options.Precision = "float32",
@@ -72,12 +76,12 @@ def curve(
     check_outputs(written)
     photo = open_photo(image)
     clf = open_classifier(model, weights, weights_seed, device)
-    target = resolve_class(clf, photo, class_)
+    meant = resolve_target(clf, photo, class_, target)
     computing = Options(seed, precision)
-    explanations = {made.method: made for made in explain_all(clf, photo, requests, target, computing)}
+    explanations = {made.method: made for made in explain_all(clf, photo, requests, meant, computing)}
     place = _control_layer(requests)
-    control = random_control(clf, photo, place, target, seed=seed, count=random, precision=precision)
-    curves = _curves(clf, photo, explanations | control, kinds, target, settings, computing)
+    control = random_control(clf, photo, place, meant, seed=seed, count=random, precision=precision)
+    curves = _curves(clf, photo, explanations | control, kinds, meant, settings, computing)
     report = curve_report(curves, explanations, list(control), score=score)
     if csv:
         write_output(csv, curves_csv(report))
@@ -93,7 +97,7 @@ def _curves(
     photo: Image.Image,
     maps: Mapping[str, Explanation],
     kinds: Sequence[Kind],
-    target: int,
+    target: Target,
     settings: Mapping[str, Any],
     computing: Options,
 ) -> Curves:

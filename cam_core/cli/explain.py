@@ -13,7 +13,7 @@ from PIL import Image
 
 from cam_core.analysis.comparison import ComparisonReport, comparison_report
 from cam_core.cli import options
-from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
+from cam_core.cli.inputs import open_classifier, open_photo, resolve_target
 from cam_core.cli.outputs import as_json, check_outputs, write_output
 from cam_core.cli.progress import watching
 from cam_core.cli.requests import Request, read_requests
@@ -25,6 +25,7 @@ from cam_core.models.classifier import Classifier
 from cam_core.models.zoo.downloads import sha256_of
 from cam_core.options import Options
 from cam_core.overlay import DIVERGING, SEQUENTIAL, close_up
+from cam_core.targets.asking import Target
 from cam_core.types import Explanation
 from cam_core.version import versions
 
@@ -41,6 +42,7 @@ def explain(
     weights_seed: options.WeightsSeed = 0,
     layer: options.Layers = None,
     class_: options.Class = None,
+    target: options.Target = None,
     param: options.Parameters = None,
     device: options.Device = "auto",
     precision: options.Precision = "float32",
@@ -67,9 +69,9 @@ def explain(
     photo = open_photo(image)
     clf = open_classifier(model, weights, weights_seed, device)
     computing = Options(seed, precision, compiled)
-    target = resolve_class(clf, photo, class_)
-    explanations = explain_all(clf, photo, requests, target, computing)
-    report = comparison_report(explanations, clf.predict(photo, top=None), target)
+    meant = resolve_target(clf, photo, class_, target)
+    explanations = explain_all(clf, photo, requests, meant, computing)
+    report = comparison_report(explanations, clf.predict(photo, top=None), explanations[0].target)
     files: dict[Path, bytes] = {}
     if formats:
         figure = heatmap_figure([Row(_frame(clf, photo), explanations)], design)
@@ -91,7 +93,7 @@ def explain(
 
 
 def explain_all(
-    clf: Classifier, photo: Image.Image, requests: Sequence[Request], target: int, computing: Options
+    clf: Classifier, photo: Image.Image, requests: Sequence[Request], target: Target, computing: Options
 ) -> list[Explanation]:
     """In the order of the requests; computed cheap ones first, so that what is wrong with one shows soon."""
     explanations: dict[str, Explanation] = {}
@@ -128,7 +130,7 @@ def _report(report: ComparisonReport, written: Sequence[Path]) -> None:
         (
             title,
             explanation.label,
-            f"{explanation.probability:.4f}",
+            "–" if explanation.probability is None else f"{explanation.probability:.4f}",
             explanation.layer,
             f"{explanation.seconds:.2f}",
             explanation.passes.head,
@@ -137,6 +139,8 @@ def _report(report: ComparisonReport, written: Sequence[Path]) -> None:
         for title, explanation in zip(report.titles, report.maps, strict=True)
     ]
     print_table(_COLUMNS, rows, numeric=_NUMERIC)
+    if isinstance(report.target, str):
+        typer.echo(f"{report.maps[0].label}: {report.maps[0].score:.4f}", err=True)
     for title, explanation in zip(report.titles, report.maps, strict=True):
         for warning in explanation.warnings:
             typer.secho(f"{title}: {warning}", fg="yellow", err=True)

@@ -1,4 +1,4 @@
-"""The inputs of commands, opened: the photo, the network, the class."""
+"""The inputs of commands, opened: the photo, the network, the class or what else is asked about."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from cam_core.cli.progress import watching
 from cam_core.images import SAMPLES, load_image, sample
 from cam_core.models.classifier import Classifier
 from cam_core.models.load import load_model
-from cam_core.types import ImageError
+from cam_core.targets.asking import resolve
+from cam_core.targets.reading import read_target
+from cam_core.targets.scores import Custom, TargetScore
+from cam_core.types import ImageError, TargetError
 
 
 def open_photo(source: str) -> Image.Image:
@@ -33,6 +36,29 @@ def open_classifier(model: str, weights: str, weights_seed: int, device: str) ->
     """The network, ready; a download shows its progress."""
     with watching(f"Loading {model}", in_bytes=True) as progress:
         return load_model(model, weights=weights, seed=weights_seed, device=device, progress=progress)
+
+
+def resolve_target(
+    clf: Classifier, photo: Image.Image, asked_class: str | None, written: str | None
+) -> int | TargetScore:
+    """What is explained: a class, or the target that is written.
+
+    Raises:
+        TargetError: both are given, there is no such class, or the target cannot be read.
+    """
+    if written is None:
+        return resolve_class(clf, photo, asked_class)
+    if asked_class is not None:
+        raise TargetError(f"--class {asked_class} and --target {written} ask about two things: give one of them")
+    text = written.strip()
+    if re.fullmatch("[0-9]+", text):
+        return resolve_class(clf, photo, text)
+    if text not in clf.labels and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text):
+        return Custom.named(text)
+    target = read_target(text, clf.labels)
+    meant = resolve(clf, target)
+    assert isinstance(meant, int | TargetScore), "a class is known by its index by now"
+    return meant
 
 
 def resolve_class(clf: Classifier, photo: Image.Image, asked_class: str | None) -> int:

@@ -25,6 +25,15 @@ WeightsSeed = Annotated[int, typer.Option(help="Of random weights.")]
 Class = Annotated[
     str | None, typer.Option("--class", "-c", help="Class index or label; the most probable one if omitted.")
 ]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        help="To explain in place of a class: 'A - B' (why A and not B), '-A' (what speaks against A), 'A | B' (the "
+        "sum of both), 'p(A)' (the probability), 'value' (of a network with one output), or MODULE:FUNCTION of the "
+        "logits. A and B are indices or labels.",
+        show_default=False,
+    ),
+]
 Methods = Annotated[
     list[str] | None, typer.Option("--method", "-M", help="A method: see `methods`. Repeat for several side by side.")
 ]

@@ -102,6 +102,7 @@ class Plan:
     def _row(self, unit: Unit, key: str, batch: Samples, explanation: Explanation, options: Options) -> Row:
         name, digest, method = unit
         metric = METRICS[key]
+        assert isinstance(explanation.target, int), "a folder is asked about classes"
         explained = (explanation.target, explanation.label, explanation.probability)
         if missing_needs(metric, batch):
             note = f"no ground truth for {explanation.label!r} on this photo"

@@ -12,6 +12,7 @@ from cam_core.figures.design import Design, FigureError, Row
 from cam_core.figures.scale import Scale
 from cam_core.figures.text import POINT, UNTRAINED, leading, text_width, wrapped
 from cam_core.methods import METHODS
+from cam_core.numbers import significant
 from cam_core.types import Explanation
 
 GAP, PAD, BAR = 1.5, 0.9, 2.4  # millimetres: between panels, between text and panel, width of the colour bar
@@ -136,7 +137,9 @@ class Layout:
 
 
 def probability(explanation: Explanation) -> str:
-    """ "p = 0.973", without a place to break the line."""
+    """ "p = 0.973", or the value of what has no probability; without a place to break the line."""
     p = explanation.probability
+    if p is None:
+        return significant(explanation.score, 3)
     text = "p < 0.001" if p < 0.0005 else "p > 0.999" if p >= 0.9995 else f"p = {p:.3f}"
     return text.replace(" ", "\N{NO-BREAK SPACE}")

@@ -13,7 +13,7 @@ from cam_core.methods.gradients import score_gradient
 from cam_core.methods.registry import method, one_gradient
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
-from cam_core.types import Activations, ClassIndex, Coefficients, Images, Logits
+from cam_core.types import Activations, ClassIndex, Coefficients, Images, Logits, MethodError
 
 
 @method(
@@ -53,6 +53,8 @@ def finer_cam(
     """
 
     def contrast(logits: Logits) -> Tensor:
+        if logits.shape[1] == 1:
+            raise MethodError("finer-cam sets a class apart from those nearest to it: ask it about a class")
         near = nearest_classes(logits.detach(), target, others)
         return class_score(logits, target) - gamma * logits.gather(1, near).mean(1)
 

@@ -19,6 +19,7 @@ from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import descending_order, picture_scores, ranks
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
+from cam_core.targets.asking import check_probabilities
 
 # 1 − Y below this is rounding, and so is any share of it.
 _CERTAIN = 1e-12
@@ -41,7 +42,12 @@ class Masking:
 
 
 def probabilities(net: SplitModel, batch: Samples, run: Run, masking: Masking, *, invert: bool = False) -> Tensor:
-    """(B,) float64: the class's probability on each image under its mask, or under one minus its mask."""
+    """(B,) float64: the class's probability on each image under its mask, or under one minus its mask.
+
+    Raises:
+        MetricError: what is explained has no probability.
+    """
+    check_probabilities(batch.clf, "this metric")
     masks = _masks(batch.saliency, masking)
     masks = (1 - masks if invert else masks)[:, None].to(batch.images)
     fill = run.fill(masking.mask_space, batch.images)

@@ -11,13 +11,13 @@ from PIL import Image
 from torch import Tensor
 
 from cam_core.deprecated import formerly_positional
-from cam_core.forward import Target
 from cam_core.metrics.base import METRICS, Metric, MetricResult, Scores
 from cam_core.metrics.samples import ExplainAgain, ExplainWith, GroundTruth, Saliency, Samples, gather
 from cam_core.models.classifier import Classifier
 from cam_core.numbers import significant
 from cam_core.options import DEFAULTS, Options
 from cam_core.run import Run
+from cam_core.targets.asking import Target, gives_probabilities
 from cam_core.types import IMPROBABLE, CamError, Cancelled, MetricError, Progress
 
 _HOW_TO_GIVE = {
@@ -187,7 +187,7 @@ def measure(batch: Samples, metric: Metric, params: dict[str, Any], options: Opt
     with torch.no_grad():
         returned = metric.function(net, batch, run, **params)
     scores = returned if isinstance(returned, Scores) else Scores(returned)
-    probability = batch.score()
+    probability = batch.score() if gives_probabilities(batch.clf) else torch.ones(len(batch))
     return [
         MetricResult(
             metric=metric.key,

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from cam_core.explain import explain
-from cam_core.forward import Target, as_images, class_indices
+from cam_core.forward import as_images, class_indices
 from cam_core.masked import class_score
 from cam_core.metrics.ground_truth import Region
 from cam_core.metrics.scoring import exact_logits
@@ -20,6 +20,7 @@ from cam_core.models.classifier import Classifier
 from cam_core.models.devices import double
 from cam_core.models.split.model import SplitModel
 from cam_core.numbers import significant
+from cam_core.targets.asking import ClassTarget, Target, one_question
 from cam_core.types import ClassIndex, Explanation, FloatArray, Images, Logits, MetricError
 
 Saliency: TypeAlias = Any
@@ -53,7 +54,7 @@ class Untouched:
 
 
 def untouched(
-    clf: Classifier, images: Sequence[Image.Image | Tensor], targets: Sequence[Target], precision: str
+    clf: Classifier, images: Sequence[Image.Image | Tensor], targets: Sequence[ClassTarget], precision: str
 ) -> Untouched:
     """One pass of the whole network.
 
@@ -71,6 +72,7 @@ class Samples:
     """B images with their maps.
 
     Attributes:
+        clf: asked about the target, where that is no class: see `cam_core.targets.asking`.
         images: (B, 3, H, W), normalised, on the device.
         saliency: (B, H, W) in [0, 1], float64, on the CPU.
         target: (B,) int64, on the CPU.
@@ -123,20 +125,21 @@ def gather(
 
     Raises:
         MetricError: a map of the wrong size or range, ground truth that is none, or not one entry per image.
-        TargetError: no such class.
+        TargetError: no such class, or images that are not asked about the same: see `one_question`.
     """
     count = len(images)
-    given = zip(_one_each(saliencies, count, "maps"), _one_each(targets, count, "targets"), strict=True)
+    given_targets = _one_each(targets, count, "targets")
+    given = zip(_one_each(saliencies, count, "maps"), given_targets, strict=True)
     regions = _one_each(regions, count, "regions")
     other_regions = _one_each(other_regions, count, "other regions")
     explain_again = _one_each(explain_again, count, "explain_again functions")
     explain_with = _one_each(explain_with, count, "explain_with functions")
-    classes = [s.target if t is None and isinstance(s, Explanation) else t for s, t in given]
-    seen = untouched(clf, images, classes, precision)
+    asked, classes = one_question(clf, [s.target if t is None and isinstance(s, Explanation) else t for s, t in given])
+    seen = untouched(asked, images, classes, precision)
     size = (seen.images.shape[-2], seen.images.shape[-1])
-    recipes = [_recipe(clf, s, image) for s, image in zip(saliencies, seen.images, strict=True)]
+    recipes = [_recipe(clf, s, t, image) for s, t, image in zip(saliencies, given_targets, seen.images, strict=True)]
     return Samples(
-        clf=clf,
+        clf=asked,
         images=seen.images,
         saliency=torch.stack([as_saliency(s, size) for s in saliencies]),
         target=seen.target,
@@ -162,8 +165,11 @@ class Recipe:
     The last answer is kept: several metrics ask for the map of the same masked image.
     """
 
-    def __init__(self, clf: Classifier, explanation: Explanation, image: Tensor) -> None:
+    def __init__(self, clf: Classifier, explanation: Explanation, image: Tensor, target: Target = None) -> None:
         self._clf, self._explanation, self._image = clf, explanation, image
+        # A function, or another image, is more than what is written of it.
+        given = isinstance(explanation.target, str) and target is not None
+        self._target = target if given else explanation.target
         self._last: tuple[Tensor, FloatArray] | None = None
 
     def again(self, image: Tensor) -> FloatArray:
@@ -183,15 +189,15 @@ class Recipe:
             image,
             method=explanation.method,
             layer=explanation.layer.split(" + "),
-            target=explanation.target,
+            target=self._target,
             seed=explanation.seed,
             precision=explanation.precision,
             **explanation.params,
         ).saliency
 
 
-def _recipe(clf: Classifier, saliency: Saliency, image: Tensor) -> Recipe | None:
-    return Recipe(clf, saliency, image) if isinstance(saliency, Explanation) else None
+def _recipe(clf: Classifier, saliency: Saliency, target: Target, image: Tensor) -> Recipe | None:
+    return Recipe(clf, saliency, image, target) if isinstance(saliency, Explanation) else None
 
 
 def as_saliency(saliency: Saliency, size: tuple[int, int]) -> Tensor:

@@ -125,6 +125,7 @@ class Classifier:
                 check_layer_exists(self._opened, layer)
         self._given_labels = None if labels is None else list(labels)
         self._labels: list[str] | None = None
+        self._classes: int | None = None
         self._layers: list[LayerInfo] | None = None
         self._splits: OrderedDict[tuple[str, str, bool, bool], Halves] = OrderedDict()
         self._lock = threading.RLock()
@@ -165,6 +166,14 @@ class Classifier:
                 self._labels = self._name_classes()
             return self._labels
 
+    @property
+    def classes(self) -> int:
+        """How many logits the network gives for an image."""
+        with self._lock:
+            if self._classes is None:
+                self._classes = self.logits(torch.zeros(1, *self.input_shape)).shape[1]
+            return self._classes
+
     def _name_classes(self) -> list[str]:
         given = self._given_labels
         if given is not None and len(given) != 1:
@@ -172,8 +181,9 @@ class Classifier:
         own = given or own_labels(self._opened)
         if self._as_brought().single:
             return side_labels(own)
-        classes = self.logits(torch.zeros(1, *self.input_shape)).shape[1]
-        return own if own is not None and len(own) == classes else [f"class {index}" for index in range(classes)]
+        if own is not None and len(own) == self.classes:
+            return own
+        return [f"class {index}" for index in range(self.classes)]
 
     def _as_brought(self) -> Brought:
         with self._lock:

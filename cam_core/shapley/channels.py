@@ -11,14 +11,14 @@ from PIL import Image
 from torch import Tensor
 
 from cam_core.deprecated import formerly_positional
-from cam_core.forward import Target, forward
+from cam_core.forward import forward
 from cam_core.models.classifier import Classifier
-from cam_core.models.devices import double
 from cam_core.options import Options
 from cam_core.run import Run
 from cam_core.shapley.estimate import Estimate
 from cam_core.shapley.estimators import estimates, expected_passes
 from cam_core.shapley.games import ChannelGame
+from cam_core.targets.asking import Target, answer, ask
 from cam_core.types import Activations, Progress
 
 
@@ -27,8 +27,10 @@ class ChannelEstimate(Estimate):
     """An estimate of every channel's Shapley value, in logits, and what it is of.
 
     Attributes:
-        model, layer, target, label: the network, and the explained class.
-        score, probability: its logit and softmax probability on the whole image.
+        model, layer, target, label: the network, and the explained class; of another target how it is written, and its
+            title.
+        score, probability: its logit and softmax probability on the whole image; of another target its value, and no
+            probability unless it is one.
         activations: (1, K, h, w), the layer's output, on the CPU.
         budget, seed: what was asked for.
         trained: whether the network has learnt its weights.
@@ -36,10 +38,10 @@ class ChannelEstimate(Estimate):
 
     model: str
     layer: str
-    target: int
+    target: int | str
     label: str
     score: float
-    probability: float
+    probability: float | None
     activations: Activations
     budget: int
     seed: int
@@ -92,7 +94,7 @@ def stream_channel_shap(
     Args:
         image: PIL image, or a normalised float tensor (3, H, W) or (1, 3, H, W).
         layer: a module name; the classifier's default where omitted.
-        target: class index or label; the most probable class where omitted.
+        target: class index or label, the most probable class where omitted; or another target: see `explain`.
         estimator: "owen", "permutation", "kernel" or "exact".
         budget: tail passes; at least one repetition is made, whatever it costs.
         progress: called as `progress(done, total)` between batches, in tail passes; may raise `Cancelled`.
@@ -112,8 +114,9 @@ def _stream(
     options: Options,
 ) -> Iterator[ChannelEstimate]:
     name = layer or clf.default_layer
-    seen = forward(clf, [image], [target], [name], options)
-    acts, class_index, logits = seen.acts[0], int(seen.target), seen.logits[0]
+    clf, asked_class = ask(clf, target)
+    seen = forward(clf, [image], [asked_class], [name], options)
+    acts, class_index = seen.acts[0], int(seen.target)
     run = Run.of(clf, options)
     game = ChannelGame(seen.nets[0].sample(0), acts, class_index, advance=run.advance)
     run.expect(expected_passes(game, estimator, budget))
@@ -122,10 +125,7 @@ def _stream(
         model=clf.name,
         trained=clf.trained,
         layer=name,
-        target=class_index,
-        label=clf.labels[class_index],
-        score=float(logits[class_index]),
-        probability=float(double(logits).softmax(0)[class_index]),
+        **answer(clf, class_index, seen.logits[0])._asdict(),
         activations=acts.cpu(),
         budget=budget,
         seed=options.seed,

@@ -16,15 +16,15 @@ from PIL import Image
 from torch import Tensor
 
 from cam_core.deprecated import formerly_positional
-from cam_core.forward import Target
 from cam_core.masked import class_score
 from cam_core.metrics.curves.perturbation import Kind, Perturbation
-from cam_core.metrics.curves.points import curve_settings, explained_class, perturbations
+from cam_core.metrics.curves.points import curve_settings, explained_target, perturbations
 from cam_core.metrics.samples import Saliency, untouched
 from cam_core.metrics.scoring import exact_logits
 from cam_core.models.classifier import Classifier
 from cam_core.options import Options
 from cam_core.run import Run
+from cam_core.targets.asking import Target, ask
 from cam_core.types import MetricError
 
 
@@ -64,8 +64,8 @@ class Film:
         precision: str = "float32",
         **params: Any,
     ) -> None:
+        clf, asked_class = ask(clf, explained_target(saliencies) if target is None else target)
         self._clf = clf
-        asked_class = explained_class(saliencies) if target is None else target
         seen = untouched(clf, [image], [asked_class], precision)
         self._net, self._target = seen.net, int(seen.target)
         run = Run.of(clf, Options(seed, precision))

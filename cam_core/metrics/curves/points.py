@@ -20,7 +20,6 @@ from torch import Tensor
 
 from cam_core.declarations.parameters import validate
 from cam_core.deprecated import formerly_positional
-from cam_core.forward import Target
 from cam_core.masked import class_score, image_rows
 from cam_core.metrics.base import Values
 from cam_core.metrics.curves.perturbation import (
@@ -39,6 +38,7 @@ from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.model import SplitModel
 from cam_core.options import Options
 from cam_core.run import Run
+from cam_core.targets.asking import Target, ask
 from cam_core.types import Explanation, MetricError, Progress
 
 ORDERS = ("sequential", "coarse-to-fine")
@@ -129,7 +129,8 @@ def curve_points(
     Args:
         saliencies: maps (H, W) in [0, 1], or explanations, by name.
         kinds: "deletion", "insertion" or both.
-        target: class index or label; where omitted that of the first explanation, or the most probable class.
+        target: class index or label, or another target (see `explain`), whose curve follows its own value; where
+            omitted that of the first explanation, or the most probable class.
         order: "coarse-to-fine" halves the gaps again and again, "sequential" goes from left to right; the points are
             the same.
         known: curves that were begun before, with the same arguments: their points are not computed again.
@@ -143,7 +144,7 @@ def curve_points(
         raise MetricError(f"unknown order {order!r}; there are: {', '.join(ORDERS)}")
     all_settings = [curve_settings(kind, **params) for kind in kinds]
     options = Options(seed, precision, compiled, progress)
-    asked_class = explained_class(saliencies) if target is None else target
+    clf, asked_class = ask(clf, explained_target(saliencies) if target is None else target)
     seen = untouched(clf, [image], [asked_class], precision)
     run = Run.of(clf, options)
     lines = [
@@ -158,8 +159,8 @@ def curve_points(
         yield from _grow(clf.split(None, precision, compiled=compiled), todo, int(seen.target), run)
 
 
-def explained_class(saliencies: Mapping[str, Saliency]) -> int | None:
-    """The class that the first explanation among the maps explains; None where all are bare arrays."""
+def explained_target(saliencies: Mapping[str, Saliency]) -> int | str | None:
+    """The class or other target that the first explanation among the maps explains; None if all are bare arrays."""
     return next((s.target for s in saliencies.values() if isinstance(s, Explanation)), None)
 
 
@@ -178,7 +179,7 @@ AXIS_OF_KIND: Final[Mapping[Kind, str]] = MappingProxyType({"deletion": "pixels 
 """The quantity that a curve runs along."""
 
 AXIS_OF_SCORE: Final[Mapping[str, str]] = MappingProxyType(
-    {"probability": "probability of the class", "logit": "logit"}
+    {"probability": "probability of the class", "logit": "logit", "value": "value of the target"}
 )
 """The quantity that it follows there."""
 

@@ -15,6 +15,7 @@ from cam_core.metrics.base import Values
 from cam_core.metrics.curves.perturbation import Kind
 from cam_core.metrics.curves.points import Curve
 from cam_core.models.classifier import Classifier
+from cam_core.targets.asking import Target
 from cam_core.types import Explanation, MetricError
 
 CONTROL: Final = "random"
@@ -38,7 +39,7 @@ def random_control(
     clf: Classifier,
     image: Image.Image | Tensor,
     layer: Layer,
-    target: int,
+    target: Target,
     *,
     seed: int = 0,
     count: int = CONTROL_MAPS,
@@ -49,7 +50,7 @@ def random_control(
     Args:
         layer: that of the maps they stand beside, since noise is the finer the larger its layer's map is; None for the
             network's default.
-        target: class index.
+        target: what the curves are of, such as a class index.
     Raises:
         LayerError: no such layer.
     """
