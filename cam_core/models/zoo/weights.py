@@ -115,6 +115,13 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor], what: str, auxi
     Raises:
         WeightsError: names or shapes differ, or a value is NaN or infinite; the first few are named.
     """
+    module.load_state_dict(fitting(module, state, what, auxiliary))
+
+
+def fitting(
+    module: nn.Module, state: Mapping[str, Tensor], what: str, auxiliary: tuple[str, ...] = ()
+) -> OrderedDict[str, Tensor]:
+    """The weights in `state` as `module`, whose shapes alone are looked at, loads them: see `load_weights`."""
     expected = module.state_dict()
     weights = _renamed(state, expected)
     weights = {key: value for key, value in weights.items() if key in expected or not key.startswith(auxiliary)}
@@ -126,7 +133,7 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor], what: str, auxi
     complete = OrderedDict(weights)
     # The format versions of the network's own parts: some refuse a state dict without them, as safetensors files are.
     complete._metadata = getattr(expected, "_metadata", None)  # type: ignore[attr-defined]
-    module.load_state_dict(complete)
+    return complete
 
 
 def _renamed(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> StateDict:
