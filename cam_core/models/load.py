@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from cam_core.models.brought.answers import as_they_are
@@ -112,7 +111,7 @@ def _with_weights(
 
 
 def classes_of(name: str, state: Mapping[str, Tensor], file: str) -> int:
-    """How many classes `state` tells apart, which is said to be weights of a network; no network is made.
+    """How many classes `state` tells apart, which is said to be weights of a network; they are not loaded.
 
     Args:
         name: as `load_model` takes it.
@@ -122,8 +121,7 @@ def classes_of(name: str, state: Mapping[str, Tensor], file: str) -> int:
         WeightsError: the weights are not those of such a network, or not finite.
     """
     architecture = find_network(name)
-    with torch.device("meta"):  # shapes alone
-        module, classes = _built_for(architecture, state)
+    module, classes = _built_for(architecture, state)
     fitting(module, state, file, architecture.auxiliary)
     return classes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import timm
@@ -35,13 +36,13 @@ class OfficialFile:
 def pretrained_names() -> tuple[str, ...]:
     """timm's classifiers with official weights, "timm:resnet18.a1_in1k"; transformers are among them."""
     names = timm.list_models(pretrained=True)
-    return tuple(f"{PREFIX}{name}" for name in names if timm.get_pretrained_cfg(name).num_classes)
+    return tuple(f"{PREFIX}{name}" for name in names if _settings(name)["num_classes"])
 
 
 @cache
 def architecture_names() -> tuple[str, ...]:
     """All that weights of one's own can be of: the catalogue's, torchvision's, then timm's as "timm:resnet18"."""
-    others = torchvision.models.list_models(module=torchvision.models)
+    others = [name for name in torchvision.models.list_models(module=torchvision.models) if not timm.is_model(name)]
     return tuple(dict.fromkeys([*CATALOG, *others, *(f"{PREFIX}{name}" for name in timm.list_models())]))
 
 
@@ -65,7 +66,14 @@ def count_parameters(name: str) -> int:
 
 def official_file(name: str) -> OfficialFile:
     """Where the weights of one of `pretrained_names` come from."""
-    config = timm.get_pretrained_cfg(name.removeprefix(PREFIX))
-    if config.hf_hub_id:
-        return OfficialFile(config.hf_hub_id, is_cached(config.hf_hub_id))
-    return OfficialFile(config.url, (hub_folder() / Path(urlsplit(config.url).path).name).is_file())
+    settings = _settings(name.removeprefix(PREFIX))
+    if repository := settings.get("hf_hub_id"):
+        return OfficialFile(repository, is_cached(repository))
+    url: str = settings["url"]
+    return OfficialFile(url, (hub_folder() / Path(urlsplit(url).path).name).is_file())
+
+
+def _settings(name: str) -> dict[str, Any]:
+    """What timm states of the official weights of that name; nothing where it has none."""
+    config = timm.get_pretrained_cfg(name)
+    return {} if config is None else config.to_dict()

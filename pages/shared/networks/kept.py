@@ -101,7 +101,7 @@ def _upload(data: bytes, path: Path, key: str, name: str, labels: bytes | None) 
 def _check(name: str) -> None:
     most = limits()
     if len(kept()) >= most.networks:
-        raise ModelError(f"{most.networks} networks of your own are here already, which is the most in one visit")
+        raise ModelError(f"as many networks of your own are here as one visit may have ({most.networks})")
     size = 4 * count_parameters(name)  # bytes of float32
     if size > most.network_bytes:
         raise ModelError(

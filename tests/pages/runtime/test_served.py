@@ -23,7 +23,8 @@ from cam_core import Classifier
 
 def build():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 8, 3, stride=8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)]
+    return nn.Sequential(nn.Conv2d(3, 8, 3, stride=8), nn.ReLU(), *head)
 
 def named():
     return Classifier(build(), ["cat", "dog"], (64, 64), name="Pets")
