@@ -43,6 +43,7 @@ def sidebar(page: str = "") -> None:
         spec = _spec(offer, weights, weights_seed, device)
         with model_box:
             st.html(style.quiet(offer.note) if weights == "default" else style.notice_line(_untrained(spec)))
+            dialog.button()
         with photo_box:
             try:
                 photo = photo_picker(digits=offer.data == BUILT_IN)
@@ -73,7 +74,6 @@ def _model() -> Offer:
         default=models.opening(),
         shown=lambda key: offers[key].line if key in offers else key,
     )
-    dialog.button()
     return offers[key]
 
 

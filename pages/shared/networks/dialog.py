@@ -71,9 +71,7 @@ def _by_name() -> None:
     )
     weights = st.segmented_control("Weights", _WEIGHTS, default=_WEIGHTS[0], required=True, key="network-weights")
     random = weights == _WEIGHTS[1]
-    if name is None:
-        st.html(style.quiet("Convolutional networks are explained; transformers have no feature map and are refused."))
-    else:
+    if name is not None:
         st.html(style.notice_line(_UNTRAINED) if random else style.quiet(_official(name)))
     _use(None if name is None else partial(keep_named, name), "random" if random else "default")
 
@@ -97,8 +95,8 @@ def _by_file() -> None:
     )
     st.html(
         style.quiet(
-            f"A .safetensors file, or a state dict as torch.save writes it, at most {most} MB. Code in it is never "
-            "run. It goes when this visit ends; a link cannot carry it."
+            "Safetensors, or a state dict as torch.save writes it: code in it is never run. It goes when this visit "
+            "ends; a link cannot carry it."
         )
     )
     name = st.selectbox(
@@ -129,7 +127,7 @@ def _use(keep: Callable[[], str] | None, weights: str) -> None:
         with st.spinner("Reading …"):
             key = keep()
     except CamError as error:
-        why = f"{style.sentence(str(error))} The network before it stays: choose another one here, or close this."
+        why = f"{error}. The network before it stays."
         messages.failure("This network cannot be used.", why, key="network")
         return
     st.session_state[_CHOSEN] = key, weights

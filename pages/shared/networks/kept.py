@@ -19,7 +19,8 @@ from cam_core.models.load import classes_of, find_network
 from cam_core.models.zoo.foreign import read_foreign
 from cam_core.models.zoo.labels import read_labels
 from cam_core.models.zoo.names import count_parameters
-from cam_core.types import ModelError
+from cam_core.models.zoo.weights import UnfitError
+from cam_core.types import ModelError, WeightsError
 from pages.runtime import compute
 from pages.runtime.limits import limits
 
@@ -93,7 +94,13 @@ def keep_uploaded(data: bytes, file: str, name: str, labels: bytes | None = None
 def _upload(data: bytes, path: Path, key: str, name: str, labels: bytes | None) -> None:
     most = limits().checkpoint_bytes
     path.write_bytes(data)
-    classes = classes_of(name, read_foreign(path, most), path.name)
+    try:
+        classes = classes_of(name, read_foreign(path, most), path.name)
+    except UnfitError as error:
+        raise WeightsError(
+            f"these are not weights of {name}: {len(error.missing)} of its weights are not in {path.name}, and "
+            f"{len(error.misshapen)} have another shape there; choose the architecture that was trained"
+        ) from error
     names = () if labels is None else read_labels(labels, classes)
     _write(Kept(key, name, count_parameters(name), str(path), names, classes))
 
