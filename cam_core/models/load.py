@@ -33,7 +33,7 @@ def find_network(name: str) -> Architecture:
     Args:
         name: as `load_model` takes it.
     Raises:
-        ModelError: unknown network, or one without a feature map to explain.
+        ModelError: unknown network, or one with neither feature maps nor tokens on a grid.
     """
     return find_trained(name).architecture() if is_checkpoint(name) else find_architecture(name)
 
@@ -61,8 +61,8 @@ def load_model(
         labels: one name per class, for weights of one's own; where omitted, those of the official weights if there are
             as many classes, "class 0" … otherwise.
     Raises:
-        ModelError: unknown network, one with neither feature maps nor tokens on a grid, or another number of labels than
-            of classes.
+        ModelError: unknown network, one with neither feature maps nor tokens on a grid, or labels of another number
+            than its classes.
         WeightsError: weights that cannot be had, do not fit, are not finite, or come with code.
         DeviceError: no such device.
     Examples:
@@ -117,7 +117,7 @@ def classes_of(name: str, state: Mapping[str, Tensor], file: str) -> int:
         name: as `load_model` takes it.
         file: what messages call the weights.
     Raises:
-        ModelError: unknown network, or one without a feature map to explain.
+        ModelError: unknown network, or one with neither feature maps nor tokens on a grid.
         WeightsError: the weights are not those of such a network, or not finite.
     """
     architecture = find_network(name)

@@ -34,7 +34,7 @@ class OfficialFile:
 
 @cache
 def pretrained_names() -> tuple[str, ...]:
-    """timm's classifiers with official weights, "timm:resnet18.a1_in1k"; transformers are among them."""
+    """timm's classifiers with official weights, "timm:resnet18.a1_in1k"; some few cannot be explained."""
     names = timm.list_models(pretrained=True)
     return tuple(f"{PREFIX}{name}" for name in names if _settings(name)["num_classes"])
 
