@@ -26,7 +26,7 @@ from pages.shared.models import BUNDLED
 APP = Path(__file__).parents[1] / "app.py"
 
 
-def prepare(model: str) -> None:
+def prepare(model: str = "") -> None:
     """What the first visitor would wait for: torch, imported above, and the network that the app opens with.
 
     Args:

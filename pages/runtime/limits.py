@@ -31,7 +31,7 @@ class Limits:
         photo_bytes: size of one uploaded photo, and of each one in a zip.
         archive_bytes: size of one uploaded zip.
         unpacked_bytes: of the photos in all uploaded zips together.
-        networks: networks of one's own in a visit, by name or uploaded.
+        networks: networks of one's own in a visit, by name or uploaded; the oldest leave first.
         checkpoint_bytes: size of one uploaded checkpoint. The server's `maxUploadSize` is the same.
         network_bytes: weights of one network of one's own.
         results: results that are kept; the oldest leave first.

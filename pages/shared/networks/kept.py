@@ -66,7 +66,7 @@ def keep_named(name: str) -> str:
     """Keep a network that timm knows as `name`, "timm:resnet18.a1_in1k"; its key, which is the name.
 
     Raises:
-        ModelError: none that can be explained here, or one more than are kept.
+        ModelError: none that can be explained here.
     """
     if name not in {network.key for network in kept()}:
         _check(name)
@@ -82,7 +82,7 @@ def keep_uploaded(data: bytes, file: str, name: str, labels: bytes | None = None
         file: its name, as a stranger has chosen it.
         labels: a text, one label per line.
     Raises:
-        ModelError, WeightsError: it cannot be read or explained, does not fit, or is one more than are kept.
+        ModelError, WeightsError: it cannot be read or explained, or does not fit.
     """
     key = f"{UPLOADED}{name}-{_digest(data, labels)}"
     if key not in {network.key for network in kept()}:
@@ -106,14 +106,11 @@ def _upload(data: bytes, path: Path, key: str, name: str, labels: bytes | None) 
 
 
 def _check(name: str) -> None:
-    most = limits()
-    if len(kept()) >= most.networks:
-        raise ModelError(f"as many networks of your own are here as one visit may have ({most.networks})")
-    size = 4 * count_parameters(name)  # bytes of float32
-    if size > most.network_bytes:
+    size, most = 4 * count_parameters(name), limits().network_bytes  # of float32
+    if size > most:
         raise ModelError(
-            f"{name} has {size >> 20:,} MB of weights, and at most {most.network_bytes >> 20:,} MB are computed with "
-            "here: choose a smaller one"
+            f"{name} has {size >> 20:,} MB of weights, and at most {most >> 20:,} MB are computed with here: choose a "
+            "smaller one"
         )
 
 
@@ -131,6 +128,8 @@ def _write(network: Kept) -> None:
     place = _place(network.key)
     place.mkdir(exist_ok=True)
     write_whole(place / _RECORD, lambda draft: draft.write_text(json.dumps(asdict(network)), encoding="utf-8"))
+    for oldest in kept()[: -limits().networks]:
+        shutil.rmtree(_place(oldest.key))
 
 
 def _read(record: Path) -> Kept:

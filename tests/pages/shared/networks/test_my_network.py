@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import timm
 import torch
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cam_core import load_model
@@ -118,13 +120,12 @@ def test_a_network_too_large_to_compute_with_is_refused_before_it_is_made(
     assert r"regnet\_y\_128gf has 2,459 MB of weights, and at most 600 MB" in at.error[0].value
 
 
-def test_no_more_networks_are_kept_than_is_agreed(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "limits", lambda: limits.Limits(networks=1))
-    at = upload(open_app(), checkpoint())
-    first = box(at, "Model").value
-    at = upload(at, checkpoint(4))
-    assert "As many networks of your own are here as one visit may have (1)" in at.error[0].value.replace("\\", "")
-    assert box(at, "Model").value == first
+def test_of_more_networks_than_are_agreed_the_oldest_leaves(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "limits", lambda: limits.Limits(networks=2))
+    first, second, third = (kept.keep_uploaded(checkpoint(classes), "pets.pt", NAME) for classes in (2, 3, 4))
+    assert [network.key for network in kept.kept()] == [second, third]
+    at = open_app(model=first)
+    assert "uploaded checkpoint" in at.info[0].value and box(at, "Model").value == BUNDLED
 
 
 def test_a_random_network_of_timm_says_that_it_is_untrained(open_app: Open) -> None:
@@ -193,3 +194,17 @@ def test_every_page_has_the_network(open_app: Open, page: str) -> None:
     at = open_app(page=page, model=key)
     assert box(at, "Model").value == key and "pets_.pt · test_resnet" in box(at, "Model").options
     assert not at.error
+
+
+def test_a_saved_map_names_the_checkpoint(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: dict[str, Any] = {}
+
+    def button(*_: Any, file_name: str, data: Any, **__: Any) -> None:
+        saved[file_name] = data
+
+    monkeypatch.setattr("streamlit.download_button", button)
+    open_app(model=kept.keep_uploaded(checkpoint(), "pets.pt", NAME), methods=["Grad-CAM"])
+    picture = next(data() for name, data in saved.items() if name.startswith("grad-cam"))
+    with Image.open(io.BytesIO(picture)) as opened_picture:
+        facts = json.loads(opened_picture.text["Description"])
+    assert (facts["network"], facts["weights"]) == (NAME, "trained: pets.pt")
