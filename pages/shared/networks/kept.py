@@ -109,8 +109,8 @@ def _check(name: str) -> None:
     size, most = 4 * count_parameters(name), limits().network_bytes  # of float32
     if size > most:
         raise ModelError(
-            f"{name} has {size >> 20:,} MB of weights, and at most {most >> 20:,} MB are computed with here: choose a "
-            "smaller one"
+            f"the weights of {name} have {size >> 20:,} MB, and at most {most >> 20:,} MB are computed with here: "
+            "choose a smaller one"
         )
 
 

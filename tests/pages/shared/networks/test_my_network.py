@@ -117,7 +117,7 @@ def test_a_network_too_large_to_compute_with_is_refused_before_it_is_made(
 ) -> None:
     monkeypatch.setattr(kept, "limits", lambda: limits.ROOM)
     at = upload(open_app(), checkpoint(), architecture="regnet_y_128gf")
-    assert r"regnet\_y\_128gf has 2,459 MB of weights, and at most 600 MB" in at.error[0].value
+    assert r"The weights of regnet\_y\_128gf have 2,459 MB, and at most 600 MB" in at.error[0].value
 
 
 def test_of_more_networks_than_are_agreed_the_oldest_leaves(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
