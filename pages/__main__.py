@@ -1,13 +1,17 @@
-"""`python -m pages`: serve the app, with the options of `streamlit run`; to a room: `--server.address 0.0.0.0`."""
+"""`python -m pages`: serve the app, with the options of `streamlit run`; to a room: `--server.address 0.0.0.0`.
+
+`--model my_module:build` serves it around a network of one's own: see the guide "A network of your own".
+"""
 
 from __future__ import annotations
 
+import argparse
 import gc
 import logging
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread
 
 import pandas  # noqa: F401  (see app.py)
 from streamlit import net_util
@@ -15,30 +19,46 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import main
 
 from cam_core import CamError
-from pages.runtime import compute
+from pages.runtime import compute, served
 from pages.runtime.compute import ModelSpec
 from pages.shared.models import BUNDLED
 
 APP = Path(__file__).parents[1] / "app.py"
 
 
-def prepare() -> None:
-    """What the first visitor would wait for: torch, imported above, and the network that the app opens with."""
+def prepare(model: str = "") -> None:
+    """What the first visitor would wait for: torch, imported above, and the network that the app opens with.
+
+    Args:
+        model: the function that builds it: see `served.serve`; "" for the bundled one.
+    Raises:
+        ModelError: there is no such function, or what it returns is no network to explain.
+    """
     # In a thread of its own: for each thread that computes, OpenMP starts helpers, who stay as long as it does. While
     # there are more of them than processors they sleep between two operations, and Opti-CAM, which has thousands of
     # small ones, took half as long again.
-    loading = Thread(target=_load)
-    loading.start()
-    loading.join()
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(_load, model).result()
     # What is here by now stays. A collection looks at half a million objects of torch alone, and holds Python's lock
     # for a fifth of a second.
     gc.collect()
     gc.freeze()
 
 
-def _load() -> None:
+def _load(model: str) -> None:
+    if model:
+        served.serve(model)
+        return
     with suppress(CamError):  # whoever comes is told
         compute.classifier(ModelSpec(BUNDLED))
+
+
+def _options() -> tuple[str, list[str]]:
+    """The function that builds the network, and the options that are Streamlit's."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--model", default="")
+    known, streamlit = parser.parse_known_args()
+    return known.model, streamlit
 
 
 def _log_to_the_terminal() -> None:
@@ -58,5 +78,9 @@ if __name__ == "__main__":
     PagesManager.uses_pages_directory = False
     # Where it serves a room, Streamlit asks a server on the internet for the address that it has there.
     net_util.get_external_ip = lambda: None
-    prepare()
-    main(["run", str(APP), *sys.argv[1:]], prog_name="streamlit")
+    model, options = _options()
+    try:
+        prepare(model)
+    except CamError as error:
+        sys.exit(f"The app is not served: {error}.")
+    main(["run", str(APP), *options], prog_name="streamlit")

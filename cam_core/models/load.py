@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -16,10 +16,10 @@ from cam_core.models.zoo.catalog import CATALOG, CatalogEntry
 from cam_core.models.zoo.find import find_architecture
 from cam_core.models.zoo.labels import labels_for
 from cam_core.models.zoo.random_weights import PrivateRandomness, calibrate
-from cam_core.models.zoo.weights import count_classes, load_weights, read_state_dict
-from cam_core.types import Progress
+from cam_core.models.zoo.weights import count_classes, fitting, load_weights, read_state_dict
+from cam_core.types import ModelError, Progress
 
-__all__ = ["CATALOG", "CatalogEntry", "find_network", "load_model", "named_networks"]
+__all__ = ["CATALOG", "CatalogEntry", "classes_of", "find_network", "load_model", "named_networks"]
 
 
 def named_networks() -> dict[str, CatalogEntry | TrainedNetwork]:
@@ -33,7 +33,7 @@ def find_network(name: str) -> Architecture:
     Args:
         name: as `load_model` takes it.
     Raises:
-        ModelError: unknown network, or one without a feature map to explain.
+        ModelError: unknown network, or one with neither feature maps nor tokens on a grid.
     """
     return find_trained(name).architecture() if is_checkpoint(name) else find_architecture(name)
 
@@ -44,6 +44,7 @@ def load_model(
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
+    labels: Sequence[str] | None = None,
 ) -> Classifier:
     """A classifier ready to be explained. May be called from several threads.
 
@@ -57,8 +58,11 @@ def load_model(
         seed: of random weights: the same seed gives the same weights. Torch's global random state is left alone.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         progress: of a download of torchvision's weights, in bytes; may raise `Cancelled`.
+        labels: one name per class, for weights of one's own; where omitted, those of the official weights if there are
+            as many classes, "class 0" … otherwise.
     Raises:
-        ModelError: unknown network, or one with neither feature maps nor tokens on a grid.
+        ModelError: unknown network, one with neither feature maps nor tokens on a grid, or labels of another number
+            than its classes.
         WeightsError: weights that cannot be had, do not fit, are not finite, or come with code.
         DeviceError: no such device.
     Examples:
@@ -75,10 +79,12 @@ def load_model(
     where = resolve_device(device)
     architecture = find_network(name)
     module, classes = _with_weights(architecture, weights, seed, progress)
+    if labels is not None and len(labels) != classes:
+        raise ModelError(f"{architecture.name} has {classes} classes here, and {len(labels)} labels were given")
     return Classifier(
         module.eval(),
         name=_full_name(architecture, weights, seed),
-        labels=architecture.labels if len(architecture.labels) == classes else labels_for(classes),
+        labels=labels or (architecture.labels if len(architecture.labels) == classes else labels_for(classes)),
         preprocessing=architecture.preprocessing,
         layers=architecture.layers,
         default_layer=architecture.default_layer,
@@ -104,13 +110,33 @@ def _with_weights(
     return _with_own_weights(architecture, read_state_dict(weights), Path(weights).name)
 
 
+def classes_of(name: str, state: Mapping[str, Tensor], file: str) -> int:
+    """How many classes `state` tells apart, which is said to be weights of a network; they are not loaded.
+
+    Args:
+        name: as `load_model` takes it.
+        file: what messages call the weights.
+    Raises:
+        ModelError: unknown network, or one with neither feature maps nor tokens on a grid.
+        WeightsError: the weights are not those of such a network, or not finite.
+    """
+    architecture = find_network(name)
+    module, classes = _built_for(architecture, state)
+    fitting(module, state, file, architecture.auxiliary)
+    return classes
+
+
 def _with_own_weights(architecture: Architecture, state: Mapping[str, Tensor], file: str) -> tuple[nn.Module, int]:
-    module = _unfilled(architecture, architecture.classes)
-    classes = count_classes(state, module, architecture.classes)
-    if classes != architecture.classes:
-        module = _unfilled(architecture, classes)
+    module, classes = _built_for(architecture, state)
     load_weights(module, state, file, architecture.auxiliary)
     return module, classes
+
+
+def _built_for(architecture: Architecture, state: Mapping[str, Tensor]) -> tuple[nn.Module, int]:
+    """The network without weights, with as many classes as `state` has."""
+    module = _unfilled(architecture, architecture.classes)
+    classes = count_classes(state, module, architecture.classes)
+    return (module if classes == architecture.classes else _unfilled(architecture, classes)), classes
 
 
 def _unfilled(architecture: Architecture, classes: int) -> nn.Module:

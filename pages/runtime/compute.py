@@ -26,7 +26,7 @@ from cam_core.models.openmp import dismiss_helpers
 from cam_core.models.trainable.checkpoints import SUFFIX
 from cam_core.options import Options
 from cam_core.types import Progress
-from pages.runtime import presence
+from pages.runtime import presence, served
 from pages.runtime.jobs import Job, Jobs
 from pages.runtime.keeper import keep
 from pages.runtime.limits import limits
@@ -51,12 +51,17 @@ Work = Callable[[Job], T]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The identity of a loaded model: arguments of `load_model`."""
+    """The identity of a loaded model: arguments of `load_model`, or the name of the network that is served."""
 
     name: str
     weights: str = "default"
     weights_seed: int = 0
     device: str = "auto"
+    labels: tuple[str, ...] = ()
+
+    def lies_in(self, folder: Path) -> bool:
+        """Whether it is read from a file in there."""
+        return any(Path(part).is_relative_to(folder) for part in (self.name, self.weights))
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,17 @@ def loaded() -> set[ModelSpec]:
 def classifier(spec: ModelSpec, _progress: Progress | None = None) -> Classifier:
     """The model, shared by all visitors; at most two stay in memory."""
     loaded().add(spec)
-    return load_model(spec.name, weights=spec.weights, seed=spec.weights_seed, device=spec.device, progress=_progress)
+    if own := served.network(spec.name):
+        return own
+    options: dict[str, Any] = {"labels": spec.labels} if spec.labels else {}
+    return load_model(
+        spec.name,
+        weights=spec.weights,
+        seed=spec.weights_seed,
+        device=spec.device,
+        progress=_progress,
+        **options,
+    )
 
 
 @st.cache_resource(show_spinner=False)
@@ -141,7 +156,7 @@ def visits() -> Visits:
         results().disown(browser)
         preparations().disown(browser)
         for spec in list(loaded()):
-            if folder is not None and Path(spec.name).is_relative_to(folder):  # trained in this visit
+            if folder is not None and spec.lies_in(folder):  # trained or uploaded in this visit
                 classifier.clear(spec)
                 loaded().discard(spec)
 

@@ -31,6 +31,9 @@ class Limits:
         photo_bytes: size of one uploaded photo, and of each one in a zip.
         archive_bytes: size of one uploaded zip.
         unpacked_bytes: of the photos in all uploaded zips together.
+        networks: networks of one's own in a visit, by name or uploaded; the oldest leave first.
+        checkpoint_bytes: size of one uploaded checkpoint. The server's `maxUploadSize` is the same.
+        network_bytes: weights of one network of one's own.
         results: results that are kept; the oldest leave first.
     """
 
@@ -41,13 +44,24 @@ class Limits:
     photo_bytes: int = 25 << 20
     archive_bytes: int = 50 << 20
     unpacked_bytes: int = 400 << 20
+    networks: int = 4
+    checkpoint_bytes: int = 200 << 20
+    network_bytes: int = 600 << 20
     results: int = 128
 
 
 ROOM = Limits()
 """Where others can reach the app."""
 
-ALONE = replace(ROOM, folders=True, training_images=50_000, unpacked_bytes=4 << 30, results=512)
+ALONE = replace(
+    ROOM,
+    folders=True,
+    training_images=50_000,
+    unpacked_bytes=4 << 30,
+    networks=32,
+    network_bytes=4 << 30,
+    results=512,
+)
 """Where only the machine itself can."""
 
 

@@ -18,6 +18,7 @@ scene    | `current()`: the scene, the first thing a page asks for; its photo, f
 sidebar  | draws the sidebar and makes the scene (called by `app.py` alone)
 photo    | gallery, upload, camera; many photos in a zip
 models   | the networks that can be chosen: catalogue, bundled ones, the visitor's own
+networks | "My network …": the dialog, and the networks that visitors bring
 pickers  | methods, their parameters, and how heatmaps are to look
 tiles    | heatmaps with colour bar, facts and notices; what stands in their place while there is none
 links    | choices that stand in the page's address: a link reopens the view, Back the one before; `address.js` helps

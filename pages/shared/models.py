@@ -1,4 +1,4 @@
-"""The networks to choose from: the catalogue, the trained ones that come along, and the visitor's own."""
+"""The networks to choose from: the served one, the catalogue, the trained ones that come along, the visitor's own."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from cam_core.models.load import CatalogEntry, named_networks
 from cam_core.models.trainable.checkpoints import SUFFIX, card_path
 from cam_core.models.trainable.trained import TrainedNetwork, find_trained
 from cam_core.models.zoo.downloads import sha256_of
-from pages.runtime import compute
+from cam_core.models.zoo.names import official_file
+from cam_core.models.zoo.timm_models import PREFIX
+from pages.runtime import compute, served
+from pages.runtime.compute import ModelSpec
+from pages.shared.networks.kept import Kept, kept
 
 BUNDLED = next(key for key, entry in CATALOG.items() if entry.source == "bundled")
 """The model whose weights come with the installation: what every way out of a failure leads back to."""
 
 _OWN = "mine-"
+_SERVED = "served"
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class Offer:
         line: as it is read in the picker.
         note: family, size, and where the weights come from.
         data: what it was trained on, where that is known: "digits", say.
+        weights, labels: as `load_model` takes them.
+        fixed: whether there is no untrained one to be had of it.
     """
 
     key: str
@@ -38,16 +45,50 @@ class Offer:
     line: str
     note: str
     data: str = ""
+    weights: str = "default"
+    labels: tuple[str, ...] = ()
+    fixed: bool = False
 
 
 def offers() -> dict[str, Offer]:
-    """All networks by key, the bundled one first."""
-    return {key: _named(key, entry) for key, entry in named_networks().items()} | _own()
+    """All networks by key: the served one where there is one, then the bundled one first."""
+    return _served() | {key: _named(key, entry) for key, entry in named_networks().items()} | _own() | _brought()
 
 
-def title(name: str) -> str:
-    """The title of the network that `load_model` knows by this name."""
-    return next((offer.title for offer in offers().values() if offer.name == name), name)
+def opening() -> str:
+    """The key of the network that the app opens with."""
+    return _SERVED if served.name() else BUNDLED
+
+
+def _served() -> dict[str, Offer]:
+    name = served.name()
+    if not name:
+        return {}
+    title, device = served.title(name), compute.classifier(ModelSpec(name)).device
+    return {_SERVED: Offer(_SERVED, name, title, title, f"{name}, served by this machine, on {device}", fixed=True)}
+
+
+def _brought() -> dict[str, Offer]:
+    """Networks that the visitor has named or uploaded in this visit."""
+    return {network.key: _of_kept(network) for network in kept()}
+
+
+def _of_kept(network: Kept) -> Offer:
+    size = f"{network.parameters / 1e6:.1f} M weights"
+    if network.weights == "default":
+        title = network.name.removeprefix(PREFIX)
+        where = "on this machine" if official_file(network.name).here else "downloaded when first used"
+        return Offer(network.key, network.name, title, f"{title} · {size}", f"timm, by name · weights {where}")
+    named = "your labels" if network.labels else "without labels of its own"
+    return Offer(
+        network.key,
+        network.name,
+        network.file,
+        f"{network.file} · {network.name.removeprefix(PREFIX)}",
+        f"{network.name}, {network.classes:,} classes, {named} · uploaded in this visit",
+        weights=network.weights,
+        labels=network.labels,
+    )
 
 
 def _named(key: str, entry: CatalogEntry | TrainedNetwork) -> Offer:

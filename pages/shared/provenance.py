@@ -48,9 +48,10 @@ def facts(seen: Scene, parameters: Mapping[str, Any]) -> Facts:
 
 
 def _weights(seen: Scene) -> str:
+    model = seen.question.model
     if seen.classifier.trained:
-        return "trained"
-    return f"random (seed {seen.question.model.weights_seed}): untrained, it has learnt nothing"
+        return "trained" if model.weights == "default" else f"trained: {Path(model.weights).name}"
+    return f"random (seed {model.weights_seed}): untrained, it has learnt nothing"
 
 
 def of_maps(explanations: Iterable[Explanation]) -> dict[str, Any]:

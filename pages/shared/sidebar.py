@@ -17,6 +17,7 @@ from pages.runtime.compute import ModelSpec, Question
 from pages.runtime.jobs import Job
 from pages.shared import links, messages, models, scene, style
 from pages.shared.models import BUNDLED, Offer
+from pages.shared.networks import dialog, linked
 from pages.shared.photo import photo_picker
 from pages.shared.scene import Photo, Scene
 
@@ -50,10 +51,11 @@ def _scene(page: str) -> None:
     with model_box:
         offer = _model()
     with weights_box:
-        weights, weights_seed = _weights(offer.name)
-    spec = ModelSpec(offer.name, weights, weights_seed, device)
+        weights, weights_seed = _weights(offer)
+    spec = _spec(offer, weights, weights_seed, device)
     with model_box:
         st.html(style.quiet(offer.note) if weights == "default" else style.notice_line(_untrained(spec)))
+        dialog.button()
     with photo_box:
         try:
             photo = photo_picker(digits=offer.data == BUILT_IN)
@@ -62,7 +64,7 @@ def _scene(page: str) -> None:
             return
     outcome = compute.predictions(spec, photo.digest, photo.image)
     if isinstance(outcome, Job):
-        scene.put(_waiting(spec, outcome))
+        scene.put(_waiting(spec, offer, outcome))
         return
     with layer_box:
         layer = _layer(spec, nonlinear=page in _NONLINEAR)
@@ -74,11 +76,23 @@ def _scene(page: str) -> None:
 
 def _model() -> Offer:
     """The chosen network."""
+    linked.follow()
+    dialog.take_chosen()
     offers = models.offers()
     key = links.choice(
-        "model", "Model", list(offers), default=BUNDLED, shown=lambda key: offers[key].line if key in offers else key
+        "model",
+        "Model",
+        list(offers),
+        default=models.opening(),
+        shown=lambda key: offers[key].line if key in offers else key,
     )
     return offers[key]
+
+
+def _spec(offer: Offer, weights: str, weights_seed: int, device: str) -> ModelSpec:
+    if weights == "default":
+        return ModelSpec(offer.name, offer.weights, device=device, labels=offer.labels)
+    return ModelSpec(offer.name, weights, weights_seed, device)
 
 
 def _untrained(spec: ModelSpec) -> str:
@@ -181,13 +195,15 @@ def _computation() -> tuple[str, st.delta_generator.DeltaGenerator, str, int, bo
     return device, weights_box, precision, int(seed), compiled
 
 
-def _weights(name: str) -> tuple[str, int]:
+def _weights(offer: Offer) -> tuple[str, int]:
+    if offer.fixed:
+        return "default", 0
     weights = links.choice(
         "weights",
         "Weights",
         ["default", "random"],
         default="default",
-        scope=name,
+        scope=offer.key,
         shown={"default": "Trained", "random": "Random (untrained)"}.__getitem__,
         help="An untrained network is a control: a map that looks the same for it explains nothing.",
     )
@@ -202,26 +218,25 @@ def _use_bundled() -> None:
     st.session_state[links.widget_key("device")] = "auto"
 
 
-def _use_random_weights(name: str) -> None:
-    st.session_state[links.widget_key("weights", name)] = "random"
+def _use_random_weights(key: str) -> None:
+    st.session_state[links.widget_key("weights", key)] = "random"
 
 
 def _explained(what: str, error: CamError) -> Callable[[], None]:
     return lambda: messages.failure(what, str(error), key="scene")
 
 
-def _waiting(spec: ModelSpec, job: Job) -> Callable[[], None]:
+def _waiting(spec: ModelSpec, offer: Offer, job: Job) -> Callable[[], None]:
     """The drawing that pages show while the model is on its way, or if it cannot be had."""
-    title = models.title(spec.name)
 
     def draw() -> None:
         leave = None if spec.name == BUNDLED else ("Use the bundled model instead", _use_bundled)
         ways_out = [messages.again(job)]
-        if spec.weights == "default" and spec.name != BUNDLED:
-            ways_out.insert(0, ("Use random weights", partial(_use_random_weights, spec.name)))
+        if spec.weights == "default" and spec.name != BUNDLED and not offer.fixed:
+            ways_out.insert(0, ("Use random weights", partial(_use_random_weights, offer.key)))
         if spec != ModelSpec(BUNDLED):
             ways_out.insert(0, ("Back to the bundled model", _use_bundled))
-        what, lost = f"Loading {title}", f"{title} cannot be used."
+        what, lost = f"Loading {offer.title}", f"{offer.title} cannot be used."
         messages.pending(job, what, lost, *ways_out, key="scene", leave=leave)
 
     return draw

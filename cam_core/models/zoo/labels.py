@@ -6,7 +6,10 @@ from functools import cache
 
 from torchvision.models import ResNet18_Weights
 
+from cam_core.types import ModelError
+
 IMAGENET_CLASSES = 1000
+_LONGEST = 200  # characters of one name
 
 
 @cache
@@ -20,3 +23,21 @@ def labels_for(classes: int) -> list[str]:
     if classes == IMAGENET_CLASSES:
         return list(imagenet_labels())
     return [f"class {index}" for index in range(classes)]
+
+
+def read_labels(text: bytes, classes: int) -> tuple[str, ...]:
+    """The names of so many classes from a text in UTF-8, one per line in the order of the classes.
+
+    Raises:
+        ModelError: no such text, or another number of names.
+    """
+    try:
+        lines = [line.strip() for line in text.decode("utf-8-sig").rstrip().splitlines()]
+    except UnicodeDecodeError as error:
+        raise ModelError("the labels are no text in UTF-8: save them as plain text, one label per line") from error
+    if len(lines) != classes:
+        raise ModelError(f"the network tells apart {classes:,} classes, and the labels have {len(lines):,} lines")
+    unfit = next((number for number, line in enumerate(lines, 1) if not 0 < len(line) <= _LONGEST), None)
+    if unfit is not None:
+        raise ModelError(f"line {unfit} of the labels is empty, or longer than {_LONGEST} characters")
+    return tuple(lines)

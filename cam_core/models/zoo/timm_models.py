@@ -84,7 +84,7 @@ def _official(name: str, settings: dict[str, Any]) -> StateDict:
         raise WeightsError(f"timm has no official weights for {name}; give a file's path, or take random weights")
     with _lock:  # not to fetch the same file twice
         try:
-            if repository and not _is_cached(repository):
+            if repository and not is_cached(repository):
                 reachable(constants.ENDPOINT)  # asks once; the hub's own client tries for most of a minute
             with PrivateRandomness(seed=None):
                 state: StateDict = timm.create_model(name, pretrained=True).state_dict()
@@ -93,7 +93,8 @@ def _official(name: str, settings: dict[str, Any]) -> StateDict:
     return state
 
 
-def _is_cached(repository: str) -> bool:
+def is_cached(repository: str) -> bool:
+    """Whether weights of that repository of the hub are on this machine."""
     paths = (try_to_load_from_cache(repository, file) for file in _FILES)
     return any(isinstance(path, str) and Path(path).is_file() for path in paths)
 

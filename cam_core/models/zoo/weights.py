@@ -6,7 +6,7 @@ import pickle
 import re
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -25,6 +25,19 @@ _SHOWN: Final = 3  # offending weights named in a message
 
 # Old checkpoints of torchvision's DenseNets name the parts of a dense layer with a dot, which module names cannot have.
 _DOTTED: Final = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
+
+
+class UnfitError(WeightsError):
+    """Weights of another network.
+
+    Attributes:
+        misshapen, missing, unknown: the names of those that have another shape in the network, that the network has
+            alone, and that are there alone.
+    """
+
+    def __init__(self, message: str, misshapen: Sequence[str], missing: Sequence[str], unknown: Sequence[str]) -> None:
+        super().__init__(message)
+        self.misshapen, self.missing, self.unknown = tuple(misshapen), tuple(missing), tuple(unknown)
 
 
 def read_state_dict(path: str | Path) -> StateDict:
@@ -115,6 +128,13 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor], what: str, auxi
     Raises:
         WeightsError: names or shapes differ, or a value is NaN or infinite; the first few are named.
     """
+    module.load_state_dict(fitting(module, state, what, auxiliary))
+
+
+def fitting(
+    module: nn.Module, state: Mapping[str, Tensor], what: str, auxiliary: tuple[str, ...] = ()
+) -> OrderedDict[str, Tensor]:
+    """The weights in `state` as `module`, whose shapes alone are looked at, loads them: see `load_weights`."""
     expected = module.state_dict()
     weights = _renamed(state, expected)
     weights = {key: value for key, value in weights.items() if key in expected or not key.startswith(auxiliary)}
@@ -126,7 +146,7 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor], what: str, auxi
     complete = OrderedDict(weights)
     # The format versions of the network's own parts: some refuse a state dict without them, as safetensors files are.
     complete._metadata = getattr(expected, "_metadata", None)  # type: ignore[attr-defined]
-    module.load_state_dict(complete)
+    return complete
 
 
 def _renamed(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> StateDict:
@@ -135,11 +155,8 @@ def _renamed(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Sta
 
 
 def _check_fit(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
-    shapes = [
-        f"{key} is {_shape(weights[key])} there and {_shape(expected[key])} in the network"
-        for key in expected
-        if key in weights and weights[key].shape != expected[key].shape
-    ]
+    misshapen = [key for key in expected if key in weights and weights[key].shape != expected[key].shape]
+    shapes = [f"{key} is {_shape(weights[key])} there and {_shape(expected[key])} in the network" for key in misshapen]
     missing = [key for key in expected if key not in weights]
     unknown = [key for key in weights if key not in expected]
     problems = [
@@ -148,7 +165,8 @@ def _check_fit(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], wh
         if entries
     ]
     if problems:
-        raise WeightsError(f"the weights in {what} do not fit this network: {'; '.join(problems)}")
+        message = f"the weights in {what} do not fit this network: {'; '.join(problems)}"
+        raise UnfitError(message, misshapen, missing, unknown)
 
 
 def _check_finite(weights: Mapping[str, Tensor], what: str) -> None:

@@ -1,0 +1,88 @@
+"""The network of one's own that the app is served around: `python -m pages --model my_module:build`.
+
+It is built once, before the first visitor, and shared by all of them. What is wrong with it is told at the start.
+"""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+from PIL import Image
+
+from cam_core import Classifier
+from cam_core.types import CamError, ModelError
+
+_UNNAMED = "custom"  # what a `Classifier` is called that nobody has named
+
+
+@st.cache_resource(show_spinner=False)
+def _networks() -> dict[str, Classifier]:
+    """At most one, by what it was asked for as."""
+    return {}
+
+
+def name() -> str:
+    """What it was asked for as: "my_module:build"; "" where the app is served without one."""
+    return next(iter(_networks()), "")
+
+
+def network(reference: str) -> Classifier | None:
+    """The network that was asked for so, if it is served; never modify it."""
+    return _networks().get(reference)
+
+
+def title(reference: str) -> str:
+    """What people call it: its own name, or what it was asked for as."""
+    own = _networks()[reference].name
+    return reference if own == _UNNAMED else own
+
+
+def serve(reference: str) -> None:
+    """Build the network and look whether the pages can explain it; from now on it is served.
+
+    Args:
+        reference: "my_module:build": a function without arguments that returns a `Classifier` or a module of torch.
+    Raises:
+        ModelError: there is no such function, or what it returns is no network to explain.
+    """
+    built = _called(reference, _function(reference))
+    try:
+        clf = built if isinstance(built, Classifier) else Classifier(built, name=reference)
+        clf.predict(Image.new("RGB", (64, 64), "grey"))
+    except (CamError, ValueError) as error:
+        raise ModelError(f"{reference} returned a network that cannot be explained: {error}") from error
+    _networks().clear()
+    _networks()[reference] = clf
+
+
+def _function(reference: str) -> Callable[[], Any]:
+    module, _, function = reference.partition(":")
+    if not module or not function:
+        raise ModelError(f"{reference!r} names no function: write my_module:build, the module and the function in it")
+    try:
+        found = getattr(importlib.import_module(module), function, None)
+    except Exception as error:  # a foreign module may raise anything
+        raise ModelError(
+            f"the module {module} cannot be imported ({_what(error)}): start the app in its folder, or name that in "
+            "PYTHONPATH"
+        ) from error
+    if not callable(found):
+        raise ModelError(f"the module {module} has no function {function!r}")
+    return found
+
+
+def _called(reference: str, function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except Exception as error:  # a foreign function may raise anything
+        raise ModelError(f"{reference} raised {_what(error)}") from error
+
+
+def _what(error: Exception) -> str:
+    """ "ValueError: no weights, in net.py, line 12"."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error}, in {where.filename}, line {where.lineno}"

@@ -1,0 +1,37 @@
+"""A link to a network that is not in the picker: one of timm's comes, an uploaded one stays with its visitor."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cam_core.models.zoo.timm_models import PREFIX
+from cam_core.types import CamError
+from pages.shared import links, style
+from pages.shared.networks.kept import UPLOADED, keep_named, kept
+
+
+def follow() -> None:
+    """Called before the picker is drawn: keep the network that the link names, or say why it is not shown."""
+    key = st.query_params.get("model", "")
+    if not key.startswith((UPLOADED, PREFIX)) or key in {network.key for network in kept()}:
+        return
+    reason = _uploaded_elsewhere(key) if key.startswith(UPLOADED) else _reason_against(key)
+    if reason:
+        del st.query_params["model"]
+        links.note(reason)
+
+
+def _reason_against(name: str) -> str:
+    try:
+        keep_named(name)
+    except CamError as error:
+        return f"The link asks for the network “{name}”. {style.sentence(str(error))} The default is shown instead."
+    return ""
+
+
+def _uploaded_elsewhere(key: str) -> str:
+    architecture, _, checksum = key.removeprefix(UPLOADED).rpartition("-")
+    return (
+        f"This link was made with an uploaded checkpoint of {architecture} (checksum {checksum}), which stays with its "
+        "visitor. The default is shown instead; upload that file again under My network … to see the same."
+    )
