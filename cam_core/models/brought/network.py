@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import chain
 from types import new_class
@@ -106,6 +107,8 @@ def _adapted(network: nn.Module, answer: Answer) -> nn.Module:
             "hook, or wrap both into a module that returns logits"
         )
     logits = _Logits(answer, network)
+    if type(network).forward is nn.Sequential.forward and "forward" not in vars(network):  # runs all that it holds
+        return nn.Sequential(OrderedDict({**network._modules, _LOGITS: logits})).eval()
     return _longer_graph(network, logits) if isinstance(network, fx.GraphModule) else _view(network, logits)
 
 

@@ -192,6 +192,13 @@ class OneScore(nn.Module):
         return score if self.row else score.squeeze(1)
 
 
+def one_after_the_other() -> nn.Module:
+    """The same as a sequence, which runs whatever it holds."""
+    parts = OneScore(row=True)
+    in_order = {"features": parts.features, "pool": parts.pool, "flat": nn.Flatten(), "fc": parts.fc}
+    return nn.Sequential(OrderedDict(in_order)).eval()
+
+
 def both_sides(network: nn.Module, images: Tensor) -> Tensor:
     score = network(images)[:, 4:]
     return torch.cat([-score / 2, score / 2], 1)
@@ -353,6 +360,7 @@ KINDS: dict[str, Kind] = {
     "a graph that returns a dict": Kind(graph_with_names),
     "one score (B, 1)": Kind(lambda: OneScore(row=True).eval(), score=both_sides),
     "one score (B,)": Kind(lambda: OneScore(row=False).eval(), score=both_sides),
+    "one score of a sequence": Kind(one_after_the_other, score=both_sides),
     "grey images": Kind(lambda: with_channels(1), lambda: with_channels(1), channels=1),
     "six channels": Kind(lambda: with_channels(6), lambda: with_channels(6), channels=6),
     "cannot be traced": Kind(untraceable, untraceable, "conv2", traced=False),
