@@ -18,7 +18,6 @@ import streamlit as st
 from cam_core.palette import DASHES, style_of
 from pages.shared import style
 
-_SCROLLING: Final = '<div class="cam-scroll" tabindex="0" role="region" aria-label="Table">'
 _WIDTH: Final = 3  # pixels of a line
 _STRONGEST_TINT: Final = 70  # per cent of the colour: on more of it, letters would be hard to read
 
@@ -65,13 +64,13 @@ def table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) ->
     """Rows of cells under columns.
 
     Args:
-        columns: heads, the first of them over the rows' names; HTML.
+        columns: heads, HTML; the first, plain text over the rows' names, is what the table is called as well.
         rows: name (HTML) and cells.
     """
     head = "".join(f'<th scope="col">{column}</th>' for column in columns)
     lines = [f'<tr><th scope="row">{name}</th>{"".join(map(_cell, cells))}</tr>' for name, cells in rows]
     return (
-        f'{_SCROLLING}<table class="cam-table"><thead><tr>{head}</tr></thead>'
+        f'{_scrolling(f"Table: {columns[0]}")}<table class="cam-table"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
@@ -103,9 +102,14 @@ def matrix(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
         for name, line in zip(names, values, strict=True)
     )
     return (
-        f'{_SCROLLING}<table class="cam-matrix"><thead><tr><th></th>{head}</tr></thead>'
+        f'{_scrolling("Table")}<table class="cam-matrix"><thead><tr><td></td>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
+
+
+def _scrolling(name: str) -> str:
+    """Opens the place of a table that may be wider; keys reach it, and screen readers call it by its name."""
+    return f'<div class="cam-scroll" tabindex="0" role="region" aria-label="{name}">'
 
 
 def _tinted(value: float) -> str:
