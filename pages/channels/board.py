@@ -312,7 +312,7 @@ def _similarity(report: ChannelReport, view: View) -> None:
         return
     rows = [
         (
-            title_of(values.name),
+            escape(title_of(values.name)),
             [
                 Cell(style.decimals(values.similarity.cosine, 3), best=values.best),
                 Cell(style.decimals(values.similarity.spearman, 3)),
@@ -323,8 +323,8 @@ def _similarity(report: ChannelReport, view: View) -> None:
         for values in closest
     ]
     ceiling = "unknown" if report.ceiling is None else f"{report.ceiling:.3f}"
-    rows.append(("*the most to expect*", [Cell(ceiling), Cell("–"), Cell("–"), Cell("–")]))
-    tables.show(["cosine", "Spearman", "Kendall τ", f"same top {TOP}"], rows)
+    rows.append(("<i>the most to expect</i>", [Cell(ceiling), Cell("–"), Cell("–"), Cell("–")]))
+    st.html(tables.table(["Method", "cosine", "Spearman", "Kendall τ", f"same top {TOP}"], rows))
     st.html(
         style.quiet(
             f"Similarity to SHAP, 1 at most, over all channels that are not 0 everywhere; the methods’ values read "

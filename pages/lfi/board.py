@@ -22,7 +22,7 @@ from cam_core.types import FloatArray
 from pages.runtime import compute
 from pages.runtime.compute import Task
 from pages.runtime.jobs import Job
-from pages.shared import links, messages, photo, pictures, style
+from pages.shared import links, messages, photo, pictures, style, tables
 
 SHOWN: Final = 4
 """Images on the board."""
@@ -79,7 +79,7 @@ def board() -> None:
             help="Held-out: digits and photos that no network was trained on. Mine: an image of yours.",
         )
         first = _first() if source != _MINE else 0
-        opacity = st.slider("Opacity", 0.0, 1.0, 0.55, 0.05, **links.kept("board-opacity"), width=180)
+        opacity = st.slider("Opacity", 0.0, 1.0, 0.55, 0.05, format="percent", **links.kept("board-opacity"), width=180)
         with st.popover("What is compared", icon=":material/help:"):
             st.markdown(_WORDS)
     outcome = _held_out(networks, first) if source != _MINE else _mine(networks)
@@ -188,9 +188,8 @@ def _html(content: Board, networks: dict[str, TrainedNetwork], opacity: float) -
             _cell(sample, network_looks[index], networks[key], opacity) for key, network_looks in content.looks.items()
         ]
     columns = f"grid-template-columns: repeat({len(heads)}, minmax(0, 1fr))"
-    return (
-        f'<div class="cam-scroll"><div class="cam-board" style="{columns}">{"".join(heads)}{"".join(cells)}</div></div>'
-    )
+    board = f'<div class="cam-board" style="{columns}">{"".join(heads)}{"".join(cells)}</div>'
+    return tables.scrolling("Maps of every network", board)
 
 
 def _head(entry: TrainedNetwork, look: Look) -> str:

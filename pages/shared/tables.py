@@ -1,7 +1,6 @@
-"""Tables of numbers: Streamlit's own; or HTML, where a row has a method's line, a name opens, a cell has a tint.
+"""Tables of numbers, as HTML: a row may have a method's line, a name may open, a cell may have a tint.
 
-show(["cosine"], [("LIFT-CAM", [Cell("0.898", best=True)])])       # st.table
-st.html(table(["", "Area"], [(f"{line('lift-cam')}LIFT-CAM", [Cell("0.9", best=True)])]))
+st.html(table(["Method", "Area"], [(f"{line('lift-cam')}LIFT-CAM", [Cell("0.9", best=True)])]))
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ from html import escape
 from itertools import accumulate, pairwise
 from math import isnan
 from typing import Final
-
-import streamlit as st
 
 from cam_core.palette import DASHES, style_of
 from pages.shared import style
@@ -42,24 +39,6 @@ def line(name: str) -> str:
     return f'<i class="cam-line" style="background: repeating-linear-gradient(90deg, {stripes})"></i>'
 
 
-def show(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) -> None:
-    """Draw rows of cells under columns with Streamlit's own element, which has no help for a cell.
-
-    Args:
-        columns: their heads; the rows' names have none.
-        rows: name (Markdown; no two alike) and cells.
-    """
-    cells = {
-        style.plain(head): {name: _markdown(line[place]) for name, line in rows} for place, head in enumerate(columns)
-    }
-    st.table(cells, border="horizontal", width="content")
-
-
-def _markdown(cell: Cell) -> str:
-    text = f"**{style.plain(cell.text)}**" if cell.best else style.plain(cell.text)
-    return f"{text} :small[{style.plain(cell.aside)}]" if cell.aside else text
-
-
 def table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) -> str:
     """Rows of cells under columns.
 
@@ -69,9 +48,9 @@ def table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) ->
     """
     head = "".join(f'<th scope="col">{column}</th>' for column in columns)
     lines = [f'<tr><th scope="row">{name}</th>{"".join(map(_cell, cells))}</tr>' for name, cells in rows]
-    return (
-        f'{_scrolling(f"Table: {columns[0]}")}<table class="cam-table"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    return scrolling(
+        f"Table: {columns[0]}",
+        f'<table class="cam-table"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>',
     )
 
 
@@ -101,15 +80,14 @@ def matrix(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
         f'<tr><th scope="row">{escape(name)}</th>{"".join(map(_tinted, line))}</tr>'
         for name, line in zip(names, values, strict=True)
     )
-    return (
-        f'{_scrolling("Table")}<table class="cam-matrix"><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+    return scrolling(
+        "Table", f'<table class="cam-matrix"><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>'
     )
 
 
-def _scrolling(name: str) -> str:
-    """Opens the place of a table that may be wider; keys reach it, and screen readers call it by its name."""
-    return f'<div class="cam-scroll" tabindex="0" role="region" aria-label="{name}">'
+def scrolling(name: str, content: str) -> str:
+    """HTML that may be wider than its place: keys reach it to scroll it, and screen readers call it by its name."""
+    return f'<div class="cam-scroll" tabindex="0" role="region" aria-label="{name}">{content}</div>'
 
 
 def _tinted(value: float) -> str:

@@ -215,6 +215,15 @@ def test_narrow_windows_wrap_and_nothing_is_cut_off(visit: Visit, scheme: str) -
     assert light == (scheme == "light")
 
 
+def test_on_a_phone_a_map_is_in_sight_above_what_changes_its_look(visit: Visit) -> None:
+    page = visit(width=390, height=844)
+    wait_for_tiles(page, 2)
+    places = [page.locator(part).first.bounding_box() for part in (HEATMAP, ".st-key-look", ".cam-matrix")]
+    tops = [place["y"] for place in places if place]
+    assert len(tops) == 3 and tops == sorted(tops)
+    assert tops[0] < 844 - 200, "more than half of the first map"
+
+
 def test_the_first_visitor_of_a_fresh_server_may_follow_a_link_to_a_page(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path / "server.log") as fresh:
         page = browser.new_page()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,7 @@ def heatmaps(at: AppTest) -> list[str]:
 
 
 def similarity(at: AppTest) -> dict[str, list[str]]:
-    """The cells of the table of similarities by the row's name, as Markdown."""
-    (table,) = at.table
-    return {name: list(row) for name, row in zip(table.value.index, table.value.to_numpy(), strict=True)}
+    """The cells of the table of similarities by the row's name, as HTML."""
+    (table,) = re.findall(r'<table class="cam-table">.*?</table>', html(at), flags=re.DOTALL)
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table, flags=re.DOTALL)
+    return {name: re.findall(r"<td>(.*?)</td>", cells, flags=re.DOTALL) for name, cells in rows}

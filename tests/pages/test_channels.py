@@ -113,7 +113,7 @@ def test_a_linear_tail_is_said_to_be_exact(open_channels: OpenChannels) -> None:
     assert "Exact" in badges(at) and "onverged" not in badges(at)
     assert "These values are exact and their error bars are zero: behind features there is only pooling" in html(at)
     assert not [alt for alt in charts(at) if alt.startswith("Convergence")]
-    assert similarity(at)["LIFT-CAM"][0].strip("*") == "1.000"
+    assert similarity(at)["LIFT-CAM"][0] == "<b>1.000</b>"
 
 
 def test_few_channels_are_enumerated_where_the_budget_allows(open_channels: OpenChannels) -> None:
@@ -139,7 +139,7 @@ def test_similarity_is_read_in_two_ways(open_channels: OpenChannels) -> None:
         similarity(open_channels(layer="features", reading=reading)) for reading in ("α", "α · mean A")
     )
     assert plain != times_mean
-    assert "*the most to expect*" in similarity(open_channels())
+    assert "<i>the most to expect</i>" in similarity(open_channels())
 
 
 def test_the_closest_method_comes_first_and_is_bold_with_its_like(
@@ -147,10 +147,10 @@ def test_the_closest_method_comes_first_and_is_bold_with_its_like(
 ) -> None:
     cells = similarity(open_channels(beside=["Grad-CAM", "LIFT-CAM", "Ablation-CAM"]))
     *methods, ceiling = cells
-    cosines = [float(cells[method][0].strip("*").replace("−", "-")) for method in methods]
-    assert cosines == sorted(cosines, reverse=True) and ceiling == "*the most to expect*"
+    cosines = [float(re.sub("<.*?>", "", cells[method][0]).replace("−", "-")) for method in methods]
+    assert cosines == sorted(cosines, reverse=True) and ceiling == "<i>the most to expect</i>"
     best = [] if len(set(cosines)) == 1 else [cells[methods[0]][0]] * cosines.count(cosines[0])
-    assert [cell for row in cells.values() for cell in row if cell.startswith("**")] == best
+    assert [cell for row in cells.values() for cell in row if cell.startswith("<b>")] == best
 
 
 def test_no_method_beside_leaves_the_bars(open_channels: OpenChannels) -> None:

@@ -135,7 +135,7 @@ def test_channels(open_app: Open, command: Callable[..., Any], monkeypatch: pyte
         cosines = dict(re.findall(rf"^(.+?): .*?{words} (-?[\d.]+)", result.stderr, flags=re.MULTILINE))
         cells = similarity(at)
         for title in ("LIFT-CAM", "Grad-CAM"):
-            assert cells[title][0].strip("*").replace("−", "-") == cosines[title]
+            assert plain(cells[title][0]).replace("−", "-") == cosines[title]
     facts = re.search(r"logit (\S+), without any channel (\S+), sum of phi (\S+), gap (\S+)", result.stderr)
     assert facts is not None
     shown_facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(-?[\d.]+)", text))
