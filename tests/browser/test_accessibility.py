@@ -41,13 +41,14 @@ def barriers(page: Page, part: str | None = None) -> list[str]:
 
 def test_barriers_are_found(browser: Browser) -> None:
     page = browser.new_page()
-    page.set_content('<p style="color: #bbb">pale</p><p>dark</p><img src="data:,"><button>named</button>')
+    head = '<html lang="en"><title>Barriers</title>'
+    page.set_content(f'{head}<p style="color: #bbb">pale</p><p>dark</p><img src="data:,"><button>named</button>')
     assert [barrier.split(":")[0] for barrier in barriers(page)] == ["color-contrast", "image-alt"]
     assert [barrier.split(":")[0] for barrier in barriers(page, "img")] == ["image-alt"]
     page.close()
 
 
-@pytest.mark.parametrize(("path", "scheme", "width"), visits())
+@pytest.mark.parametrize(("path", "scheme", "width"), list(visits()))
 def test_no_barrier(visit: Visit, path: str, scheme: str, width: int) -> None:
     page = visit(width, WIDTHS[width], scheme, path=path, first=FIRST)
     settled(page)
@@ -59,7 +60,7 @@ def test_no_barrier(visit: Visit, path: str, scheme: str, width: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("path", "scheme"), product(PATHS, SCHEMES))
+@pytest.mark.parametrize(("path", "scheme"), list(product(PATHS, SCHEMES)))
 def test_no_barrier_in_what_a_button_opens(visit: Visit, path: str, scheme: str) -> None:
     page = visit(1440, 900, scheme, path=path, first=FIRST)
     settled(page)
