@@ -17,6 +17,7 @@ from cam_core.models.batching import is_out_of_memory
 from cam_core.models.brought.answers import Answer, Choose, answer_in, as_they_are
 from cam_core.models.brought.weights import with_plain_weights
 from cam_core.models.noise import InputSize, noise_for
+from cam_core.models.precision import computing_in
 from cam_core.models.split.hooks import hooked_copy
 from cam_core.models.split.watching import cannot_take
 from cam_core.types import ModelError
@@ -108,7 +109,8 @@ def _adapted(network: nn.Module, answer: Answer) -> nn.Module:
         )
     logits = _Logits(answer, network)
     if type(network).forward is nn.Sequential.forward and "forward" not in vars(network):  # runs all that it holds
-        return nn.Sequential(OrderedDict({**network._modules, _LOGITS: logits})).eval()
+        parts = {name: part for name, part in network._modules.items() if part is not None}
+        return nn.Sequential(OrderedDict(parts | {_LOGITS: logits})).eval()
     return _longer_graph(network, logits) if isinstance(network, fx.GraphModule) else _view(network, logits)
 
 
@@ -144,7 +146,7 @@ def _outputs(scratch: nn.Module, input_size: InputSize) -> tuple[Any, Any]:
     _check_arguments(scratch)
     images = noise_for(scratch, input_size, images=2)
     # Also for a caller in inference mode, whose tensors do not tell when they are written to.
-    with torch.inference_mode(False), torch.no_grad():
+    with computing_in("float32", images.device), torch.inference_mode(False), torch.no_grad():
         return _output(scratch, images[:1].clone()), _output(scratch, images)
 
 
