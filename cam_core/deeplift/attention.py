@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cam_core.types import UnsupportedOperation
+
 
 class Bilinear(torch.autograd.Function):
     """A product XY, of any kind that is linear in X and in Y, by the midpoint rule: Δ(XY) = ΔX·Ȳ + X̄·ΔY."""
@@ -141,11 +143,14 @@ def multi_head_attention_forward(
     """`torch.nn.MultiheadAttention` (sequence, batch, width) in evaluation mode, without masks of padding.
 
     Raises:
-        NotImplementedError: one of its rarer options is in use.
+        UnsupportedOperation: one of its rarer options is in use.
     """
     rare = (bias_k, bias_v, key_padding_mask, static_k, static_v)
     if any(option is not None for option in rare) or add_zero_attn or query.ndim != 3:
-        raise NotImplementedError
+        raise UnsupportedOperation(
+            "there is a rule for multi-head attention only without masks of padding and without added keys or values, "
+            "over a batch"
+        )
     weights: Sequence[Tensor | None] = (q_proj_weight, k_proj_weight, v_proj_weight)
     if not use_separate_proj_weight:
         assert in_proj_weight is not None

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cam_core.deeplift.dispatch import COMPOSITES, ELEMENTWISE, SOFTMAX, RuleMode, plain_name, varying
+from cam_core.deeplift.decompositions import COMPOSITES
+from cam_core.deeplift.dispatch import ELEMENTWISE, SOFTMAX, RuleMode, plain_name, varying
 from cam_core.deeplift.rules import PoolWindow
 from cam_core.masked import class_score
 from cam_core.models.precision import COARSE, computing_in

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cam_core.analysis.shapley_fidelity import shap_reference
-from cam_core.deeplift import contributions
+from cam_core.deeplift import RuleMode, contributions
 from cam_core.deeplift.attention import Bilinear, Softmax
 from cam_core.models.split.halves import build_halves
 from cam_core.models.split.model import SplitModel
 from cam_core.shapley import ChannelGame
+from cam_core.types import UnsupportedOperation
 from tests import literal
 from tests.token_networks import TOKENS, token_classifier, token_images
 
@@ -172,3 +173,10 @@ def test_close_to_permutation_shap(key: str, layer: str, least: float) -> None:
     assert reference.ceiling > 0.95
     shap = torch.as_tensor(reference.phi)
     assert float(torch.cosine_similarity(phi.double(), shap.double(), dim=0)) > least
+
+
+def test_an_option_of_attention_without_a_rule_is_refused_in_words() -> None:
+    attention = nn.MultiheadAttention(8, 2, add_bias_kv=True).eval()
+    tokens = torch.randn(5, 1, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    with RuleMode(), pytest.raises(UnsupportedOperation, match="multi-head attention only without"):
+        attention(tokens, tokens, tokens)
