@@ -53,7 +53,7 @@ class Cost:
 def pace_at(clf: Classifier, layer: str) -> Pace:
     """The pace of one image through the halves at a layer, measured now; costs two passes of the network."""
     net = clf.split(layer)
-    image = torch.zeros(1, 3, *clf.input_size, device=clf.device)
+    image = torch.zeros(1, *clf.input_shape, device=clf.device)
     with torch.no_grad():
         acts = net.head(image)  # the first pass prepares what later ones find
         net.tail(acts)

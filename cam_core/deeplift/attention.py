@@ -102,15 +102,19 @@ def scaled_dot_product_attention(
     if enable_gqa:
         groups = query.shape[-3] // key.shape[-3]
         key, value = key.repeat_interleave(groups, -3), value.repeat_interleave(groups, -3)
+    return torch.matmul(_weights(query, key, attn_mask, is_causal, scale), value)
+
+
+def _weights(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool, scale: float | None = None) -> Tensor:
+    """How much each query takes of each key."""
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = torch.matmul(query * factor, key.transpose(-2, -1))
     if is_causal:
         allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
         scores = scores.masked_fill(~allowed, -math.inf)
-    if attn_mask is not None:
-        boolean = attn_mask.dtype == torch.bool
-        scores = scores.masked_fill(~attn_mask, -math.inf) if boolean else scores + attn_mask
-    return torch.matmul(functional.softmax(scores, dim=-1), value)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
+    return functional.softmax(scores, dim=-1)
 
 
 def multi_head_attention_forward(
@@ -139,7 +143,7 @@ def multi_head_attention_forward(
     static_v: Tensor | None = None,
     average_attn_weights: bool = True,
     is_causal: bool = False,
-) -> tuple[Tensor, None]:
+) -> tuple[Tensor, Tensor | None]:
     """`torch.nn.MultiheadAttention` (sequence, batch, width) in evaluation mode, without masks of padding.
 
     Raises:
@@ -164,5 +168,9 @@ def multi_head_attention_forward(
         return projected.reshape(*projected.shape[:2], num_heads, -1).permute(1, 2, 0, 3)
 
     q, k, v = (heads(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True))
-    out = scaled_dot_product_attention(q, k, v, attn_mask)
-    return functional.linear(out.permute(2, 0, 1, 3).flatten(2), out_proj_weight, out_proj_bias), None
+    if attn_mask is not None and attn_mask.ndim == 3:  # one for each image and head
+        attn_mask = attn_mask.reshape(-1, num_heads, *attn_mask.shape[1:])
+    shares = _weights(q, k, attn_mask, is_causal=False)
+    out = torch.matmul(shares, v).permute(2, 0, 1, 3).flatten(2)
+    told = (shares.mean(1) if average_attn_weights else shares) if need_weights else None
+    return functional.linear(out, out_proj_weight, out_proj_bias), told

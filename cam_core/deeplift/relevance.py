@@ -27,7 +27,9 @@ _ACTIVATION_FUNCTIONS = frozenset(
     "relu relu6 leaky_relu elu celu selu silu gelu sigmoid logsigmoid tanh hardtanh hardswish hardsigmoid softplus "
     "hardshrink softshrink softsign mish prelu clamp clip clamp_min clamp_max tanhshrink threshold".split()
 )
-_WITHOUT_RULE = (ELEMENTWISE - _ACTIVATION_FUNCTIONS) | (frozenset(COMPOSITES) - {"adaptive_max_pool2d"}) | SOFTMAX
+# Made of what has a rule here; where two activations are multiplied, the product itself is refused.
+_OF_PLAIN_STEPS = frozenset("adaptive_max_pool2d addmm baddbmm addcmul".split())
+_WITHOUT_RULE = (ELEMENTWISE - _ACTIVATION_FUNCTIONS) | (frozenset(COMPOSITES) - _OF_PLAIN_STEPS) | SOFTMAX
 
 
 class _Pass(torch.autograd.Function):

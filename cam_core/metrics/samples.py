@@ -20,7 +20,7 @@ from cam_core.models.classifier import Classifier
 from cam_core.models.devices import double
 from cam_core.models.split.model import SplitModel
 from cam_core.numbers import significant
-from cam_core.targets.asking import ClassTarget, Target, one_question
+from cam_core.targets.asking import ClassTarget, Target, one_question, resolve
 from cam_core.types import ClassIndex, Explanation, FloatArray, Images, Logits, MetricError
 
 Saliency: TypeAlias = Any
@@ -197,7 +197,7 @@ class Recipe:
 
 
 def _recipe(clf: Classifier, saliency: Saliency, target: Target, image: Tensor) -> Recipe | None:
-    return Recipe(clf, saliency, image, target) if isinstance(saliency, Explanation) else None
+    return Recipe(clf, saliency, image, resolve(clf, target)) if isinstance(saliency, Explanation) else None
 
 
 def as_saliency(saliency: Saliency, size: tuple[int, int]) -> Tensor:

@@ -27,3 +27,9 @@ def noise_for(module: nn.Module, input_size: InputSize, seed: int = 0, images: i
     values = list(chain(module.parameters(), module.buffers()))
     like = next((value for value in values if value.is_floating_point()), torch.empty(0))
     return noise(input_size, seed, images).to(like.device, like.dtype)
+
+
+def noise_with_gradients(module: nn.Module, input_size: InputSize, seed: int = 0) -> Tensor:
+    """The same for one image, of whose pixels gradients can be had."""
+    # Cloned: the network may write into its image, which a tensor that gathers gradients does not allow.
+    return noise_for(module, input_size, seed).requires_grad_().clone()

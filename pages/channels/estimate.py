@@ -141,7 +141,7 @@ def unfinished(job: Job) -> None:
         messages.again(job),
         key="channels",
         leave=messages.cancel(job),
-        why=f"{job.error}{stays}",
+        stays=stays,
         cancelled=(f"Cancelled.{stays}", messages.again(job, "Start again")),
     )
     if job.active:

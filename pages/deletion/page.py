@@ -135,8 +135,7 @@ def fake(seen: Scene) -> Source | None:
     """Fake-CAM, if the reader wants to know which metrics it fools."""
     with_fake = st.toggle(
         "Set Fake-CAM beside them",
-        key="fake-cam",
-        bind="query-params",
+        **links.kept("fake-cam"),
         help="A map of ones with one zero in its corner: it explains nothing. A metric on which it wins can be won "
         "without explaining anything.",
     )

@@ -141,7 +141,7 @@ def _mine(networks: dict[str, TrainedNetwork]) -> Board | Job | None:
     if upload is None:
         st.html(style.quiet("Drop an image with a large, light digit on it. The networks see its middle, 64 × 64."))
         return None
-    return _outcome(networks, lambda: [Sample(upload.title, upload.image)], upload.digest)
+    return _outcome(networks, lambda: [Sample(upload.title, upload.image)], f"{upload.digest} {upload.title}")
 
 
 def _outcome(networks: dict[str, TrainedNetwork], samples: Any, identity: str) -> Board | Job:
@@ -170,8 +170,7 @@ def network(key: str) -> Classifier:
 
 
 def _unfinished(job: Job) -> None:
-    why = job.error or "They were cancelled."
-    messages.pending(job, "Looking", "There are no maps.", messages.again(job), key="board", why=why)
+    messages.pending(job, "Looking", "There are no maps.", messages.again(job), key="board")
 
 
 def _html(content: Board, networks: dict[str, TrainedNetwork], opacity: float) -> str:

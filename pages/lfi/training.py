@@ -247,7 +247,7 @@ def _state(run: Run) -> None:
         again,
         key="training",
         leave=messages.cancel(run.job),
-        why=f"{run.job.error}{stays}",
+        stays=stays,
         cancelled=(_cancelled(run), again),
     )
 

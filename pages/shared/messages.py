@@ -69,6 +69,7 @@ def pending(
     key: str,
     leave: Action | None = None,
     why: str = "",
+    stays: str = "",
     cancelled: tuple[str, Action] | None = None,
     among: Sequence[Job] = (),
     bar: Callable[[], None] | None = None,
@@ -82,6 +83,7 @@ def pending(
         key: tells its buttons from those of other jobs on the page.
         leave: the way out while it is under way.
         why: the reason of a failure, where it is not the job's own.
+        stays: what is left all the same, said after the reason.
         cancelled: what is left, and how to go on. Where omitted, a cancelled job is one that failed.
         among: all jobs under way that it stands for; the page is drawn again when the last of them has ended.
         bar: draws the bar, where it is not the job's own.
@@ -90,12 +92,12 @@ def pending(
     if state == "done" and not among:
         st.rerun()
     if state == "failed" or (state == "cancelled" and not cancelled):
-        failure(lost, why or job.error or "It was cancelled.", *actions, key=key)
+        failure(lost, f"{sentence(why or job.error or 'it was cancelled')}{stays}", *actions, key=key)
         return
     with st.container(horizontal=True, vertical_alignment="center", wrap=False, key=f"pending-{key}"):
         if state == "cancelled" and cancelled:
-            sentence, action = cancelled
-            st.html(notice_line(sentence))
+            said, action = cancelled
+            st.html(notice_line(said))
             button(action, key=f"again-{key}")
             return
         polling.watch(among or [job], bar or partial(progress, job, what), key=f"bar-{key}", ended=all)

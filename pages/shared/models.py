@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cam_core import CATALOG
+from cam_core.files import write_whole
 from cam_core.models.load import CatalogEntry, named_networks
 from cam_core.models.trainable.checkpoints import SUFFIX, card_path
 from cam_core.models.trainable.trained import TrainedNetwork, find_trained
@@ -77,8 +78,7 @@ def _of_kept(network: Kept) -> Offer:
     size = f"{network.parameters / 1e6:.1f} M weights"
     if network.weights == "default":
         title = network.name.removeprefix(PREFIX)
-        where = "on this machine" if official_file(network.name).here else "downloaded when first used"
-        return Offer(network.key, network.name, title, f"{title} · {size}", f"timm, by name · weights {where}")
+        return Offer(network.key, network.name, title, f"{title} · {size}", f"timm, by name · {_whence(network.name)}")
     named = "your labels" if network.labels else "without labels of its own"
     return Offer(
         network.key,
@@ -89,6 +89,13 @@ def _of_kept(network: Kept) -> Offer:
         weights=network.weights,
         labels=network.labels,
     )
+
+
+def _whence(name: str) -> str:
+    file = official_file(name)
+    if not file.source:
+        return "timm has no trained weights of it: random ones are a control"
+    return f"weights {'on this machine' if file.here else 'downloaded when first used'}"
 
 
 def _named(key: str, entry: CatalogEntry | TrainedNetwork) -> Offer:
@@ -129,7 +136,8 @@ def keep(checkpoint: Path, folder: Path) -> str:
     key = f"{_OWN}{network.arch}-{sha256_of(checkpoint)[:6]}"
     target = folder / f"{key}{SUFFIX}"
     shutil.copyfile(card_path(checkpoint), card_path(target))
-    shutil.copyfile(checkpoint, target)  # last: a network is there when its weights are
+    # Last, and at once: a network is there when its weights are, also for the visitor's other tabs.
+    write_whole(target, lambda draft: shutil.copyfile(checkpoint, draft))
     return key
 
 

@@ -146,8 +146,8 @@ def _with_links(text: str, link: str) -> str:
 
 def plain(text: str) -> str:
     r"""Text from elsewhere, which may hold names such as `layer*` or `[0]`, as it is: nothing of it is Markdown."""
-    for mark in "\\`*_[]<>$~":
-        text = text.replace(mark, f"\\{mark}")
+    for sign in "\\`*_[]<>$~":
+        text = text.replace(sign, f"\\{sign}")
     return text
 
 

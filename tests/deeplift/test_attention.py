@@ -180,3 +180,16 @@ def test_an_option_of_attention_without_a_rule_is_refused_in_words() -> None:
     tokens = torch.randn(5, 1, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
     with RuleMode(), pytest.raises(UnsupportedOperation, match="multi-head attention only without"):
         attention(tokens, tokens, tokens)
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+def test_attention_taken_apart_is_torchs_own_with_a_mask_for_each_head_and_with_its_weights(averaged: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    attention = nn.MultiheadAttention(8, 2).eval().double().requires_grad_(False)
+    tokens = torch.randn(5, 3, 8, generator=generator, dtype=torch.float64).requires_grad_()
+    mask = torch.randn(6, 5, 5, generator=generator, dtype=torch.float64)
+    wanted = attention(tokens, tokens, tokens, attn_mask=mask, average_attn_weights=averaged)
+    with RuleMode():
+        found = attention(tokens, tokens, tokens, attn_mask=mask, average_attn_weights=averaged)
+    for ours, theirs in zip(found, wanted, strict=True):
+        torch.testing.assert_close(ours, theirs)

@@ -282,6 +282,9 @@ def test_metrics_follow_the_target_that_is_explained() -> None:
     of_class = evaluate(clf, image, made.saliency, metric="deletion-auc", steps=4, target=1).value
     assert area == again != of_class
     assert np.isfinite(evaluate(clf, image, made, metric="parameter-randomisation", steps=2).value)
+    first, second = clf.labels[1], clf.labels[3]
+    by_label = evaluate(clf, image, made, metric="parameter-randomisation", steps=2, target=Difference(first, second))
+    assert by_label.value == evaluate(clf, image, made, metric="parameter-randomisation", steps=2).value
     with pytest.raises(MetricError, match="about a probability, and 'class 1 − class 3' has none"):
         evaluate(clf, image, made, metric="average-drop")
 

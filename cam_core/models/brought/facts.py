@@ -49,7 +49,9 @@ def own_labels(module: nn.Module) -> list[str] | None:
     for part in module.modules():
         names = getattr(getattr(part, "config", None), "id2label", None)
         if isinstance(names, Mapping) and names:
-            labels = [str(names[key]) for key in sorted(names, key=int)]
+            labels = [str(names.get(index, names.get(str(index), ""))) for index in range(len(names))]
+            if not all(labels):  # it counts in a way of its own
+                return None
             placeholders = [f"LABEL_{index}" for index in range(len(labels))]
             return None if labels == placeholders else labels
     return None

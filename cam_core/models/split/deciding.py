@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cam_core.models.noise import InputSize, noise_for
+from cam_core.models.noise import InputSize, noise_with_gradients
 from cam_core.models.split.views import View
 
 
@@ -31,7 +31,7 @@ def deciding(duplicate: nn.Module, input_size: InputSize, views: Mapping[str, Vi
         duplicate.get_submodule(name).register_forward_hook(partial(keep, name))
     duplicate.requires_grad_(False)
     with torch.inference_mode(False), torch.enable_grad():
-        logits = duplicate(noise_for(duplicate, input_size).requires_grad_())
+        logits = duplicate(noise_with_gradients(duplicate, input_size))
         # Not their plain sum: behind a softmax it would be constant.
         weights = torch.linspace(1, 2, logits.shape[-1], dtype=logits.dtype, device=logits.device)
         try:

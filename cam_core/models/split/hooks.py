@@ -31,7 +31,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 from torch.utils._pytree import tree_leaves
 
-from cam_core.models.noise import InputSize, noise_for
+from cam_core.models.noise import InputSize, noise_with_gradients
 
 _FORWARD = {
     "_forward_hooks": ("_forward_hooks_with_kwargs", "_forward_hooks_always_called"),
@@ -93,8 +93,10 @@ def without_observers(module: nn.Module, input_size: InputSize) -> nn.Module:
         # Also for a caller in inference mode, whose tensors do not tell when they are written to.
         # With gradients, because some observers register for them.
         with torch.inference_mode(False), torch.enable_grad():
-            bare = hooked_copy(module, without=_observers(scratch, _noise(scratch, input_size, seed=1)))
-            agree = _same_values(*(network(_noise(scratch, input_size, seed=2)) for network in (scratch, bare)))
+            bare = hooked_copy(module, without=_observers(scratch, noise_with_gradients(scratch, input_size, seed=1)))
+            agree = _same_values(
+                *(network(noise_with_gradients(scratch, input_size, seed=2)) for network in (scratch, bare))
+            )
     except Exception:  # whoever runs the copy hears why it cannot be run
         return hooked_copy(module)
     return bare if agree else hooked_copy(module)
@@ -133,11 +135,6 @@ def _hold_tensors(part: nn.Module) -> None:
         if isinstance(value, Tensor):
             del vars(part)[name]
             part.register_buffer(name, value, persistent=False)
-
-
-def _noise(module: nn.Module, input_size: InputSize, seed: int) -> Tensor:
-    # Cloned: the network may write into its image, which a tensor that gathers gradients does not allow.
-    return noise_for(module, input_size, seed).requires_grad_().clone()
 
 
 def _observers(scratch: nn.Module, image: Tensor) -> frozenset[int]:

@@ -17,7 +17,7 @@ from typing import Final, Literal
 import torch
 from torch import Tensor, fx, nn
 
-from cam_core.types import Activations
+from cam_core.types import Activations, LayerError
 
 Grid = tuple[int, int]
 Layout = Literal["maps", "tokens", "channels last"]
@@ -44,7 +44,12 @@ class View:
     def maps(self, output: Tensor) -> Activations:
         """The layer's output as (B, D, h, w)."""
         if self.layout == "tokens":
-            return output[:, self.extra :].transpose(1, 2).reshape(len(output), -1, *self.grid)
+            height, width = self.grid
+            if output.shape[1] != self.extra + height * width:
+                raise LayerError(
+                    f"the layer's tokens are known on a grid of {height} × {width} alone, not of this image"
+                )
+            return output[:, self.extra :].transpose(1, 2).reshape(len(output), output.shape[-1], height, width)
         return output.permute(0, 3, 1, 2) if self.layout == "channels last" else output
 
     def output(self, acts: Activations, whole: Tensor | None) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import timm
@@ -15,7 +14,7 @@ import torchvision
 from cam_core.models.zoo.catalog import CATALOG
 from cam_core.models.zoo.downloads import hub_folder
 from cam_core.models.zoo.random_weights import PrivateRandomness
-from cam_core.models.zoo.timm_models import PREFIX, is_cached
+from cam_core.models.zoo.timm_models import PREFIX, is_cached, official_settings
 from cam_core.types import ModelError
 
 
@@ -36,7 +35,7 @@ class OfficialFile:
 def pretrained_names() -> tuple[str, ...]:
     """timm's classifiers with official weights, "timm:resnet18.a1_in1k"; some few cannot be explained."""
     names = timm.list_models(pretrained=True)
-    return tuple(f"{PREFIX}{name}" for name in names if _settings(name)["num_classes"])
+    return tuple(f"{PREFIX}{name}" for name in names if official_settings(name)["num_classes"])
 
 
 @cache
@@ -57,6 +56,7 @@ def count_parameters(name: str) -> int:
     if name in CATALOG:
         return CATALOG[name].parameters
     if timm.is_model(bare):
+        official_settings(bare)  # an unknown tag is refused in words
         with torch.device("meta"), PrivateRandomness(seed=None):
             return sum(weight.numel() for weight in timm.create_model(bare, pretrained=False).parameters())
     if name in architecture_names():
@@ -65,15 +65,9 @@ def count_parameters(name: str) -> int:
 
 
 def official_file(name: str) -> OfficialFile:
-    """Where the weights of one of `pretrained_names` come from."""
-    settings = _settings(name.removeprefix(PREFIX))
+    """Where the official weights of one of timm's networks come from; "" where there are none."""
+    settings = official_settings(name.removeprefix(PREFIX))
     if repository := settings.get("hf_hub_id"):
         return OfficialFile(repository, is_cached(repository))
-    url: str = settings["url"]
-    return OfficialFile(url, (hub_folder() / Path(urlsplit(url).path).name).is_file())
-
-
-def _settings(name: str) -> dict[str, Any]:
-    """What timm states of the official weights of that name; nothing where it has none."""
-    config = timm.get_pretrained_cfg(name)
-    return {} if config is None else config.to_dict()
+    url: str = settings.get("url", "")
+    return OfficialFile(url, bool(url) and (hub_folder() / Path(urlsplit(url).path).name).is_file())

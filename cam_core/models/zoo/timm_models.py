@@ -32,8 +32,7 @@ def timm_architecture(name: str) -> Architecture:
     Raises:
         ModelError: not a classifier of colour images, or one with neither feature maps nor tokens on a grid.
     """
-    config = timm.get_pretrained_cfg(name)
-    settings = config.to_dict() if config is not None else {}
+    settings = official_settings(name)
     outline = _outline(name)
     preprocessing = _preprocessing(name, settings)
     stages = [stage["module"] for stage in getattr(outline, "feature_info", ())]
@@ -47,6 +46,20 @@ def timm_architecture(name: str) -> Architecture:
         layers=plain_labels(shapes, preprocessing.input_size, default),
         default_layer=default,
     )
+
+
+def official_settings(name: str) -> dict[str, Any]:
+    """What timm states of the official weights of that name; nothing where it has none.
+
+    Raises:
+        ModelError: the name ends in a tag that timm does not know.
+    """
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        architecture, _, tag = name.partition(".")
+        raise ModelError(f"timm has no weights {tag!r} of {architecture}") from error
+    return {} if config is None else config.to_dict()
 
 
 def _build(name: str, classes: int) -> nn.Module:

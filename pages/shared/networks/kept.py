@@ -148,7 +148,9 @@ def _place(key: str) -> Path:
 
 
 def _digest(data: bytes, labels: bytes | None) -> str:
-    return hashlib.sha256(data + b"\0" + (labels or b"")).hexdigest()[:8]
+    found = hashlib.sha256(data)  # not of both joined: that would copy hundreds of megabytes
+    found.update(b"\0" + (labels or b""))
+    return found.hexdigest()[:8]
 
 
 def _safe(file: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,8 +28,11 @@ def test_labels_are_the_networks_own() -> None:
     assert classifier(AsTransformers().eval(), list("vwxyz")).labels == list("vwxyz")
 
 
-@pytest.mark.parametrize("names", [{0: "a", 1: "b"}, {index: f"LABEL_{index}" for index in range(5)}, {}])
-def test_labels_that_name_nothing_are_left(names: dict[int, str]) -> None:
+@pytest.mark.parametrize(
+    "names",
+    [{0: "a", 1: "b"}, {index: f"LABEL_{index}" for index in range(5)}, {}, dict(zip("abcde", "abcde", strict=True))],
+)
+def test_labels_that_name_nothing_are_left(names: dict[Any, str]) -> None:
     network = AsTransformers().eval()
     network.config.id2label = names
     assert classifier(network).labels == [f"class {index}" for index in range(5)]

@@ -177,6 +177,21 @@ def test_tokens_that_form_no_grid_are_refused_in_words() -> None:
         _ = Classifier(module, input_size=(32, 32), device="cpu").layers
 
 
+class OfAnySize(Dropping):
+    """All tokens, and no table of positions that would ask for so many."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
+
+
+@pytest.mark.parametrize("force_hooks", [False, True])
+def test_tokens_of_another_grid_are_refused_in_words(force_hooks: bool) -> None:
+    clf = Classifier(OfAnySize().eval(), input_size=(32, 32), device="cpu")
+    net = clf.split("blocks", force_hooks=force_hooks)
+    with pytest.raises(LayerError, match="known on a grid of 4 × 4 alone"):
+        net.head(torch.zeros(1, 3, 64, 64))
+
+
 def test_tokens_in_an_order_of_their_own_are_refused() -> None:
     with torch.device("meta"):
         module = timm.create_model("hiera_tiny_224")

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from cam_core import load_model
 from pages.runtime import compute, limits
+from pages.shared import style
 from pages.shared.networks import kept
 from tests.pages.app_runs import BUNDLED, Open, heatmaps, html, load_tiny, settle
 
@@ -160,9 +161,10 @@ def test_a_link_with_a_network_of_timm_brings_it(open_app: Open) -> None:
     assert not at.info
 
 
-def test_a_link_with_a_name_that_timm_does_not_know_says_so(open_app: Open) -> None:
-    at = open_app(model="timm:resnet1000")
-    assert "The link asks for the network “timm:resnet1000”" in at.info[0].value and len(at.info) == 1
+@pytest.mark.parametrize("name", ["timm:resnet1000", "timm:resnet18.bogus", "timm:resnet18."])
+def test_a_link_with_a_name_that_timm_does_not_know_says_so(open_app: Open, name: str) -> None:
+    at = open_app(model=name)
+    assert f"The link asks for the network “{style.plain(name)}”" in at.info[0].value and len(at.info) == 1
     assert box(at, "Model").value == BUNDLED
 
 
