@@ -53,8 +53,8 @@ def explain(
     """Explain one class of one image, or whatever else of the network's output: see `cam_core.targets`.
 
     Args:
-        image: PIL image, or a normalised float tensor (3, H, W) or (1, 3, H, W), with as many channels as the network
-            takes.
+        image: PIL image, or a normalised float tensor (channels, H, W) or (1, channels, H, W), with as many channels as
+            the network takes.
         method: a key of `METHODS`.
         layer: a module name, or several for a method over several layers; the classifier's default where omitted.
         target: class index or label; the most probable class where omitted. Or a `TargetScore`, such as

@@ -50,7 +50,7 @@ def masked_scores(
     """Score `image` under each mask: f(fill + (image − fill) · mask).
 
     Args:
-        image: (1, 3, H, W).
+        image: (1, channels, H, W).
         count: number of masks that `rows` can build.
         fill: what a masked pixel becomes, broadcastable to the image; 0 is the mean colour of the normalised input.
     Returns:

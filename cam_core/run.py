@@ -105,7 +105,7 @@ class Run:
         score: str = "logit",
         advance: Callable[[int], None] | None = None,
     ) -> Tensor:
-        """Scores (count,) of one image (1, 3, H, W) under `count` masks: see `cam_core.masked.masked_scores`."""
+        """Scores (count,) of one image (1, channels, H, W) under `count` masks: see `cam_core.masked.masked_scores`."""
         return masked_scores(
             net,
             image,

@@ -67,7 +67,7 @@ def _scores(net: SplitModel, masked: _Masked) -> tuple[Tensor, list[bool]]:
 
 @dataclass(frozen=True)
 class _Masked:
-    """One image (1, 3, H, W), and its activations (K, h, w) to mask it with."""
+    """One image (1, channels, H, W), and its activations (K, h, w) to mask it with."""
 
     image: Images
     acts: Tensor

@@ -49,12 +49,13 @@ def evaluate(
     """Measure one map by one metric.
 
     Args:
-        image: PIL image, or a normalised float tensor (3, H, W) or (1, 3, H, W).
+        image: PIL image, or a normalised float tensor (channels, H, W) or (1, channels, H, W).
         saliency: (H, W) in [0, 1] at the size of the network's input, or an `Explanation`.
         metric: a key of `METRICS`.
         target: class index or label; where omitted that of the explanation, or the most probable class.
         region: the object, for metrics of localisation; `other_region` an object of another class.
-        explain_again: image (3, H, W) → map, for metrics that explain changed images; an `Explanation` brings its own.
+        explain_again: image (channels, H, W) → map, for metrics that explain changed images; an `Explanation` brings
+            its own.
         explain_with: classifier → map of this image, for metrics that change the network; likewise.
         seed: of everything random; the same seed gives the same value.
         precision: "float32"; "tf32" or "bfloat16" (explicit: they deviate); or "float64".

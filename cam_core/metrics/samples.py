@@ -27,7 +27,7 @@ Saliency: TypeAlias = Any
 """A map (H, W) in [0, 1] at the size of the network's input, of whatever origin: NumPy, torch, nested lists, or an
 `Explanation`, which also says which class it explains and how to have it made again."""
 ExplainAgain: TypeAlias = Callable[[Tensor], Saliency]
-"""A normalised image (3, H, W) → its map, for the same class."""
+"""A normalised image (channels, H, W) → its map, for the same class."""
 ExplainWith: TypeAlias = Callable[[Classifier], Saliency]
 """Another network of the same architecture → the map of the same image for the same class."""
 GroundTruth: TypeAlias = Any
@@ -42,7 +42,7 @@ class Untouched:
 
     Attributes:
         net: the whole network, whatever it is cut after.
-        images: (B, 3, H, W), normalised, on the device.
+        images: (B, channels, H, W), normalised, on the device.
         logits: (B, C) float64, on the CPU.
         target: (B,) int64, on the CPU.
     """
@@ -73,7 +73,7 @@ class Samples:
 
     Attributes:
         clf: asked about the target, where that is no class: see `cam_core.targets.asking`.
-        images: (B, 3, H, W), normalised, on the device.
+        images: (B, channels, H, W), normalised, on the device.
         saliency: (B, H, W) in [0, 1], float64, on the CPU.
         target: (B,) int64, on the CPU.
         logits: (B, C) float64, of the unmasked images, on the CPU.
@@ -103,7 +103,7 @@ class Samples:
         return class_score(self.logits, self.target, kind)
 
     def mapped_again(self, index: int, image: Tensor) -> Tensor:
-        """The map (H, W) of another image (3, H, W), as image `index` was explained; float64, on the CPU."""
+        """The map (H, W) of another image (channels, H, W), as image `index` was explained; float64, on the CPU."""
         again = self.explain_again[index]
         assert again is not None, "checked before the metric was called"
         return as_saliency(again(image), self.size)
@@ -173,7 +173,7 @@ class Recipe:
         self._last: tuple[Tensor, FloatArray] | None = None
 
     def again(self, image: Tensor) -> FloatArray:
-        """The map of another image (3, H, W)."""
+        """The map of another image (channels, H, W)."""
         if self._last is None or not torch.equal(self._last[0], image):
             self._last = image.clone(), self._explain(self._clf, image)
         return self._last[1]

@@ -16,13 +16,13 @@ from cam_core.models.split.model import SplitModel
 from cam_core.types import Images, Logits
 
 Pictures: TypeAlias = Callable[[int, int], Images]
-"""`pictures(start, stop)` → images (stop − start, 3, H, W), made when their batch comes."""
+"""`pictures(start, stop)` → images (stop − start, channels, H, W), made when their batch comes."""
 
 Score: TypeAlias = Annotated[Literal["probability", "logit"], Parameter("what a picture is scored by")]
 
 
 def exact_logits(net: SplitModel, images: Images) -> Logits:
-    """(B, 3, H, W) → (B, C) in float64 on the CPU: 1 − p(class) keeps its digits also where p is almost 1."""
+    """(B, channels, H, W) → (B, C) in float64 on the CPU: 1 − p(class) keeps its digits also where p is almost 1."""
     with torch.no_grad():
         return in_batches(lambda i, j: exactly(net.model(images[i:j])), len(images), image_rows(net, images))
 

@@ -92,7 +92,7 @@ def stream_channel_shap(
     """Ever better estimates; stop listening to stop the work. Exact at once where that costs no more than `budget`.
 
     Args:
-        image: PIL image, or a normalised float tensor (3, H, W) or (1, 3, H, W).
+        image: PIL image, or a normalised float tensor (channels, H, W) or (1, 3, H, W).
         layer: a module name; the classifier's default where omitted.
         target: class index or label, the most probable class where omitted; or another target: see `explain`.
         estimator: "owen", "permutation", "kernel" or "exact".

@@ -56,7 +56,7 @@ def remove_channels(
     """Set channels to 0 cumulatively, in the given order: n + 1 passes of the tail.
 
     Args:
-        image: PIL image, or a normalised float tensor (3, H, W) or (1, 3, H, W).
+        image: PIL image, or a normalised float tensor (channels, H, W) or (1, channels, H, W).
         order: channel numbers, each at most once.
         progress: called as `progress(done, total)` between batches, in tail passes; may raise `Cancelled`.
     Raises:

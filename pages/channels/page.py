@@ -73,7 +73,7 @@ def show(answer: DeltaGenerator, seen: Scene, settings: Settings, requests: Sequ
         board.board(seen, report)
     estimate.facts(report, trail.seconds)
     removal.removal(seen, trail.last, report)
-    downloads.downloads(report, provenance.facts(seen, {"shap": vars(settings)}))
+    downloads.files(report, provenance.facts(seen, {"shap": vars(settings)}))
 
 
 def unfinished(requests: Sequence[Request], outcomes: Sequence[Explanation | Job]) -> None:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from math import isnan
-from typing import Final
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -22,10 +21,13 @@ from pages.deletion import curves
 from pages.deletion.curves import ARROWS, Settings, Source, Views
 from pages.runtime import polling
 from pages.runtime.jobs import Job
-from pages.shared import charts, links, messages, pictures, provenance, style, tables
+from pages.shared import charts, downloads, links, messages, pictures, provenance, style, tables
 from pages.shared.provenance import Facts
 from pages.shared.scene import Scene
 from pages.shared.tables import Cell
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CHANGED = "changed"
 """Where the slider lives in the session state, and in the link: per cent of the pixels."""
@@ -75,7 +77,7 @@ class Drawn:
         self._areas = st.container(key="poll-areas")
         if self._job is not None and self._grows:
             polling.watch([self._job], self._growing, place=self._charts, every=self._every)
-        downloads(self._report_now, f"curves{self._mark}", self._facts)
+        files(self._report_now, f"curves{self._mark}", self._facts)
 
     def looks(self) -> None:
         """The slider below the curves, and beside both the photos at the share of pixels that it says.
@@ -258,41 +260,22 @@ class Look:
         st.html(style.quiet("Of the random maps, which know nothing: mean, and lowest to highest."))
 
 
-def downloads(report: Callable[[], CurveReport], name: str, facts: Facts) -> None:
+def files(report: Callable[[], CurveReport], name: str, facts: Facts) -> None:
     """The curves as numbers, and as a figure for print, as they are when they are asked for, in files of that name."""
 
     def table() -> bytes:
         return provenance.columns(curves_csv(report()), facts)
 
+    def figure() -> Figure:
+        from cam_core.figures import curve_figure  # late: see `downloads.figures`
+
+        return curve_figure(report())
+
     with st.container(horizontal=True, gap="small", key="downloads"):
-        _download(name, "CSV", table, "text/csv", "Every point: method, kind, fraction, value; where it is from.")
-        for form, mime in _MIME.items():
-            figure = partial(_figure, report, form, provenance.description(facts))
-            _download(name, form.upper(), figure, mime, "Both charts, for print: 174 mm wide.")
-
-
-def _figure(report: Callable[[], CurveReport], form: str, description: str) -> bytes:
-    # Matplotlib takes a fifth of a second to import: the page's first visitor shall not wait for it.
-    from cam_core.figures import curve_figure, encode_figure
-
-    return encode_figure(curve_figure(report()), form, description)
-
-
-_MIME: Final = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
-
-
-def _download(name: str, label: str, data: Callable[[], bytes], mime: str, help: str) -> None:
-    st.download_button(
-        label,
-        data=data,
-        file_name=f"{name}.{label.lower()}",
-        mime=mime,
-        key=f"download-{label}",
-        type="tertiary",
-        icon=":material/download:",
-        help=help,
-        on_click="ignore",
-    )
+        said = "Every point: method, kind, fraction, value; where it is from."
+        downloads.button("CSV", table, f"{name}.csv", key="download-CSV", help=said)
+        said = "Both charts, for print: 174 mm wide."
+        downloads.figures(figure, name, provenance.description(facts), key="download", help=said)
 
 
 def _area(line: CurveLine) -> Cell:

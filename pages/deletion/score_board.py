@@ -13,7 +13,7 @@ from pages.deletion.scores import QUICK, SLOW, Scored, notes, score_table, score
 from pages.runtime import compute, polling
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
-from pages.shared import links, messages, provenance, style
+from pages.shared import downloads, links, messages, provenance, style
 from pages.shared.scene import Scene
 
 _FAKE = Request("fake-cam")
@@ -54,16 +54,12 @@ def board(seen: Scene, sources: Sequence[Source], fake: Source | None) -> None:
 def _download(seen: Scene, sources: Sequence[Source], scored: Callable[[], list[Scored]]) -> None:
     explanations = [source.explanation for source in sources]
     facts = provenance.facts(seen, provenance.of_maps(explanations))
-    st.download_button(
+    downloads.button(
         "Metrics as CSV",
-        data=lambda: provenance.columns(scores_csv(scored(), [*QUICK, *SLOW]), facts),
-        file_name=f"metrics{style.mark(seen.classifier.trained)}.csv",
-        mime="text/csv",
+        lambda: provenance.columns(scores_csv(scored(), [*QUICK, *SLOW]), facts),
+        f"metrics{style.mark(seen.classifier.trained)}.csv",
         key="download-metrics",
-        type="tertiary",
-        icon=":material/download:",
         help="Every value that is there by now, with network, photo and settings.",
-        on_click="ignore",
     )
 
 

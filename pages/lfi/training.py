@@ -21,7 +21,7 @@ from pages.lfi import board
 from pages.runtime import compute, polling
 from pages.runtime.jobs import Job
 from pages.runtime.limits import limits
-from pages.shared import charts, links, messages, models, photo, style
+from pages.shared import charts, downloads, links, messages, models, photo, style
 
 BACKBONES: Final = {
     "resnet8": "ResNet-8 · fastest",
@@ -347,14 +347,8 @@ def _use(key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="use-network"):
         if st.button("Explain this network", key="use", icon=":material/compare:"):
             _explain(key)
-        for file, label, kind in (
-            (path, "Weights", "application/octet-stream"),
-            (card_path(path), "Card", "text/json"),
-        ):
-            st.download_button(
-                label, data=file.read_bytes, file_name=file.name, mime=kind, key=f"save-{label}", on_click="ignore",
-                type="tertiary", icon=":material/download:",
-            )  # fmt: skip
+        for file, label in ((path, "Weights"), (card_path(path), "Card")):
+            downloads.button(label, file.read_bytes, file.name, key=f"save-{label}")
     st.html(style.quiet("It stands in the model picker of the other pages until this visit ends; save it to keep it."))
 
 

@@ -24,6 +24,7 @@ tiles    | heatmaps with colour bar, facts and notices; what stands in their pla
 links    | choices that stand in the page's address: a link reopens the view, Back the one before; `address.js` helps
 messages | what happened, why, and the next click: errors, the state of a job, empty states
 charts   | Plotly charts as every page shows them
+downloads | buttons that give a file
 pictures | pictures that arrive with the page itself
 provenance | where a file comes from, written into the file
 tables   | tables: Streamlit's own, and HTML where it has none that does

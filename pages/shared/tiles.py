@@ -21,7 +21,7 @@ from cam_core.methods.registry import Method
 from cam_core.overlay import overlay
 from cam_core.types import FloatArray
 from pages.runtime.jobs import Job
-from pages.shared import charts, messages, pictures, provenance, style
+from pages.shared import charts, downloads, messages, pictures, provenance, style
 from pages.shared.pickers import Look
 from pages.shared.provenance import Facts
 
@@ -45,16 +45,12 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
         st.html(style.colour_bar(colours, *drawn.limits, drawn.unit))
         with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             st.html(style.quiet(facts(explanation)))
-            st.download_button(
+            downloads.button(
                 f"Save :small[{method.title}]",  # the title is for those who hear it: every tile has such a button
-                data=lambda: pictures.described_png(picture, provenance.description(origin)),
-                file_name=f"{method.key}-{explanation.target}{style.mark(explanation.trained)}.png",
-                mime="image/png",
+                lambda: pictures.described_png(picture, provenance.description(origin)),
+                f"{method.key}-{explanation.target}{style.mark(explanation.trained)}.png",
                 key=f"save-{method.key}",
-                type="tertiary",
-                icon=":material/download:",
                 help="This picture as PNG.",
-                on_click="ignore",
             )
         for notice in (*explanation.warnings, *_pale(drawn)):
             st.html(style.notice_line(notice))

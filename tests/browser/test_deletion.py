@@ -15,7 +15,7 @@ FRAME = 'img[alt*=" of its pixels "]'
 CHARTS = "[...document.querySelectorAll('.st-key-chart-deletion .js-plotly-plot')].filter(chart => chart._fullData)"
 POINTS = f"""Math.max(0, ...{CHARTS}.map(
     chart => (chart._fullData.find(line => line.name === 'grad-cam') || {{y: []}}).y.length))"""
-MARKS = f"{CHARTS}.map(chart => chart._fullLayout.shapes[0].x0)"
+MARKS = f"{CHARTS}.map(chart => chart._fullLayout?.shapes?.[0]?.x0)"
 
 
 def points(page: Page) -> int:

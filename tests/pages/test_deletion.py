@@ -30,7 +30,7 @@ from pages.deletion.curves import Views
 from pages.runtime import compute
 from pages.runtime.compute import Question, Request, Work
 from pages.runtime.jobs import Job, Jobs
-from pages.shared import style
+from pages.shared import downloads, style
 from tests.metrics.perturbed import perturbation
 from tests.pages.app_runs import PATIENCE, Open, html, settle
 from tests.pages.odd_methods import broken
@@ -453,9 +453,9 @@ def test_fake_cam_stands_beside_them_when_asked_for(open_page: Open) -> None:
 
 def test_downloads_hold_every_curve(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: dict[str, Any] = {}
-    monkeypatch.setattr(board, "_download", lambda name, label, data, *_: saved.update({label: data}))
+    monkeypatch.setattr(downloads, "button", lambda label, data, *_, **__: saved.update({label: data}))
     open_page(steps="14", methods="Grad-CAM")
-    assert list(saved) == ["CSV", "PDF", "SVG", "PNG"]
+    assert [label for label in saved if label != "Metrics as CSV"] == ["CSV", "PDF", "SVG", "PNG"]
     head, *lines = saved["CSV"]().decode().splitlines()
     assert head.startswith("method,kind,fraction,value,network,weights,layer,class,")
     names = {line.split(",")[0] for line in lines}

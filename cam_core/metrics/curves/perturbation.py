@@ -68,9 +68,9 @@ class Perturbation:
     Ties: of equally salient pixels the one further up goes first, then the one further left.
 
     Args:
-        image: (3, H, W), normalised.
+        image: (channels, H, W), normalised.
         saliency: (H, W).
-        baseline: (3, H, W), what deletion ends in and insertion starts from.
+        baseline: (channels, H, W), what deletion ends in and insertion starts from.
     """
 
     def __init__(self, image: Tensor, saliency: Tensor, baseline: Tensor, settings: Settings) -> None:
@@ -98,17 +98,17 @@ class Perturbation:
         return self.fractions.tolist()
 
     def pictures(self, counts: Tensor) -> Images:
-        """(n,) numbers of changed pixels → (n, 3, H, W)."""
+        """(n,) numbers of changed pixels → (n, channels, H, W)."""
         changed = self._places < counts.to(self._places.device)[:, None, None]
         return torch.where(changed[..., None], self._end, self._start).permute(0, 3, 1, 2)
 
     def picture(self, fraction: float) -> Tensor:
-        """(3, H, W): the image with this share of its pixels changed, rounded to whole pixels."""
+        """(channels, H, W): the image with this share of its pixels changed, rounded to whole pixels."""
         return self.pictures(torch.tensor([round(fraction * self.pixels)]))[0]
 
 
 def baseline_image(image: Tensor, settings: Settings, run: Run) -> Tensor:
-    """The picture that replaces the pixels of `image` (3, H, W), of the same shape.
+    """The picture that replaces the pixels of `image` (channels, H, W), of the same shape.
 
     - zero: 0 in the mask space, that is the mean colour of the training images (normalized) or black (pixel);
     - mean: the mean colour of this image;

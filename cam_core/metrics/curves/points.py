@@ -187,7 +187,7 @@ AXIS_OF_SCORE: Final[Mapping[str, str]] = MappingProxyType(
 def perturbations(
     image: Tensor, saliencies: Mapping[str, Saliency], settings: Settings, run: Run
 ) -> dict[str, Perturbation]:
-    """The way of each map through one image (3, H, W), all to or from the same baseline."""
+    """The way of each map through one image (channels, H, W), all to or from the same baseline."""
     size = (image.shape[-2], image.shape[-1])
     baseline = baseline_image(image, settings, run)
     return {name: Perturbation(image, as_saliency(s, size), baseline, settings) for name, s in saliencies.items()}

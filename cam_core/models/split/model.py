@@ -78,7 +78,7 @@ class SplitModel:
         return view
 
     def head(self, images: Images) -> Activations:
-        """The head: (B, 3, H, W) → (B, K, h, w); remembers the context for `tail`."""
+        """The head: (B, channels, H, W) → (B, K, h, w); remembers the context for `tail`."""
         acts, self.context = self._run_head(images)
         self._images = len(images)
         return acts.to(self.dtype)
@@ -98,7 +98,7 @@ class SplitModel:
         return self._run_tail(acts.to(self._inner), self.context).to(self.dtype)
 
     def model(self, images: Images) -> Logits:
-        """Head and tail in one: (B, 3, H, W) → (B, C); leaves the remembered context alone."""
+        """Head and tail in one: (B, channels, H, W) → (B, C); leaves the remembered context alone."""
         self._counter[0] += len(images)
         self._counter[1] += len(images)
         with computing_in(self.precision, images.device):
