@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import FloatRect, Locator, Page
 
 from tests.browser.visits import Visit, wait_for_calm, wait_for_link
 
@@ -109,6 +109,15 @@ def test_a_small_map_selects_its_channel(visit: Visit) -> None:
     page.wait_for_function("([map, before]) => document.querySelector(map)?.alt !== before", arg=[MAP, named])
 
 
+def resting_place(page: Page, found: Locator) -> FloatRect:
+    """Where it is once nothing above it moves any more: charts take their room when they are drawn."""
+    box = None
+    while box is None or box != found.bounding_box():
+        box = found.bounding_box()
+        page.wait_for_timeout(300)
+    return box
+
+
 def test_a_row_of_the_table_marks_its_bar(visit: Visit) -> None:
     page = visit(path="/channels", height=1000, budget="16")
     wait_until_calm(page)
@@ -118,8 +127,7 @@ def test_a_row_of_the_table_marks_its_bar(visit: Visit) -> None:
     wait_for_calm(page)
     table = page.locator("[data-testid=stDataFrame]")
     table.scroll_into_view_if_needed()
-    box = table.bounding_box()
-    assert box is not None
+    box = resting_place(page, table)
     page.mouse.click(box["x"] + 16, box["y"] + 3.5 * 35)
     page.wait_for_function("([map, before]) => document.querySelector(map)?.alt !== before", arg=[MAP, named])
     page.wait_for_function(MARKED, arg=[BARS, 2])
