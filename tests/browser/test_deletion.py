@@ -75,6 +75,7 @@ def test_curves_slider_and_pictures_are_in_sight_together(visit: Visit) -> None:
     assert len(scales) == 2 and scales[0] == scales[1]
 
 
+@pytest.mark.slow
 def test_charts_do_not_move_when_the_curves_are_complete(visit: Visit) -> None:
     page = visit(1440, 900, path="/deletion", first=FRAME, steps="112", sample="lemur")
     page.locator(".st-key-chart-deletion").wait_for()

@@ -119,7 +119,10 @@ class Flat(nn.Module):
         return self.behind(self.before(x).flatten(1))
 
 
-@pytest.mark.parametrize(("network", "layer"), [("resnet18", "layer4"), ("vgg11", "features.19")])
+@pytest.mark.parametrize(
+    ("network", "layer"),
+    [("resnet18", "layer4"), pytest.param("vgg11", "features.19", marks=pytest.mark.slow)],
+)
 @pytest.mark.filterwarnings("ignore:Setting forward, backward hooks")
 def test_equals_captum_where_no_value_is_read_twice(network: str, layer: str) -> None:
     """Behind a residual block Captum counts what skips it twice: its relevance there is more than the logit."""

@@ -70,7 +70,7 @@ def captum_coefficients(view: Scene, tail: nn.Sequential) -> Tensor:
         ("resnet18", "layer3"),
         ("resnet18", "layer2"),
         ("vgg11", "features.19"),
-        ("vgg11", "features.20"),
+        pytest.param("vgg11", "features.20", marks=pytest.mark.slow),
     ],
 )
 def test_lift_cam(network: str, layer: str) -> None:
