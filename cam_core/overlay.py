@@ -19,6 +19,7 @@ from matplotlib.colors import Colormap
 from PIL import Image, ImageDraw, ImageFilter
 
 from cam_core import maps
+from cam_core.images import as_rgb
 from cam_core.types import CamError, FloatArray
 
 SEQUENTIAL = ("inferno", "magma", "plasma", "viridis", "cividis")
@@ -183,7 +184,7 @@ def close_up(image: Image.Image, box: Box, side: int) -> Image.Image:
         side: length in pixels of the longer side of the picture.
     """
     left, top, right, bottom = (round(edge) for edge in box)
-    frame = image.convert("RGB").crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+    frame = as_rgb(image).crop((left, top, max(right, left + 1), max(bottom, top + 1)))
     scale = side / max(frame.size)
     size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
     return frame.resize(size, Image.Resampling.LANCZOS)
@@ -198,7 +199,7 @@ def framed(image: Image.Image, box: Box, side: int) -> Image.Image:
     """
     scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    photo = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    photo = as_rgb(image).resize(size, Image.Resampling.LANCZOS)
     left, top = (max(0, round(edge * scale)) for edge in box[:2])
     right, bottom = (min(length, round(edge * scale)) for edge, length in zip(box[2:], size, strict=True))
     picture = Image.blend(photo, Image.new("RGB", size), 0.6)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from tests.images.dicom_files import dicom
 from tests.pages.app_runs import Open, encoded, heatmaps, html, noise, settle, upload
 
 
@@ -20,6 +21,16 @@ def test_an_upload_is_explained(open_app: Open) -> None:
     assert len(heatmaps(at)) == 2 and not at.error
     assert "mine.png" in html(at)
     assert "sample" not in at.query_params, "the link names no other photo"
+
+
+def test_a_dicom_file_is_explained_with_all_its_levels_and_shown_by_its_window(open_app: Open) -> None:
+    ramp = np.arange(64 * 64, dtype=np.int16).reshape(64, 64)
+    at = upload(open_app(), dicom(ramp, WindowCenter=2048, WindowWidth=4096), "scan.dcm")
+    assert len(heatmaps(at)) == 2 and not at.error
+    photo = at.session_state["_scene"].photo
+    assert photo.title == "scan.dcm" and len(np.unique(np.asarray(photo.image))) == 4096
+    upload(at, dicom(ramp.repeat(2, axis=0), Rows=64, NumberOfFrames=2), "film.dcm")
+    assert "has 2 frames" in at.error[0].value
 
 
 def panorama(tall: bool = False) -> Image.Image:
