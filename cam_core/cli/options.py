@@ -16,7 +16,12 @@ Image = Annotated[
     str, typer.Argument(metavar="IMAGE", help=f"An image file, or the name of a sample photo: {_SAMPLES}.")
 ]
 Model = Annotated[
-    str, typer.Option("--model", "-m", help="A network: see `models`; any convolutional one of timm as timm:NAME.")
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A network: see `models`; any convolutional one of timm as timm:NAME; or a folder of transformers.",
+    ),
 ]
 Weights = Annotated[
     str, typer.Option(help="default (the official ones), random, or a .safetensors or state-dict file.")
