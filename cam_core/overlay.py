@@ -47,17 +47,28 @@ class ColourMapError(CamError, ValueError):
     """The colour map is not one of those offered."""
 
 
-def display_values(raw: FloatArray, size: tuple[int, int], *, signed: bool = False) -> FloatArray:
+def display_values(
+    raw: FloatArray, size: tuple[int, int], *, signed: bool = False, part: Box | None = None
+) -> FloatArray:
     """The values of a raw map that are drawn: ReLU unless signed, then bilinear (align_corners=False) to `size`.
 
     Args:
         raw: (h, w), signed.
         size: (H, W) of the picture.
+        part: of the map that the picture shows, as shares of its width and height: `Explanation.part`. All of it for
+            None; the rest lies over padding.
     Returns:
         (H, W) float32 in the map's own unit.
     """
     values = torch.from_numpy(np.ascontiguousarray(raw, dtype=np.float32))[None]
-    return maps.upsample(values if signed else values.relu(), size)[0].numpy()
+    values = values if signed else values.relu()
+    if part is None:
+        return maps.upsample(values, size)[0].numpy()
+    left, top, right, bottom = part
+    height, width = whole = round(size[0] / (bottom - top)), round(size[1] / (right - left))
+    down, across = min(round(top * height), height - size[0]), min(round(left * width), width - size[1])
+    spread = maps.upsample(values, whole)[0].numpy()
+    return np.ascontiguousarray(spread[down : down + size[0], across : across + size[1]])
 
 
 def limits(values: Sequence[FloatArray], *, signed: bool = False) -> Limits:

@@ -115,7 +115,10 @@ def drawn_maps(
         ranked: percentiles of each map's own values in their place, as of `percentiles`, which have one range anyway.
     """
     signs = [signed and METHODS[explanation.method].signed for explanation in explanations]
-    values = [display_values(made.map, size, signed=sign) for made, sign in zip(explanations, signs, strict=True)]
+    values = [
+        display_values(made.map, size, signed=sign, part=made.part)
+        for made, sign in zip(explanations, signs, strict=True)
+    ]
     if ranked:
         ends = {False: (0.0, 100.0), True: (-100.0, 100.0)}
         return [DrawnMap(percentiles(drawn), sign, ends[sign], " %") for drawn, sign in zip(values, signs, strict=True)]

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cam_core.images.files import as_grey, as_rgb, check_size, is_deep
-from cam_core.types import ImageError, ModelError
+from cam_core.types import ImageError, ModelError, Picture
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -79,7 +79,16 @@ class Preprocessing:
         across, down = size[0] / resized[0], size[1] / resized[1]
         return left * across, top * down, (left + width) * across, (top + height) * down
 
-    def picture(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    def shown(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
+        """`box` without what lies beyond the image: what is drawn of it.
+
+        Args:
+            size: (width, height) of the original, pixels.
+        """
+        left, top, right, bottom = self.box(size)
+        return max(left, 0.0), max(top, 0.0), min(right, float(size[0])), min(bottom, float(size[1]))
+
+    def picture(self, size: tuple[int, int]) -> Picture:
         """The part of the network's input that shows the photo, as (left, top, right, bottom) in its pixels.
 
         All of it, but for padding.

@@ -16,7 +16,6 @@ from cam_core.models.zoo.names import official_file
 from cam_core.models.zoo.timm_models import PREFIX
 from pages.runtime import compute, served
 from pages.runtime.compute import ModelSpec
-from pages.runtime.limits import limits
 from pages.shared.networks.kept import FOLDER, Kept, kept
 
 BUNDLED = next(key for key, entry in CATALOG.items() if entry.source == "bundled")
@@ -72,8 +71,7 @@ def _served() -> dict[str, Offer]:
 
 def _brought() -> dict[str, Offer]:
     """Networks that the visitor has named or uploaded in this visit."""
-    folders = limits().folders
-    return {network.key: _of_kept(network) for network in kept() if folders or not network.key.startswith(FOLDER)}
+    return {network.key: _of_kept(network) for network in kept()}
 
 
 def _of_kept(network: Kept) -> Offer:

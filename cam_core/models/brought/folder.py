@@ -15,8 +15,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from cam_core.images import Preprocessing
-from cam_core.images.preprocessing import Fit
+from cam_core.images import Fit, Preprocessing
 from cam_core.models.zoo.random_weights import PrivateRandomness
 from cam_core.models.zoo.weights import read_state_dict
 from cam_core.types import ModelError, WeightsError

@@ -60,7 +60,11 @@ class Kept:
 
 
 def kept() -> list[Kept]:
-    """The networks of this visit, in the order in which they came."""
+    """The networks of this visit, in the order in which they came; those in folders only where these may be named."""
+    return [network for network in _all() if limits().folders or not network.key.startswith(FOLDER)]
+
+
+def _all() -> list[Kept]:
     records = sorted(_folder().glob(f"*/{_RECORD}"), key=lambda path: path.stat().st_mtime_ns)
     return [_read(record) for record in records]
 
@@ -154,7 +158,7 @@ def _write(network: Kept) -> None:
     place = _place(network.key)
     place.mkdir(exist_ok=True)
     write_whole(place / _RECORD, lambda draft: draft.write_text(json.dumps(asdict(network)), encoding="utf-8"))
-    for oldest in kept()[: -limits().networks]:
+    for oldest in _all()[: -limits().networks]:
         shutil.rmtree(_place(oldest.key))
 
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pages.shared import provenance
 from tests.images.dicom_files import dicom
 from tests.pages.app_runs import Open, encoded, heatmaps, html, noise, settle, upload
 
@@ -74,6 +75,31 @@ def test_a_link_opens_the_part_and_square_photos_have_none(open_app: Open) -> No
     assert 0 <= left < right <= 450 and 0 <= top < bottom <= 450
     at = open_app(sample="panda")
     assert not [slider for slider in at.slider if slider.key == "part"]
+
+
+def test_a_panorama_can_be_seen_whole_and_a_link_opens_it_so(open_app: Open) -> None:
+    """A letterbox: all colours reach the network, its padding is not drawn, and the network is the same object's."""
+    at = open_app(sample="crab")
+    loaded = {id(at.session_state["_scene"].classifier.module)}
+    settle(at.segmented_control(key="shown").set_value("All of it").run())
+    seen = at.session_state["_scene"]
+    assert seen.classifier.preprocessing.fit == seen.question.model.fit == "letterbox"
+    assert {id(seen.classifier.module)} == loaded, "nothing is loaded twice"
+    assert seen.box_in_whole == seen.box and seen.frame().width / seen.frame().height == pytest.approx(16 / 9, rel=0.01)
+    assert not [slider for slider in at.slider if slider.key == "part"]
+    assert "bars of the mean colour" in html(at) and len(heatmaps(at)) == 2
+    assert provenance.facts(seen, {})["resize"] == "letterbox"
+    link = dict(at.query_params)
+    again = open_app(**{name: value[0] for name, value in link.items()})
+    assert again.session_state["_scene"].question == seen.question
+    settle(at.segmented_control(key="shown").set_value("A part").run())
+    assert at.session_state["_scene"].question.model.fit is None and at.slider(key="part").value == 50
+
+
+@pytest.mark.parametrize("page", ["pages/channels/page.py", "pages/deletion/page.py"])
+def test_every_page_has_the_panorama_whole(open_app: Open, page: str) -> None:
+    at = open_app(page=page, sample="crab", shown="All of it")
+    assert not at.error and at.session_state["_scene"].question.model.fit == "letterbox"
 
 
 def test_until_a_file_is_there_the_last_photo_stays(open_app: Open) -> None:
