@@ -287,6 +287,8 @@ class _Outcome:
             sentences.append(
                 "The map is nowhere positive: no position speaks for this class, and the heatmap is empty."
             )
+        elif self.pictures[index] is not None and not bool(self.saliency[index].any()):
+            sentences.append("Over the photo, without the padding around it, the map prefers no position: it is empty.")
         if probability is not None and probability < IMPROBABLE and not control:
             sentences.append(
                 f"The network gives this class a probability of {significant(probability, 1)}: the map explains very "

@@ -87,7 +87,7 @@ def comparison_report(
     """
     top = predictions[:_TOP]
     explained = [prediction for prediction in predictions[_TOP:] if prediction.index == target]
-    agreement = rank_agreement([explanation.map for explanation in explanations]) if len(explanations) > 1 else None
+    agreement = rank_agreement([_over_photo(made) for made in explanations]) if len(explanations) > 1 else None
     return ComparisonReport(
         target,
         (*top, *explained),
@@ -96,6 +96,16 @@ def comparison_report(
         agreement,
         tuple(range(len(explanations)) if agreement is None else similarity_order(agreement)),
     )
+
+
+def _over_photo(made: Explanation) -> FloatArray:
+    """The raw map (h, w), or as much of it as lies over the photo and not over padding."""
+    if made.part is None:
+        return made.map
+    left, top, right, bottom = made.part
+    height, width = made.map.shape
+    size = max(1, round(height * (bottom - top))), max(1, round(width * (right - left)))
+    return display_values(made.map, size, signed=True, part=made.part)
 
 
 def drawn_maps(

@@ -83,7 +83,8 @@ def explain(
             {
                 "versions": versions(),
                 "image": {"source": image, "size": list(photo.size), "sha256": image_digest(photo)},
-                "model": _model_record(model, weights, weights_seed) | {"preprocessing": asdict(clf.preprocessing)},
+                "model": _model_record(model, weights, weights_seed),
+                "preprocessing": asdict(clf.preprocessing),
                 "top_classes": [asdict(prediction) for prediction in report.top],
                 "agreement": [] if report.agreement is None else report.agreement.tolist(),
                 "explanations": [explanation.to_dict() for explanation in explanations],

@@ -69,6 +69,21 @@ def test_a_dicom_file_and_16_bits_reach_the_network_with_all_their_levels(succee
 
 
 @pytest.mark.usefixtures("tiny_network")
+def test_a_letterbox_is_asked_for_and_stated(succeed: Call, refuse: Call, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((30, 120, 3), np.uint8)).save(tmp_path / "wide.png")
+    record, figure = tmp_path / "record.json", tmp_path / "figure.svg"
+    succeed("explain", tmp_path / "wide.png", "--resize", "letterbox", "--json", record, "--out", figure)
+    assert read(record)["preprocessing"]["fit"] == "letterbox"
+    size = tiny_classifier("plain").input_size
+    rows = round(30 * size[1] / 120)
+    top = (size[0] - rows) // 2
+    assert read(record)["explanations"][0]["picture"] == [0, top, size[1], top + rows]
+    succeed("explain", tmp_path / "wide.png", "--json", record)
+    assert (read(record)["preprocessing"]["fit"], read(record)["explanations"][0]["picture"]) == ("crop", None)
+    assert "'squash' is not one of crop, letterbox, stretch" in refuse("explain", "dog", "--resize", "squash")
+
+
+@pytest.mark.usefixtures("tiny_network")
 def test_agreement_and_top_classes_are_those_of_the_core(succeed: Call, photo: Path, tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     result = succeed("explain", photo, "-M", "grad-cam", "-M", "fake-cam", "-M", "eigen-cam", "-c", 2, "--json", path)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from cam_core import METRICS, Classifier, evaluate, evaluate_batch, explain
-from cam_core.analysis.comparison import drawn_maps
+from cam_core.analysis.comparison import comparison_report, drawn_maps
 from cam_core.figures import Row, heatmap_figure
 from cam_core.images import Preprocessing
 from cam_core.metrics.curves.frames import Film
@@ -147,6 +147,35 @@ def test_a_map_is_drawn_over_the_photo_as_the_network_has_it_there() -> None:
     rows = spread(explanation.map.astype(np.float64), 32)[12:20]
     np.testing.assert_allclose(drawn.values, rows, atol=1e-5)
     assert drawn.largest == pytest.approx(np.abs(rows).max(), abs=1e-5)
+
+
+def made(raw: np.ndarray) -> Explanation:
+    """A map of 8 × 8 over 32 × 32 pixels, of which rows 12 to 20 show the photo: rows 3 and 4 of the map."""
+    plane = np.zeros((32, 32), dtype=np.float32)
+    return Explanation(
+        "grad-cam", "tiny", "conv", 0, "cat", 1.0, 0.5, raw.astype(np.float32), plane, picture=(0, 12, 32, 20)
+    )
+
+
+def test_maps_agree_or_not_over_the_photo_alone() -> None:
+    generator = np.random.default_rng(0)
+    first, second = generator.normal(size=(2, 8, 8))
+    second[3:5] = 2 * first[3:5] + 1
+    report = comparison_report([made(first), made(second)], (), 0)
+    assert report.agreement is not None and report.agreement[0, 1] == pytest.approx(1, abs=1e-6)
+    second[3:5] = -first[3:5]
+    report = comparison_report([made(first), made(second)], (), 0)
+    assert report.agreement is not None and report.agreement[0, 1] == pytest.approx(-1, abs=1e-6)
+
+
+def test_a_map_that_is_empty_over_the_photo_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It shines in the padding alone, well away from the photo's rows."""
+    raw = torch.zeros(1, 4, 4)
+    raw[:, 0] = 1
+    monkeypatch.setattr("cam_core.explain.maps.weighted_sum", lambda *_: raw)
+    explanation = explain(classifier(), noise(*WIDE), method="grad-cam")
+    assert not explanation.saliency.any()
+    assert any("Over the photo, without the padding around it" in warning for warning in explanation.warnings)
 
 
 @pytest.mark.parametrize("size", [(1200, 90), (90, 1200), (500, 333), (333, 500)], ids=str)

@@ -36,7 +36,7 @@ VIT = {
 }
 
 
-def photo(width: int = 132, height: int = 116) -> Image.Image:
+def photo(width: int = 128, height: int = 112) -> Image.Image:
     tiles = np.random.default_rng(0).integers(0, 256, (height // 4, width // 4, 3), dtype=np.uint8)
     return Image.fromarray(tiles.repeat(4, axis=0).repeat(4, axis=1))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -77,6 +80,13 @@ def test_a_link_opens_the_part_and_square_photos_have_none(open_app: Open) -> No
     assert not [slider for slider in at.slider if slider.key == "part"]
 
 
+def shown_map(at: AppTest) -> Image.Image:
+    """The first heatmap, as it is in the page."""
+    pictures = [image.proto.imgs[0] for image in at.get("image")]
+    address = next(picture.url for picture in pictures if " heatmap " in picture.alt)
+    return Image.open(io.BytesIO(base64.b64decode(address.partition("base64,")[2])))
+
+
 def test_a_panorama_can_be_seen_whole_and_a_link_opens_it_so(open_app: Open) -> None:
     """A letterbox: all colours reach the network, its padding is not drawn, and the network is the same object's."""
     at = open_app(sample="crab")
@@ -85,12 +95,12 @@ def test_a_panorama_can_be_seen_whole_and_a_link_opens_it_so(open_app: Open) -> 
     seen = at.session_state["_scene"]
     assert seen.classifier.preprocessing.fit == seen.question.model.fit == "letterbox"
     assert {id(seen.classifier.module)} == loaded, "nothing is loaded twice"
-    assert seen.box_in_whole == seen.box and seen.frame().width / seen.frame().height == pytest.approx(16 / 9, rel=0.01)
+    (width, height) = shown_map(at).size
+    assert seen.box_in_whole == seen.box and width / height == pytest.approx(16 / 9, rel=0.01)
     assert not [slider for slider in at.slider if slider.key == "part"]
     assert "bars of the mean colour" in html(at) and len(heatmaps(at)) == 2
     assert provenance.facts(seen, {})["resize"] == "letterbox"
-    link = dict(at.query_params)
-    again = open_app(**{name: value[0] for name, value in link.items()})
+    again = open_app(sample="crab", shown="All of it")
     assert again.session_state["_scene"].question == seen.question
     settle(at.segmented_control(key="shown").set_value("A part").run())
     assert at.session_state["_scene"].question.model.fit is None and at.slider(key="part").value == 50
