@@ -43,9 +43,16 @@ def saliency(maps: Tensor, size: tuple[int, int]) -> Tensor:
 def saliency_within(maps: Tensor, size: tuple[int, int], picture: Picture) -> Tensor:
     """`saliency` of a part (left, top, right, bottom) of the input alone, in its pixels; 0 outside."""
     left, top, right, bottom = picture
-    whole = upsample(maps.relu(), size)
-    within = normalise(whole[:, top:bottom, left:right])
-    return functional.pad(within, (left, size[1] - right, top, size[0] - bottom))
+    values = normalise(within(upsample(maps.relu(), size), picture))
+    return functional.pad(values, (left, size[1] - right, top, size[0] - bottom))
+
+
+def within(planes: Tensor, picture: Picture | None) -> Tensor:
+    """The part of (…, H, W) that is no padding, as a view; all of it for None."""
+    if picture is None:
+        return planes
+    left, top, right, bottom = picture
+    return planes[..., top:bottom, left:right]
 
 
 def weighted_sum(coefficients: Tensor, acts: Tensor) -> Tensor:

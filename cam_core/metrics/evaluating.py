@@ -30,6 +30,8 @@ _HOW_TO_GIVE = {
 # Those whose value a letterbox's padding does not touch; others take all of the input for the photo.
 _KNOW_PADDING: Final = (
     *("deletion-auc", "insertion-auc"),
+    *("average-drop", "average-increase", "average-gain", "average-drop-in-deletion"),
+    *("sparseness", "complexity"),
     *("ebpg", "class-discrimination", "pointing-game", "max-box-acc"),
 )
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cam_core.explain import explain
 from cam_core.forward import as_images, class_indices
+from cam_core.maps import within
 from cam_core.masked import class_score
 from cam_core.metrics.ground_truth import Region
 from cam_core.metrics.scoring import exact_logits
@@ -100,6 +101,11 @@ class Samples:
         """(H, W)."""
         return (self.images.shape[-2], self.images.shape[-1])
 
+    @property
+    def planes(self) -> list[Tensor]:
+        """The maps (h, w) over the photos alone, without padding."""
+        return [within(plane, picture) for plane, picture in zip(self.saliency, self.pictures, strict=True)]
+
     def score(self, kind: str = "probability") -> Tensor:
         """(B,) float64: logit or probability of the class on the unmasked images."""
         return class_score(self.logits, self.target, kind)
@@ -157,11 +163,8 @@ def gather(
 
 def _over(saliency: Tensor, picture: Picture | None) -> Tensor:
     """The map (H, W), 0 over padding."""
-    if picture is None:
-        return saliency
-    left, top, right, bottom = picture
     kept = torch.zeros_like(saliency)
-    kept[top:bottom, left:right] = saliency[top:bottom, left:right]
+    within(kept, picture).copy_(within(saliency, picture))
     return kept
 
 

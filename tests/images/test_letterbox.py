@@ -172,7 +172,7 @@ def test_a_map_that_is_empty_over_the_photo_says_so(monkeypatch: pytest.MonkeyPa
     """It shines in the padding alone, well away from the photo's rows."""
     raw = torch.zeros(1, 4, 4)
     raw[:, 0] = 1
-    monkeypatch.setattr("cam_core.explain.maps.weighted_sum", lambda *_: raw)
+    monkeypatch.setattr("cam_core.maps.weighted_sum", lambda *_: raw)
     explanation = explain(classifier(), noise(*WIDE), method="grad-cam")
     assert not explanation.saliency.any()
     assert any("Over the photo, without the padding around it" in warning for warning in explanation.warnings)
@@ -275,11 +275,51 @@ def test_a_map_that_shines_in_the_padding_points_into_the_photo_alone() -> None:
     assert measured["pointing-game"].value == 1
 
 
-@pytest.mark.parametrize("key", ["average-drop", "sparseness", "complexity", "road", "infidelity"])
+@pytest.mark.parametrize("options", [{}, {"keep_top": 0.25, "mask": "binary"}, {"mask_space": "pixel"}], ids=str)
+def test_masks_lie_over_the_photo_and_leave_the_padding_as_it_is(options: dict[str, Any]) -> None:
+    """Pixel by pixel, whatever hides a pixel."""
+    clf, photo = classifier(), noise(*WIDE)
+    explanation = explain(clf, photo, method="grad-cam", target=1)
+    x = clf.preprocess(photo)
+    mask = explanation.saliency[12:20].astype(np.float64)
+    if "keep_top" in options:
+        order = sorted((-mask[i, j], i, j) for i in range(8) for j in range(32))
+        kept = {(i, j) for _, i, j in order[:64]}
+        mask = np.array([[float((i, j) in kept) for j in range(32)] for i in range(8)])
+    black = np.zeros(3) if "mask_space" not in options else -np.array(MEAN) / STD
+    only, without = x.clone(), x.clone()
+    for i in range(8):
+        for j in range(32):
+            for channel in range(3):
+                value, m, fill = float(x[channel, 12 + i, j]), mask[i, j], black[channel]
+                only[channel, 12 + i, j] = m * value + (1 - m) * fill
+                without[channel, 12 + i, j] = (1 - m) * value + m * fill
+    with torch.no_grad():
+        y, o, d = clf.module(torch.stack([x, only, without])).double().softmax(1)[:, 1].tolist()
+    measured = {
+        key: evaluate(clf, photo, explanation, metric=key, target=1, **options).extras
+        for key in ("average-drop", "average-drop-in-deletion")
+    }
+    assert float(measured["average-drop"]["before"]) == pytest.approx(y, abs=1e-6)
+    assert float(measured["average-drop"]["after"]) == pytest.approx(o, abs=1e-6)
+    assert float(measured["average-drop-in-deletion"]["after"]) == pytest.approx(d, abs=1e-6)
+
+
+def test_what_is_counted_over_pixels_is_counted_over_the_photos() -> None:
+    clf, photo = classifier(), noise(*WIDE)
+    explanation = explain(clf, photo, method="grad-cam", target=1)
+    rows = explanation.saliency[12:20].astype(np.float64)
+    assert evaluate(clf, photo, explanation, metric="complexity").value == pytest.approx(rows.mean(), abs=1e-9)
+    pairs = np.abs(rows.reshape(-1, 1) - rows.reshape(1, -1)).sum()
+    gini = pairs / (2 * rows.size**2 * rows.mean())
+    assert evaluate(clf, photo, explanation, metric="sparseness").value == pytest.approx(gini, abs=1e-9)
+
+
+@pytest.mark.parametrize("key", ["coherency", "adcc", "max-sensitivity", "road", "infidelity"])
 def test_metrics_that_take_the_whole_input_for_the_photo_say_so(key: str) -> None:
     assert key in METRICS
     explanation = explain(classifier(), noise(*WIDE), method="grad-cam")
     with pytest.raises(MetricError, match=f"{key} takes all of the network's input for the photo, .* is padding"):
         evaluate(classifier(), noise(*WIDE), explanation, metric=key)
     square = explain(classifier(), noise(40, 40), method="grad-cam")
-    assert np.isfinite(evaluate(classifier(), noise(40, 40), square, metric="sparseness").value)
+    assert np.isfinite(evaluate(classifier(), noise(40, 40), square, metric="max-sensitivity").value)

@@ -16,8 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 from cam_core.deprecated import formerly_positional
+from cam_core.maps import within
 from cam_core.masked import class_score
-from cam_core.metrics.curves.perturbation import Kind, Perturbation, within
+from cam_core.metrics.curves.perturbation import Kind, Perturbation
 from cam_core.metrics.curves.points import curve_settings, explained_target, perturbations
 from cam_core.metrics.samples import Saliency, untouched
 from cam_core.metrics.scoring import exact_logits

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cam_core.declarations.parameters import DeclaredParameter, MaskSpace, Parameter
 from cam_core.declarations.signatures import declared_fields
+from cam_core.maps import within
 from cam_core.metrics.scoring import Score, descending_order, ranks
 from cam_core.models.devices import double
 from cam_core.run import Run
@@ -112,14 +113,6 @@ class Perturbation:
     def picture(self, fraction: float) -> Tensor:
         """(channels, H, W): the image with this share of its pixels changed, rounded to whole pixels."""
         return self.pictures(torch.tensor([round(fraction * self.pixels)]))[0]
-
-
-def within(planes: Tensor, picture: Picture | None) -> Tensor:
-    """The part of (…, H, W) that is no padding, as a view."""
-    if picture is None:
-        return planes
-    left, top, right, bottom = picture
-    return planes[..., top:bottom, left:right]
 
 
 def padded_baseline(image: Tensor, settings: Settings, run: Run, picture: Picture | None) -> Tensor:
