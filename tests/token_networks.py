@@ -104,6 +104,25 @@ TOKENS: Mapping[str, TokenNetwork] = {
         ),
         "norm",
     ),
+    "hiera": TokenNetwork(
+        _timm(
+            "hiera_tiny_224",
+            img_size=(32, 64),
+            embed_dim=24,
+            stages=(1, 1, 1),
+            q_pool=2,
+            mask_unit_size=(4, 4),
+            mask_unit_attn=(True, False, False),
+        ),
+        (32, 64),
+        (
+            ("patch_embed.proj", 24, 8, 16),
+            ("blocks.0", 24, 8, 16),
+            ("blocks.1", 48, 4, 8),
+            ("blocks.2", 96, 2, 4),
+        ),
+        "blocks.2",
+    ),
     "untraceable": TokenNetwork(
         Encoder,
         (32, 24),

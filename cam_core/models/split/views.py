@@ -11,7 +11,7 @@ import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import accumulate, chain, product
 from typing import Final, Literal
 
 import torch
@@ -23,7 +23,7 @@ Grid = tuple[int, int]
 Layout = Literal["maps", "tokens", "channels last"]
 
 _EXTRA_TOKENS: Final = re.compile(r"(^|_)(cls|class|dist|distillation|reg|register|storage)_?tokens?_?\d*$")
-# Modules that hand tokens on in an order of their own, so that neighbouring units pool by reshaping (Hiera).
+# Modules that put tokens into an order of windows, so that neighbours pool by reshaping: Hiera's.
 _REORDERING: Final = frozenset(["Unroll"])
 
 
@@ -35,11 +35,14 @@ class View:
         layout: "maps" (B, D, h, w), "tokens" (B, extra + h·w, D) or "channels last" (B, h, w, D).
         grid: (h, w); of maps it is not asked.
         extra: tokens ahead of the patches.
+        windows: sizes of windows within windows, the smallest first, whose positions are the outer index of the
+            patches: with one of them, the first patch of every window stands before the second of any.
     """
 
     layout: Layout = "maps"
     grid: Grid = (0, 0)
     extra: int = 0
+    windows: tuple[Grid, ...] = ()
 
     def maps(self, output: Tensor) -> Activations:
         """The layer's output as (B, D, h, w)."""
@@ -49,7 +52,7 @@ class View:
                 raise LayerError(
                     f"the layer's tokens are known on a grid of {height} × {width} alone, not of this image"
                 )
-            return output[:, self.extra :].transpose(1, 2).reshape(len(output), output.shape[-1], height, width)
+            return self._in_rows(output[:, self.extra :])
         return output.permute(0, 3, 1, 2) if self.layout == "channels last" else output
 
     def output(self, acts: Activations, whole: Tensor | None) -> Tensor:
@@ -58,10 +61,34 @@ class View:
             return acts
         if self.layout == "channels last":
             return acts.permute(0, 2, 3, 1).contiguous()
-        patches = acts.flatten(2).transpose(1, 2)
+        patches = self._in_windows(acts)
         if whole is None or not self.extra:
             return patches.contiguous()
         return torch.cat([whole[:, : self.extra], patches], 1)
+
+    def _in_rows(self, patches: Tensor) -> Activations:
+        """(B, h·w, D) → (B, D, h, w)."""
+        folded = patches.reshape(len(patches), *self._folded(), patches.shape[-1])
+        return folded.permute(self._order()).reshape(len(patches), patches.shape[-1], *self.grid)
+
+    def _in_windows(self, acts: Activations) -> Tensor:
+        """(B, D, h, w) → (B, h·w, D)."""
+        order, sizes = self._order(), self._folded()
+        folded = acts.reshape(*acts.shape[:2], *(sizes[axis - 1] for axis in order[2:]))
+        back = sorted(range(len(order)), key=order.__getitem__)
+        return folded.permute(back).reshape(len(acts), -1, acts.shape[1])
+
+    def _folded(self) -> tuple[int, ...]:
+        """The sizes of the patches' indices, from the outermost: row and column in each window, then of the windows."""
+        height, width = self.grid
+        for window in self.windows:
+            height, width = height // window[0], width // window[1]
+        return (*chain.from_iterable(self.windows), height, width)
+
+    def _order(self) -> tuple[int, ...]:
+        """Of the axes (B, *folded, D): channels to the front, then all rows and all columns, the coarsest first."""
+        last = 2 * len(self.windows) + 3
+        return (0, last, *range(last - 2, 0, -2), *range(last - 1, 0, -2))
 
     def shape(self, output: torch.Size) -> tuple[int, int, int]:
         """(D, h, w) of an output of that shape."""
@@ -128,18 +155,19 @@ class Grids:
     Attributes:
         size: (H, W) of the image.
         extra: class, distillation and register tokens that the network has.
-        ordered: whether tokens are in the order of the image.
+        ordered: whether tokens are in the order of the image, or of windows that are known.
     """
 
     size: Grid
     extra: int = 0
     ordered: bool = True
+    _windows: dict[Grid, tuple[Grid, ...]] = field(default_factory=dict)
     _known: dict[Grid, None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, module: nn.Module, size: Grid) -> Grids:
         """Those of `module` before it has run."""
-        ordered = not any(type(part).__name__ in _REORDERING for part in module.modules())
+        ordered = all(_windows(part) for part in module.modules() if _reorders(part))
         grids = cls(size, _extra_tokens(module), ordered)
         grids.ask(module)
         return grids
@@ -148,6 +176,8 @@ class Grids:
         """Take in the grid that a part of the network states, and that of the patches whose size it states."""
         for grid in _stated(part, self.size):
             self._know(grid)
+        if _reorders(part):
+            self._windows = _windows(part)
 
     def learn(self, shape: torch.Size, *, spatial: bool) -> None:
         """Take in the grid of an output of that shape; `spatial` if a convolution or a pooling has returned it."""
@@ -164,8 +194,8 @@ class Grids:
                 return View("channels last", grid)
         if len(shape) == 3 and shape[0] == 1 and self.ordered:
             for grid, extra in product(self._candidates(), range(self.extra, -1, -1)):
-                if grid[0] * grid[1] + extra == shape[1]:
-                    return View("tokens", grid, extra)
+                if grid[0] * grid[1] + extra == shape[1] and (not self._windows or grid in self._windows):
+                    return View("tokens", grid, extra, self._windows.get(grid, ()))
         return MAPS
 
     def fits(self, shape: torch.Size) -> bool:
@@ -208,6 +238,22 @@ def _stated(part: nn.Module, size: Grid) -> Iterator[Grid]:
     pair = (patch, patch) if isinstance(patch, int) else patch
     if isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(side, int) and side > 0 for side in pair):
         yield size[0] // pair[0], size[1] // pair[1]
+
+
+def _reorders(part: nn.Module) -> bool:
+    return type(part).__name__ in _REORDERING
+
+
+def _windows(part: nn.Module) -> dict[Grid, tuple[Grid, ...]]:
+    """In the order of which windows tokens on each grid are: every pooling takes the smallest windows away.
+
+    Nothing where the part does not state them as timm's does.
+    """
+    grid, windows = getattr(part, "size", ()), getattr(part, "schedule", ())
+    if not all(len(sides) == 2 for sides in (grid, *windows)):
+        return {}
+    grids = accumulate(windows, lambda size, sides: (size[0] // sides[0], size[1] // sides[1]), initial=tuple(grid))
+    return {size: tuple(map(tuple, windows[pooled:])) for pooled, size in enumerate(grids)}
 
 
 def _extra_tokens(module: nn.Module) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -73,6 +72,8 @@ def test_every_patch_stands_where_it_is_in_the_image(key: str, layer: str, force
     with torch.no_grad():
         acts = clf.split(layer, force_hooks=force_hooks).head(images)
     whole = output_of(clf.module, layer, images)
+    if key == "hiera" and layer.startswith("blocks."):  # by timm's own way back to rows
+        whole = token_module(key).reroll(whole, int(layer.removeprefix("blocks.")))
     _, channels, height, width = next(shape for shape in TOKENS[key].layers if shape[0] == layer)
     assert acts.shape == (2, channels, height, width)
     for i in range(height):
@@ -192,11 +193,24 @@ def test_tokens_of_another_grid_are_refused_in_words(force_hooks: bool) -> None:
         net.head(torch.zeros(1, 3, 64, 64))
 
 
+class Unroll(nn.Module):
+    """Puts tokens into an order of its own, as Hiera's does, and does not say into which."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, self.order]
+
+
 def test_tokens_in_an_order_of_their_own_are_refused() -> None:
-    with torch.device("meta"):
-        module = timm.create_model("hiera_tiny_224")
+    module = token_module("hiera")
+    module.unroll = Unroll(8 * 16)
     with pytest.raises(LayerError, match="not in the order of the image"):
-        inspect_layers(module, (224, 224), ["blocks.1"])
+        inspect_layers(module, (32, 64), ["blocks.1"])
+    with pytest.raises(ModelError, match=r"work on tokens.*cannot be seen as.*not in the order of the image"):
+        _ = Classifier(module, input_size=(32, 64), device="cpu").layers
 
 
 def grids(size: tuple[int, int], extra: int, *known: tuple[int, int]) -> Grids:
@@ -204,6 +218,26 @@ def grids(size: tuple[int, int], extra: int, *known: tuple[int, int]) -> Grids:
     for grid in known:
         result.learn(torch.Size([1, 1, *grid]), spatial=True)
     return result
+
+
+@pytest.mark.parametrize(
+    ("grid", "windows"), [((4, 6), ()), ((4, 6), ((2, 3),)), ((8, 12), ((2, 2), (2, 3))), ((12, 4), ((3, 1), (2, 2)))]
+)
+def test_windows_position_by_position(grid: tuple[int, int], windows: tuple[tuple[int, int], ...]) -> None:
+    """The rank of a patch, by hand: its position in the smallest window counts most, that of the windows least."""
+    view = View("tokens", grid, 1, windows)
+    ranks = torch.zeros(grid, dtype=torch.long)
+    for i in range(grid[0]):
+        for j in range(grid[1]):
+            rank, row, column, height, width = 0, i, j, *grid
+            for high, wide in windows:
+                rank = rank * high * wide + row % high * wide + column % wide
+                row, column, height, width = row // high, column // wide, height // high, width // wide
+            ranks[i, j] = rank * height * width + row * width + column
+    tokens = torch.randn(2, 1 + grid[0] * grid[1], 5, generator=torch.Generator().manual_seed(0))
+    acts = view.maps(tokens)
+    assert torch.equal(acts, tokens[:, 1:].transpose(1, 2)[:, :, ranks])
+    assert torch.equal(view.output(acts, tokens), tokens)
 
 
 @pytest.mark.parametrize(
