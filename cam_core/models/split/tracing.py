@@ -69,6 +69,21 @@ class LayerTracer(fx.Tracer):
         with _ONE_AT_A_TIME:
             return super().trace(root, concrete_args)
 
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
+        """The image alone is a symbol: what else a network can be given is what it is by default.
+
+        A mask that is None would be traced as one that is there.
+        """
+        function, args = super().create_args_for_root(root_fn, is_module, concrete_args)
+        image = next((place for place, value in enumerate(args) if isinstance(value, fx.Proxy)), len(args))
+        return function, [*args[: image + 1], *map(self._default, args[image + 1 :])]
+
+    def _default(self, value: fx.Proxy) -> Any:
+        if not value.node.args:  # `*args`, or one that has to be given
+            return value
+        self.graph.erase_node(value.node)
+        return value.node.args[0]
+
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return type(m).__name__ in _LEAF_NAMES or super().is_leaf_module(m, module_qualified_name)
 

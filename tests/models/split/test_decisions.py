@@ -88,3 +88,27 @@ def test_network_of_one_size_that_says_so_is_traced_at_it_and_explained() -> Non
     clf = classifier(OneSize())
     assert clf.split().halves.traced
     assert explain(clf, tiny_images(1)[0], method="grad-cam").map.shape == (4, 4)
+
+
+class Masking(Plain):
+    """Takes a mask too, and a scale: nobody gives it either."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_state_dict(tiny("plain").state_dict())
+        self.eval()
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, *, scale: float | None = None) -> Tensor:
+        maps = self.features(x)
+        if mask is not None:
+            maps = maps * mask
+        if scale is not None:
+            maps = scale * maps
+        return self.fc(torch.flatten(self.pool(maps), 1))
+
+
+def test_what_a_network_can_be_given_besides_is_what_it_is_by_default() -> None:
+    clf = classifier(Masking())
+    assert clf.split().halves.traced and clf.split().halves.tail_graph is not None
+    images = tiny_images(2)
+    torch.testing.assert_close(clf.logits(images), tiny("plain")(images).detach(), rtol=1e-4, atol=1e-5)
