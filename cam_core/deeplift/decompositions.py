@@ -1,4 +1,4 @@
-"""Torch functions that are made of others which have rules: norms, variances, gated units, attention, maxima.
+"""Torch functions that are made of others which have rules: norms, variances, gated units, attention, LSTM, maxima.
 
 Each is written with the same arguments as torch's own, and carried out while the rules are in force.
 """
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cam_core.deeplift.attention import multi_head_attention_forward, scaled_dot_product_attention
+from cam_core.deeplift.recurrence import lstm
 from cam_core.types import UnsupportedOperation
 
 
@@ -136,6 +137,7 @@ COMPOSITES: dict[str, Callable[..., Any]] = {
     "baddbmm": partial(_add_product, torch.bmm),
     "scaled_dot_product_attention": scaled_dot_product_attention,
     "multi_head_attention_forward": multi_head_attention_forward,
+    "lstm": lstm,
     "addcmul": _addcmul,
     "max": _max,
     "amax": _amax,

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from cam_core.deeplift.attention import Bilinear, Softmax
 from cam_core.deeplift.decompositions import COMPOSITES
-from cam_core.deeplift.rules import CaptumMaxPool, MaxPool, PoolWindow, Product, Rescale, ScaledProduct
+from cam_core.deeplift.rules import CaptumMaxPool, MaxPool, PoolWindow, Product, Quotient, Rescale, ScaledProduct
 from cam_core.models.split.model import SplitModel
 from cam_core.types import Activations, UnsupportedOperation
 
@@ -98,10 +98,12 @@ class RuleMode(TorchFunctionMode):
             return self._bilinear(func, args, kwargs)
         if name in SOFTMAX:
             return self._softmax(*args, **kwargs)
-        if name in DIVIDE:
+        if name in DIVIDE and kwargs.get("rounding_mode") is None:
             over, under = (args[1], args[0]) if name in REVERSED_DIVIDE else args[:2]
+            if _two_tensors((over, under)):
+                return self._written(func, args[0], self._quotient(over, under))
             if isinstance(under, Tensor):
-                with self:  # over · (1 / under): two operations that have rules
+                with self:  # a number over it: two operations that have rules
                     return torch.reciprocal(under) * over
         if name in MAX_POOL:
             return self._pool(args, kwargs)
@@ -208,6 +210,17 @@ class RuleMode(TorchFunctionMode):
         else:
             result = Product.apply(a, b, a_reference, b_reference)
         return result
+
+    def _quotient(self, a: Tensor, b: Tensor) -> Tensor:
+        if not self._reading:
+            self.tape.append(self._kept(a, b))
+            return a / b
+        a_reference, b_reference = self.tape.pop()
+        norm = _role_of(b) == "root"
+        if not b.requires_grad:
+            return _marked(a / b, _role("mul", (a, b)))
+        result: Tensor = Quotient.apply(a, b, a_reference, b_reference, norm)
+        return _marked(result, "inverse" if norm and not a.requires_grad else "")
 
     def _pool(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")

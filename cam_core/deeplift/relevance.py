@@ -71,6 +71,11 @@ class RelevanceMode(RuleMode):
             raise self.no_rule_for("mul", " of two values of the network (a gate, or attention)")
         return a * b
 
+    def _quotient(self, a: Tensor, b: Tensor) -> Tensor:
+        if b.requires_grad:
+            raise self.no_rule_for("div", " by a value of the network (a norm, or attention)")
+        return a / b
+
     def _bilinear(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         if varying(args, kwargs) > 1:
             raise self.no_rule_for(plain_name(func), " of two values of the network (attention)")

@@ -95,6 +95,32 @@ class ScaledProduct(torch.autograd.Function):
         return of_value.sum_to_size(value_shape), of_factor.sum_to_size(factor_shape), None
 
 
+class Quotient(torch.autograd.Function):
+    """q = a / b by the midpoint rule of the product a = q·b, solved for Δq = (Δa − q̄·Δb) / b̄, which is exact.
+
+    As the product a · (1/b) it would hand on (1/b + 1/b_ref)/2: where b nearly vanishes at one end, as the denominator
+    of linear attention does, thousands of times as much as stands at the other, only to take it back through b.
+    By the endpoint rule, Δq = (Δa − q_ref·Δb) / b, for norms, as in `ScaledProduct`, and where b̄ says nothing because
+    b changes its sign.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, a_reference: Tensor, b_reference: Tensor, endpoint: bool) -> Tensor:
+        out, before = a / b, a_reference / b_reference
+        ends = endpoint | (b * b_reference <= 0)
+        divisor = torch.where(ends, b, (b + b_reference) / 2)
+        ctx.save_for_backward(divisor, torch.where(ends, before, (out + before) / 2))
+        ctx.shapes = a.shape, b.shape
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        divisor, quotient = ctx.saved_tensors
+        a_shape, b_shape = ctx.shapes
+        of_a = grads[0] / divisor
+        return of_a.sum_to_size(a_shape), (-of_a * quotient).sum_to_size(b_shape), None, None, None
+
+
 class MaxPool(torch.autograd.Function):
     """Max-pooling by the straight line from reference to input: complete, and exact because it is piecewise linear.
 

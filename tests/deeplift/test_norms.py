@@ -110,9 +110,15 @@ def test_equals_the_rule_written_out(norm: str, zeros: bool, hooks: bool) -> Non
         torch.testing.assert_close(found.values[row], by_hand, rtol=1e-7, atol=1e-10)
 
 
-@pytest.mark.parametrize(("divide", "expected"), [("root", (1.5, 0.0)), ("sum", (2.25, -0.75))])
+@pytest.mark.parametrize(
+    ("divide", "expected"), [("root", (1.5, 0.0)), ("sum", (2.0, -0.5)), ("what is nearly 0", (2.0, -1.0))]
+)
 def test_only_roots_make_a_norm(divide: str, expected: tuple[float, float]) -> None:
-    """3 · 1/√(1 + 3) = 3/2 from 0 · 1/1: a gets all. 3 · 1/(1 + 1) = 3/2 is no norm: (3/4) · 3, and 3/2 · (−1/2)."""
+    """3 / √(1 + 3) = 3/2 from 0 / 1: a gets all. 3 / (1 + 1) = 3/2 is no norm: with the means 3/4 of the quotient and
+    3/2 of the denominator, 3 / (3/2) = 2 and −(3/4) · 1 / (3/2) = −1/2. The same where the denominator rises from 1e-9:
+    1 in all, 3 / (3/2) = 2 and −(1/2) · 3 / (3/2) = −1.
+    """
+    offset = 1e-9 if divide == "what is nearly 0" else 1
 
     class Quotient(nn.Module):
         def __init__(self) -> None:
@@ -121,9 +127,9 @@ def test_only_roots_make_a_norm(divide: str, expected: tuple[float, float]) -> N
 
         def forward(self, x: Tensor) -> Tensor:
             a, b = self.layer(x).mean((2, 3))[:, :2].split(1, dim=1)
-            return a / (1 + b).sqrt() if divide == "root" else a / (1 + b)
+            return a / (offset + b).sqrt() if divide == "root" else a / (offset + b)
 
-    image = torch.tensor([3.0, 3.0 if divide == "root" else 1.0, 7.0]).view(1, 3, 1, 1)
+    image = torch.tensor([3.0, 1.0 if divide == "sum" else 3.0, 7.0]).view(1, 3, 1, 1)
     net = SplitModel(build_halves(Quotient(), "layer", image))
     found = contributions(net, net.head(image), None, torch.tensor([0])).values.flatten()
     torch.testing.assert_close(found, torch.tensor([*expected, 0.0]))

@@ -53,10 +53,33 @@ def response_norm(x: Tensor, size: Tensor) -> Tensor:
     return x + x * (size / (size.mean(1, keepdim=True) + 1e-6))
 
 
+def quotient_in_place(x: Tensor) -> Tensor:
+    shares = x + 0
+    shares.div_(1 + x.abs().mean((2, 3), keepdim=True))
+    return shares
+
+
 def dynamic_convolution(x: Tensor) -> Tensor:
     """Each image by a kernel of its own, as in timm's CondConv."""
     kernels = x.mean((2, 3)).sigmoid().view(-1, 1, 1, 1)
     return functional.conv2d(x.reshape(1, -1, *x.shape[2:]), kernels, groups=len(kernels)).view_as(x)
+
+
+class Rows(nn.Module):
+    """Reads every row from both sides, twice, as timm's Sequencer does; or only keeps the last cells in mind."""
+
+    def __init__(self, *, cells: bool = False, batch_first: bool = True, bias: bool = True) -> None:
+        super().__init__()
+        torch.manual_seed(8)
+        self.lstm = nn.LSTM(6, 3, 2, bias=bias, batch_first=batch_first, bidirectional=True)
+        self.cells = cells
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(0, 1)
+        read, (_, cells) = self.lstm(rows if self.lstm.batch_first else rows.transpose(0, 1))
+        if self.cells:
+            return cells.movedim(1, 0).reshape(-1, 4, 6, 2)
+        return (read if self.lstm.batch_first else read.transpose(0, 1)).reshape(x.shape)
 
 
 attention = functional.scaled_dot_product_attention
@@ -65,6 +88,8 @@ COMPOSITE: dict[str, Operation] = {
     "product of two": lambda x: x * x.mean((2, 3), keepdim=True).sigmoid(),
     "product in place": lambda x: (x + 0).mul_(x.mean((2, 3), keepdim=True)),
     "quotient": lambda x: x / (1 + x.abs().mean((2, 3), keepdim=True)),
+    "quotient in place": quotient_in_place,
+    "quotient whose denominator changes its sign": lambda x: x / (x.mean((2, 3), keepdim=True) - 0.05),
     "quotient of a number": lambda x: 2 / (1 + x.sigmoid()),
     "layer norm": lambda x: functional.layer_norm(x, x.shape[1:]),
     "layer norm of channels": lambda x: functional.layer_norm(x.permute(0, 2, 3, 1), (4,)).permute(0, 3, 1, 2),
@@ -98,6 +123,9 @@ COMPOSITE: dict[str, Operation] = {
     "attention, causal and scaled": lambda x: functional.scaled_dot_product_attention(
         x, x, x, is_causal=True, scale=2.0
     ),
+    "LSTM": Rows(),
+    "LSTM without biases": Rows(batch_first=False, bias=False),
+    "LSTM's cells": Rows(cells=True),
     "gated linear unit": lambda x: functional.glu(x, 1),
     "max of a dimension": lambda x: x * x.max(1, keepdim=True)[0],
     "max of positions": lambda x: x.amax(2, keepdim=True) - x.flatten(2).max(dim=2).values[:, :, None, None],
