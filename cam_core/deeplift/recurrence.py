@@ -13,7 +13,7 @@ from cam_core.types import UnsupportedOperation
 
 def lstm(
     value: Tensor,
-    states: Sequence[Tensor],
+    states: Sequence[Tensor] | Tensor,
     weights: Sequence[Tensor],
     has_biases: bool,
     layers: int,

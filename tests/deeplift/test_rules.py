@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -68,10 +69,10 @@ def dynamic_convolution(x: Tensor) -> Tensor:
 class Rows(nn.Module):
     """Reads every row from both sides, twice, as timm's Sequencer does; or only keeps the last cells in mind."""
 
-    def __init__(self, *, cells: bool = False, batch_first: bool = True, bias: bool = True) -> None:
+    def __init__(self, hidden: int = 3, *, cells: bool = False, **options: Any) -> None:
         super().__init__()
         torch.manual_seed(8)
-        self.lstm = nn.LSTM(6, 3, 2, bias=bias, batch_first=batch_first, bidirectional=True)
+        self.lstm = nn.LSTM(6, hidden, 2, bidirectional=True, **{"batch_first": True, **options})
         self.cells = cells
 
     def forward(self, x: Tensor) -> Tensor:
@@ -239,6 +240,7 @@ def test_max_pool_against_a_fine_integral() -> None:
         "maximum": lambda x: torch.maximum(x, x.flip(1)),
         "norm": lambda x: x / x.norm(p=1, dim=1, keepdim=True),
         "batch": lambda x: x * x.var(),
+        "LSTM only without projections": Rows(4, proj_size=3),
     }.items(),
 )
 def test_operation_without_a_rule_is_named(name: str, operation: Operation) -> None:
