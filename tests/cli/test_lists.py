@@ -105,7 +105,7 @@ def test_layers_of_a_network_of_timm(succeed: Call) -> None:
     ("args", "words"),
     [
         (("layers", "-m", "resnet99"), "unknown model 'resnet99'"),
-        (("layers", "-m", "timm:hiera_tiny_224"), "tokens that are not in the order of the image"),
+        (("layers", "-m", "timm:gemma4_vit_167m"), "gemma4_vit_167m returns features, not class scores"),
         (("methods", "kam"), "unknown method 'kam'"),
         (("models", "resnet18"), "unexpected extra argument"),
     ],

@@ -154,7 +154,7 @@ def test_wrong_word(refuse: Refuse, photo: Path, options: tuple[str, ...], words
         ((), "Missing argument 'IMAGE'"),
         (("dog", "cat"), "unexpected extra argument"),
         (("dog", "--model", "resnet99"), "unknown model 'resnet99'; did you mean"),
-        (("dog", "--model", "timm:hiera_tiny_224"), "tokens that are not in the order of the image"),
+        (("dog", "--model", "timm:gemma4_vit_167m"), "gemma4_vit_167m returns features, not class scores"),
         (("dog", "--model", "timm:mixer_s32_224"), "no official weights for mixer_s32_224"),
         (("dog", "--device", "cuda:99"), "no device 'cuda:99' on this machine"),
     ],

@@ -33,6 +33,12 @@ def timm_architecture(name: str) -> Architecture:
         ModelError: not a classifier of colour images, or one with neither feature maps nor tokens on a grid.
     """
     settings = official_settings(name)
+    classes = int(settings.get("num_classes", 1000))
+    if not classes:
+        raise ModelError(
+            f"{name} returns features, not class scores: timm's weights of it have no classifier. With one that you "
+            "trained on top, the module itself can be explained: Classifier(module)"
+        )
     outline = _outline(name)
     preprocessing = _preprocessing(name, settings)
     stages = [stage["module"] for stage in getattr(outline, "feature_info", ())]
@@ -40,7 +46,7 @@ def timm_architecture(name: str) -> Architecture:
     return Architecture(
         name=f"{PREFIX}{name}",
         build=lambda classes: _build(name, classes),
-        classes=int(settings.get("num_classes", 1000)),
+        classes=classes,
         official=lambda _module, _progress: _official(name, settings),
         preprocessing=preprocessing,
         layers=plain_labels(shapes, preprocessing.input_size, default),

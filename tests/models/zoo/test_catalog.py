@@ -363,6 +363,7 @@ def test_a_torchvision_network_outside_the_catalogue() -> None:
         ("vit_tiny_patch16_224", "blocks.11", 12),
         ("timm:swin_tiny_patch4_window7_224", "layers.3", 4),
         ("hieradet_small", "blocks.15", 4),
+        ("hiera_tiny_224", "blocks.11", 4),
         ("xcit_nano_12_p16_224", "blocks.11", 12),
         ("levit_128s", "stages.2", 3),
     ],
@@ -375,9 +376,19 @@ def test_transformers_offer_their_blocks_before_anything_is_downloaded(
     assert architecture.default_layer is None
 
 
-def test_tokens_without_a_grid_are_refused_before_anything_is_downloaded(no_network: Path) -> None:
+def test_tokens_without_a_grid_are_refused_before_anything_is_downloaded(
+    no_network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hiera's, if it did not say in the order of which windows they are."""
+    monkeypatch.setattr("cam_core.models.split.views._windows", lambda _part: {})
     with pytest.raises(ModelError, match=r"work on tokens.*cannot be seen as.*not in the order of the image"):
         load_model("hiera_tiny_224", device="cpu")
+
+
+@pytest.mark.parametrize("weights", ["default", "random"])
+def test_features_are_no_class_scores(weights: str, no_network: Path) -> None:
+    with pytest.raises(ModelError, match="vit_small_patch16_dinov3 returns features, not class scores"):
+        load_model("timm:vit_small_patch16_dinov3", weights=weights, device="cpu")
 
 
 @pytest.mark.parametrize(
