@@ -54,13 +54,13 @@ def families() -> dict[str, list[str]]:
 
 
 def smallest(names: list[str]) -> str:
-    """The one with the fewest parameters among those with a classifier; "" where none has one."""
+    """The one with the fewest parameters among those with a classifier; the first where none has one."""
     modest = [name for name in names if not any(part in name for part in LARGE)]
     for choice in (modest, names):
         sizes = {name: size for name in choice if (size := parameters(name))}
         if sizes:
             return min(sizes, key=lambda name: sizes[name])
-    return ""
+    return names[0]
 
 
 def parameters(name: str) -> int:
@@ -80,8 +80,6 @@ def measure(family: str, network: str, pixels: int | None) -> list[dict[str, Any
     """One row per layer, or one with the reason why there is none."""
     said_network = network if pixels is None else f"{network} at {pixels} × {pixels}"
     row = {"family": family, "network": said_network, "layer": "", "explained": False}
-    if not network:
-        return [row | {"reason": "none of its networks has a classifier"}]
     try:
         clf = loaded(network, pixels)
         names = [layer.name for layer in clf.layers]
