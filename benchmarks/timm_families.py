@@ -32,6 +32,7 @@ import typer
 from benchmarks.common import RESULTS, machine, publish
 from cam_core import SAMPLES, Classifier, explain, load_image, load_model
 from cam_core.deeplift import contributions
+from cam_core.models.split.tracing import trace
 from cam_core.models.zoo.random_weights import PrivateRandomness, calibrate
 from cam_core.types import CamError, MethodError
 
@@ -117,11 +118,21 @@ def at_layer(clf: Classifier, layer: str) -> dict[str, Any]:
         row["reason"] = "" if row["explained"] else differing(clf, image, row["error"])
         row |= lift(net, acts, logits, nothing)
         row["reason"] = row["reason"] or ("" if row["complete"] else row["warnings"])
+        row["reason"] = row["reason"] or ("" if row["traced"] else untraced(clf))
     except MethodError as error:
         row |= {"complete": False, "reason": said(error)}
     except Exception as error:
         row["reason"] = said(error)
     return row | {"seconds": time.perf_counter() - started}
+
+
+def untraced(clf: Classifier) -> str:
+    """What stands in the way of the fast path."""
+    try:
+        trace(clf.module, clf.input_shape)
+    except Exception as error:  # torch.fx raises many kinds
+        return f"torch.fx stops: {said(error)}"
+    return "torch.fx traces it, but the halves differ from the network in their last bits"
 
 
 def differing(clf: Classifier, image: torch.Tensor, error: float) -> str:
