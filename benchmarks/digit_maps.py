@@ -1,6 +1,6 @@
 """Where maps of the small vision transformer lie: the share of their energy on the digit, beside what chance has there.
 
-    python benchmarks/digit_maps.py                 # a quarter of an hour of one CPU core; resumes where it stopped
+    python benchmarks/digit_maps.py                 # five minutes of one CPU core; resumes where it stopped
     python benchmarks/digit_maps.py --costly 20     # a look
 
 Every method that works at the default layer, on held-out images with true masks, for the true class; the convolutional
