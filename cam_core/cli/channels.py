@@ -122,6 +122,8 @@ def _beside(
                 **vars(replace(computing, progress=progress)),
                 **request.params,
             )
+        if explanation.coefficients is None:
+            raise MethodError(f"{request.method.key} has no coefficient for each channel with these parameters")
         explanations.append(explanation)
     return coefficients_of(explanations)
 

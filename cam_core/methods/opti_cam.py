@@ -13,6 +13,7 @@ from torch import Tensor
 from cam_core import maps
 from cam_core.declarations.parameters import MaskSpace, Parameter
 from cam_core.masked import class_score
+from cam_core.methods.class_attention import class_attention
 from cam_core.methods.registry import Planned, Result, Site, method
 from cam_core.models.precision import computing_in
 from cam_core.models.split.model import SplitModel
@@ -43,6 +44,10 @@ class Recipe:
     normalisation: Annotated[Literal["min-max", "max", "sigmoid"], Parameter("how the map becomes a mask")] = "min-max"
     early_stop: Annotated[bool, Parameter("stop when the objective fell since the last of ten checks")] = True
     keep: Annotated[Literal["last", "best"], Parameter("the map of the last step, or of the best")] = "last"
+    channels: Annotated[
+        Literal["activations", "class-attention"],
+        Parameter("what is mixed: the layer's channels; or, one per head, what the class token takes from the patches"),
+    ] = "activations"
 
     @property
     def planned(self) -> int:
@@ -52,7 +57,8 @@ class Recipe:
 
 def _planned(site: Site, params: Mapping[str, Any]) -> Planned:
     steps = params["steps"] or _PRESET_STEPS[params["preset"]]
-    return Planned(steps + 1, steps + 1, Passes(steps, steps))
+    once = params["channels"] == "class-attention"  # through the tail, for the attention that is mixed
+    return Planned(steps + 1, steps + 1 + once, Passes(steps, steps + once))
 
 
 @method(
@@ -78,28 +84,35 @@ def _planned(site: Site, params: Mapping[str, Any]) -> Planned:
 def opti_cam(net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, recipe: Recipe) -> Result:
     """Adam on u (K,) per image, from uniform weights, through the masked image alone: activations are constants.
 
+    Of a transformer, the class token's attention maps can be mixed in place of channels: one per head, of the first
+    attention behind the layer.
+
     Returns:
-        coefficients: (B, K) softmax(u), shares. map: (B, h, w), not negative.
+        coefficients: (B, K) softmax(u), shares; None for shares of heads. map: (B, h, w), not negative.
         extras["trace"]: the objective at each step, one array per image.
+    Raises:
+        MethodError: attention of a class token is asked for where there is none.
     """
     run.expect(recipe.planned * len(image))
-    results = [_optimise(net, image, acts, target, run, recipe, index) for index in range(len(image))]
+    own = recipe.channels == "activations"
+    channels = acts.relu() if own else class_attention(net, acts)
+    results = [_optimise(net, image, channels, target, run, recipe, index) for index in range(len(image))]
     weights = torch.stack([weight for weight, _ in results])
     return Result(
-        coefficients=weights,
-        map=maps.weighted_sum(weights, acts.relu()),
+        coefficients=weights if own else None,
+        map=maps.weighted_sum(weights, channels),
         extras={"trace": [trace for _, trace in results]},
     )
 
 
 def _optimise(
-    net: SplitModel, image: Images, acts: Activations, target: ClassIndex, run: Run, recipe: Recipe, index: int
+    net: SplitModel, image: Images, mixed: Tensor, target: ClassIndex, run: Run, recipe: Recipe, index: int
 ) -> tuple[Tensor, FloatArray]:
     """The weights (K,) of one image, and the objective at each step.
 
     A step's weights are scored before they are stepped on, so the weights returned are the last that were scored.
     """
-    picture, channels, label = image[index : index + 1], acts[index].relu(), target[index : index + 1]
+    picture, channels, label = image[index : index + 1], mixed[index], target[index : index + 1]
     if bool((maps.is_constant(channels)).all()):
         run.warn(index, "Every channel is constant, so no weighting of them prefers a position.")
         return torch.full_like(channels[:, 0, 0], 1 / len(channels)), np.zeros(0, dtype=np.float32)

@@ -52,8 +52,8 @@ def load_model(
 
     Args:
         name: a key of `CATALOG`; "timm:NAME", or NAME alone, for any classifier of timm; the name of a
-            torchvision classifier; "lfi_digits", "baseline_digits" or "abn_digits", the trainable networks that come
-            along; the path of a checkpoint (`.safetensors`) with its card beside it; or that of a folder as
+            torchvision classifier; "lfi_digits", "baseline_digits", "abn_digits" or "vit_digits", the trained networks
+            that come along; the path of a checkpoint (`.safetensors`) with its card beside it; or that of a folder as
             transformers saves an image classifier (see `cam_core.models.brought.folder`).
         weights: "default" for the official ImageNet weights (bundled, or downloaded at first use into torch's cache);
             "random" for seeded ones with activations of order one; or the path of a `.safetensors` file or a state dict

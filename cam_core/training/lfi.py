@@ -16,6 +16,7 @@ from torch import Tensor
 from cam_core.files import write_whole
 from cam_core.models.devices import layout, resolve_device, wait_for
 from cam_core.models.precision import computing_in, has_bfloat16
+from cam_core.models.trainable.baseline import Baseline
 from cam_core.models.trainable.checkpoints import load_checkpoint, save_checkpoint
 from cam_core.models.trainable.lfi import build_network
 from cam_core.training.batches import batch_count, evaluation_batches, training_batches
@@ -136,6 +137,7 @@ class _Run:
         """The best network, from its checkpoint."""
         path = self.settings.out / BEST
         network, card = load_checkpoint(path)
+        assert isinstance(network, Baseline), "a run's folder holds what the run has saved there"
         return TrainResult(network, card, path, tuple(self.state.history), self.epoch == self.settings.epochs)
 
     def _resume(self) -> None:

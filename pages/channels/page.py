@@ -77,8 +77,10 @@ def show(answer: DeltaGenerator, seen: Scene, settings: Settings, requests: Sequ
 
 
 def unfinished(requests: Sequence[Request], outcomes: Sequence[Explanation | Job]) -> None:
-    """Methods that are not there yet, or failed; the others are shown without them."""
+    """Methods that are not there yet, failed, or have nothing to say of channels; the others are shown without them."""
     for request, outcome in zip(requests, outcomes, strict=True):
+        if isinstance(outcome, Explanation) and outcome.coefficients is None:
+            st.html(style.notice_line(f"{request.title} has no coefficient per channel with these parameters."))
         if isinstance(outcome, Job):
             remove = ("Remove", partial(pickers.remove_method, request.method, "beside"))
             lost = f"No coefficients of {request.title}."

@@ -61,7 +61,7 @@ class Board:
 
 def board() -> None:
     """The controls and the board, or what stands in its place."""
-    networks = digit_networks()
+    networks = {key: entry for key, entry in digit_networks().items() if entry.arch in ARCHITECTURE_TITLES}
     if not networks:
         messages.empty(
             "The bundled networks are not here. Train one below, or get them by: "

@@ -17,7 +17,7 @@ from tests.literal.activation_cams import (
     score_cam,
     ss_cam,
 )
-from tests.literal.attention import attention_multipliers, softmax_multipliers
+from tests.literal.attention import attention_multipliers, class_token_rows, softmax_multipliers
 from tests.literal.games import channel_game, permutation_values, position_game, shap_cam, shapley_values
 from tests.literal.gradient_cams import (
     cam,
@@ -43,6 +43,7 @@ __all__ = [
     "attention_multipliers",
     "cam",
     "channel_game",
+    "class_token_rows",
     "eigen_cam",
     "eigen_grad_cam",
     "finer_cam",

@@ -69,3 +69,23 @@ def attention_multipliers(attention: nn.MultiheadAttention, x: Tensor, reference
         for of_part, w in zip((of_q, of_k, of_v), weights, strict=True):
             of_x += of_part @ w[rows]
     return of_x
+
+
+def class_token_rows(block: nn.Module, tokens: Tensor, extra: int) -> Tensor:
+    """How much the first of the tokens takes from each patch, head by head (heads, N − extra), number by number.
+
+    Args:
+        block: a block of timm's vision transformers.
+        tokens: (N, D), what the block's norm before its attention returns.
+        extra: tokens ahead of the patches.
+    """
+    attention = block.attn
+    size = tokens.shape[1] // attention.num_heads
+    q, k, _ = (tokens @ attention.qkv.weight.detach().T + attention.qkv.bias.detach()).split(tokens.shape[1], dim=1)
+    rows = []
+    for head in range(attention.num_heads):
+        part = slice(head * size, (head + 1) * size)
+        scores = [sum((q[0, part] * key[part]).tolist()) / math.sqrt(size) for key in k]
+        level = _log_sum(scores)
+        rows.append([math.exp(score - level) for score in scores][extra:])
+    return torch.tensor(rows, dtype=tokens.dtype)

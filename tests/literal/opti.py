@@ -26,6 +26,7 @@ def opti_cam(
     rate: float = 0.1,
     normalisation: str = "min-max",
     difference: bool = False,
+    mixed: Tensor | None = None,
 ) -> tuple[LiteralMap, list[float]]:
     """Opti-CAM (2301.07002, eq. 8 to 11) and the objective F at each step.
 
@@ -35,8 +36,9 @@ def opti_cam(
 
     Args:
         blend: masks (M, H, W) and image (3, H, W) → masked images.
+        mixed: maps (K, h, w) in place of the layer's channels.
     """
-    acts = net.activations(x)[0].clamp(min=0)
+    acts = net.activations(x)[0].clamp(min=0) if mixed is None else mixed
     plain = net.logits(x)[0, target]
     u = torch.full((len(acts),), 0.5, dtype=torch.float64)
     first, second = torch.zeros_like(u), torch.zeros_like(u)

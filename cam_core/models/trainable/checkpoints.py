@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from safetensors.torch import save_file
 
@@ -17,10 +17,13 @@ from cam_core.files import write_whole
 from cam_core.images import Preprocessing
 from cam_core.models.trainable.baseline import Baseline
 from cam_core.models.trainable.lfi import build_network
+from cam_core.models.trainable.vit import VIT, VisionTransformer, VitRecipe, build_vit
 from cam_core.models.zoo.downloads import sha256_of
 from cam_core.models.zoo.weights import load_weights, read_state_dict
 from cam_core.types import ModelError, WeightsError
 from cam_core.version import versions
+
+Trainable: TypeAlias = Baseline | VisionTransformer
 
 FORMAT: Final = 1
 SUFFIX: Final = ".safetensors"
@@ -34,7 +37,7 @@ def card_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def save_checkpoint(path: Path, network: Baseline, card: Mapping[str, Any]) -> None:
+def save_checkpoint(path: Path, network: Trainable, card: Mapping[str, Any]) -> None:
     """Write weights and card, each in one step, so that a reader never meets half a file.
 
     Args:
@@ -71,7 +74,7 @@ def save_checkpoint(path: Path, network: Baseline, card: Mapping[str, Any]) -> N
     write_whole(card_path(path), lambda file: file.write_text(text, encoding="utf-8"))
 
 
-def load_checkpoint(path: str | Path) -> tuple[Baseline, dict[str, Any]]:
+def load_checkpoint(path: str | Path) -> tuple[Trainable, dict[str, Any]]:
     """The network, in evaluation mode on the CPU, and its card.
 
     Raises:
@@ -149,7 +152,7 @@ def _check_labels(card: Mapping[str, Any], name: str) -> None:
         raise ModelError(f"the card {name} names {len(labels)} classes of {card['classes']!r}")
 
 
-def build_from_card(card: Mapping[str, Any], name: str, classes: int | None = None) -> Baseline:
+def build_from_card(card: Mapping[str, Any], name: str, classes: int | None = None) -> Trainable:
     """The network of a card, without its weights.
 
     Args:
@@ -160,6 +163,8 @@ def build_from_card(card: Mapping[str, Any], name: str, classes: int | None = No
     """
     count = card["classes"] if classes is None else classes
     try:
+        if card["arch"] == VIT:
+            return build_vit(VitRecipe(count, **card["options"]))
         # No official weights for its backbone: those in the checkpoint come next.
         return build_network(card["arch"], card["backbone"], count, pretrained=False, **card["options"])
     except TypeError as error:

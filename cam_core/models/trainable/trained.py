@@ -12,15 +12,16 @@ from typing import Any, Final
 from torch import nn
 
 from cam_core.images import ASSETS
-from cam_core.models.trainable.baseline import Baseline
 from cam_core.models.trainable.checkpoints import (
     SUFFIX,
+    Trainable,
     build_from_card,
     card_path,
     check_untouched,
     preprocessing_of,
     read_card,
 )
+from cam_core.models.trainable.vit import VIT, last_norm
 from cam_core.models.zoo.architecture import Architecture
 from cam_core.models.zoo.weights import StateDict, read_state_dict
 from cam_core.types import ModelError, Progress
@@ -28,6 +29,9 @@ from cam_core.types import ModelError, Progress
 ARCHITECTURE_TITLES: Final[Mapping[str, str]] = MappingProxyType(
     {"lfi": "LFI-CAM", "abn": "Attention branch network", "baseline": "Baseline"}
 )
+"""Those that the LFI-CAM page compares and trains."""
+
+_TITLES: Final = {**ARCHITECTURE_TITLES, VIT: "Vision transformer"}
 
 
 @dataclass(frozen=True)
@@ -46,17 +50,19 @@ class TrainedNetwork:
 
     @property
     def arch(self) -> str:
-        """One of "lfi", "baseline", "abn"."""
+        """One of "lfi", "baseline", "abn", "vit"."""
         return str(self.card["arch"])
 
     @property
     def title(self) -> str:
         """ "LFI-CAM, resnet20, digits"."""
-        return f"{ARCHITECTURE_TITLES.get(self.arch, self.arch)}, {self.card['backbone']}, {self.card['data']}"
+        return f"{_TITLES.get(self.arch, self.arch)}, {self.card['backbone']}, {self.card['data']}"
 
     @property
     def default_layer(self) -> str:
-        """The layer explained where none is named: see `Baseline.default_layer`."""
+        """The layer explained where none is named: see the networks' own."""
+        if self.arch == VIT:
+            return last_norm(int(self.card["options"]["depth"]))
         return "features" if self.arch == "baseline" else "attended"
 
     @property
@@ -81,7 +87,7 @@ class TrainedNetwork:
             ModelError: the card describes no network.
         """
         build = partial(build_from_card, self.card, card_path(self.path).name)
-        outline: Baseline = build()
+        outline: Trainable = build()
         return Architecture(
             name=self.key,
             build=lambda classes: build(classes=classes),
@@ -100,7 +106,7 @@ class TrainedNetwork:
 
 _FOLDER: Final = ASSETS / "models"
 DIGIT_NETWORKS: Final[Mapping[str, Path]] = MappingProxyType(
-    {f"{arch}_digits": _FOLDER / f"{arch}_digits{SUFFIX}" for arch in ("lfi", "abn", "baseline")}
+    {f"{arch}_digits": _FOLDER / f"{arch}_digits{SUFFIX}" for arch in ("lfi", "abn", "baseline", VIT)}
 )
 """The networks that come along, by their name for `load_model`: trained on digits pasted into photos, 64 × 64."""
 
@@ -119,7 +125,8 @@ def find_trained(name: str) -> TrainedNetwork:
     path = DIGIT_NETWORKS.get(name, Path(name).expanduser())
     if not path.is_file():
         arch = name.partition("_")[0]
-        again = f"; train it by: python -m cam_core train --arch {arch}" if name in DIGIT_NETWORKS else ""
+        command = "scripts.train_vit" if arch == VIT else f"cam_core train --arch {arch}"
+        again = f"; train it by: python -m {command}" if name in DIGIT_NETWORKS else ""
         raise ModelError(f"there is no checkpoint {path.name!r} in {path.parent}{again}")
     return TrainedNetwork(name, path, read_card(card_path(path)))
 

@@ -239,4 +239,4 @@ def test_a_bundled_network_that_is_missing_says_how_to_get_it(monkeypatch: pytes
 
 
 def test_names_of_the_digit_networks() -> None:
-    assert list(DIGIT_NETWORKS) == ["lfi_digits", "abn_digits", "baseline_digits"]
+    assert list(DIGIT_NETWORKS) == ["lfi_digits", "abn_digits", "baseline_digits", "vit_digits"]
