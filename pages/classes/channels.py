@@ -87,8 +87,8 @@ def section(seen: Scene, outcome: ChannelContrast | Job) -> ChannelContrast | No
     st.html(
         style.quiet(
             f"A channel of {outcome.layer} is one pattern that the network looks for. Its SHAP value φ is what it adds "
-            f"to a class’s score, the logit. Here are the channels whose φ differs most: what they add to {a} less what "
-            f"they add to {b}. Green is where a channel is active, which by itself is evidence for nothing."
+            f"to a class’s score, the logit. Here are the channels whose φ differs most: what they add to {a} less "
+            f"what they add to {b}. Green is where a channel is active, which by itself is evidence for nothing."
         )
     )
     _status(outcome)

@@ -31,12 +31,8 @@ class Pair:
     @property
     def facts(self) -> Facts:
         """The two as what leaves the app names them."""
-        return {
-            "class": self.a.label,
-            "class_index": str(self.a.index),
-            "versus": self.b.label,
-            "versus_index": str(self.b.index),
-        }
+        written = self.difference.text
+        return {"class": f"{self.a.label} − {self.b.label}", "class_index": written}
 
 
 def regions(seen: Scene) -> list[Region]:
