@@ -20,20 +20,37 @@ from pages.classes.pair import Pair
 from pages.runtime import compute
 from pages.runtime.compute import Question, Task
 from pages.runtime.jobs import Job
-from pages.shared import messages, pictures, style
+from pages.shared import links, messages, pictures, style
 from pages.shared.scene import Scene
 
 ESTIMATOR: Final = "owen"
 
 _BUDGET: Final = 320  # tail passes for each of three estimates: with these most photos converge
+_MOST_PASSES: Final = 25_000
 _SHOWN: Final = 4  # channels for each side
 _SIDE: Final = 192  # pixels of a channel's map
 _KEY: Final = "pair-budget"
 
 
-def begin(seen: Scene, pair: Pair) -> ChannelContrast | Job:
+def heading() -> int:
+    """The heading, and below it the widget for the budget: tail passes for each of the three estimates."""
+    st.header("Channels that tell them apart")
+    budget = st.number_input(
+        "Budget (tail passes)",
+        min_value=4,
+        max_value=_MOST_PASSES,
+        value=_BUDGET,
+        step=64,
+        **links.kept(_KEY),
+        width=170,
+        help="How often the part of the network behind the layer is run for each of three estimates: for A, for B and "
+        "for their difference. Where exact values cost no more, they are computed.",
+    )
+    return int(budget)
+
+
+def begin(seen: Scene, pair: Pair, budget: int) -> ChannelContrast | Job:
     """The report, or the job that computes it."""
-    budget = int(st.session_state.get(_KEY, _BUDGET))
     question = replace(seen.question, target=pair.difference)
     task = Task(
         compute.digest("class channels", question, budget),
@@ -68,8 +85,7 @@ def _estimate(question: Question, image: Image.Image, pair: Pair, budget: int, j
 
 
 def section(seen: Scene, outcome: ChannelContrast | Job) -> ChannelContrast | None:
-    """A heading, and the channels or how their job stands; the report, if it is there."""
-    st.header("Channels that tell them apart")
+    """The channels, or how their job stands; the report, if it is there."""
     if isinstance(outcome, Job):
         lost = "No values of the channels."
         again = messages.again(outcome)
@@ -118,7 +134,7 @@ def _status(report: ChannelContrast) -> None:
 
 
 def _spend(budget: int) -> None:
-    st.session_state[_KEY] = budget
+    st.session_state[_KEY] = min(budget, _MOST_PASSES)
 
 
 def _channel(seen: Scene, report: ChannelContrast, channel: int) -> None:

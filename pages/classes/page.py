@@ -48,7 +48,20 @@ def answer(seen: Scene, chosen: Pair, requests: Sequence[Request], regions: Sequ
     if not requests:
         messages.empty("Choose one or more methods to see what tells the two classes apart.")
         return
-    estimating = channels.begin(seen, chosen)
+    looks, apart = st.container(), st.container()
+    with apart:
+        budget = channels.heading()
+    estimating = channels.begin(seen, chosen, budget)
+    with looks:
+        contrasts = where(seen, chosen, requests, regions)
+    with apart:
+        report = channels.section(seen, estimating)
+    if contrasts:
+        downloads.files(seen, chosen, contrasts, report)
+
+
+def where(seen: Scene, chosen: Pair, requests: Sequence[Request], regions: Sequence[Region]) -> list[Contrast]:
+    """The maps by every method, and where they lie; the reports of those that are there."""
     finer = [] if FINER.method in seen.unfit else [FINER]
     rows = maps.ask(seen, chosen, [*requests, *finer])
     rows, finer_rows = rows[: len(requests)], rows[len(requests) :]
@@ -64,9 +77,7 @@ def answer(seen: Scene, chosen: Pair, requests: Sequence[Request], regions: Sequ
     done = [contrast for contrast in contrasts if contrast]
     if done and regions:
         board.shares(done, chosen)
-    report = channels.section(seen, estimating)
-    if done:
-        downloads.files(seen, chosen, done, report)
+    return done
 
 
 def row(seen: Scene, made: Maps, contrast: Contrast | None, *, first: bool) -> list[Tile]:

@@ -52,7 +52,7 @@ def pick(seen: Scene, known: Sequence[Region]) -> Pair:
     scope = scene.class_scope(seen.question.model, seen.photo)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="class-pair"):
         a = links.choice(
-            "a",
+            "class-a",
             "A: why this class …",
             list(lines),
             default=str(_asked(seen)),
@@ -62,7 +62,7 @@ def pick(seen: Scene, known: Sequence[Region]) -> Pair:
             help="All classes, most probable first. Type to search. It opens on the class of the sidebar.",
         )
         b = links.choice(
-            "b",
+            "class-b",
             "B: … and not that one?",
             list(lines),
             default=str(opposing_class(seen.predictions, int(a), known)),
@@ -83,5 +83,5 @@ def _asked(seen: Scene) -> int:
 
 
 def _swap(scope: str, a: str, b: str) -> None:
-    st.session_state[links.widget_key("a", scope)] = b
-    st.session_state[links.widget_key("b", scope)] = a
+    st.session_state[links.widget_key("class-a", scope)] = b
+    st.session_state[links.widget_key("class-b", scope)] = a

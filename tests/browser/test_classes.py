@@ -26,7 +26,7 @@ def test_a_new_visitor_sees_two_animals_told_apart_and_swaps_them(visit: Visit) 
     assert len(before) == 6 and "German shepherd" in " ".join(before[:2]) and page.locator(CHANNELS).count() == 8
     assert page.get_by_text("Where the maps lie").is_visible()
     page.get_by_role("button", name="Swap").click()
-    wait_for_link(page, "b=")
+    wait_for_link(page, "class-b=")
     page.wait_for_function("first => document.querySelector('img[alt*=\" heatmap \"]').alt !== first", arg=before[0])
     wait_for_calm(page)
     after = names(page)
@@ -35,7 +35,7 @@ def test_a_new_visitor_sees_two_animals_told_apart_and_swaps_them(visit: Visit) 
     seen = picture.get_attribute("src")
     page.get_by_role("slider", name="Opacity").press("End")
     page.wait_for_function("src => document.querySelector('img[alt*=\" less \"]').src !== src", arg=seen)
-    again = visit(path="/classes", first=CHANNELS, **{"a": page.url.split("a=")[1].split("&")[0]})
+    again = visit(path="/classes", first=CHANNELS, **{"class-a": page.url.split("class-a=")[1].split("&")[0]})
     wait_for_calm(again)
     assert names(again)[0] == after[0], "the link reopens the view"
 
@@ -50,7 +50,7 @@ def test_nothing_is_wider_than_the_screen(visit: Visit, width: int) -> None:
 
 @pytest.mark.slow
 def test_the_same_class_twice_is_refused_and_another_choice_leads_on(visit: Visit) -> None:
-    page = visit(path="/classes", first="text=choose two different ones", a="235", b="235")
+    page = visit(path="/classes", first="text=choose two different ones", **{"class-a": "235", "class-b": "235"})
     wait_for_calm(page)
     assert names(page) == []
     box = page.get_by_role("combobox", name="B: ")

@@ -103,7 +103,7 @@ def test_on_real_animals_they_are_a_and_b_with_their_boxes(
 
 
 def test_the_numbers_are_the_cores(open_classes: OpenClasses) -> None:
-    at = open_classes(methods=["Grad-CAM"], a="3", b="1")
+    at = open_classes(methods=["Grad-CAM"], **{"class-a": "3", "class-b": "1"})
     clf, photo = load_tiny(BUNDLED), PAIR.open()
     a, b = (explain(clf, photo, method="grad-cam", target=target) for target in (3, 1))
     expected = class_contrast(a, b)
@@ -119,18 +119,18 @@ def test_the_numbers_are_the_cores(open_classes: OpenClasses) -> None:
 
 
 def test_the_channels_are_exact_before_a_linear_layer_and_may_need_more_passes_elsewhere(
-    open_classes: OpenClasses, monkeypatch: pytest.MonkeyPatch
+    open_classes: OpenClasses,
 ) -> None:
     assert any("Exact" in element.value for element in open_classes().markdown)
-    monkeypatch.setattr(channels, "_BUDGET", 4)
-    at = open_classes(layer="features.1")
+    at = open_classes(layer="features.1", **{"pair-budget": "4"})
     assert any("Not converged" in element.value for element in at.markdown)
     at.button(key="more-class-passes").click().run()
     assert "48 tail passes" in html(settle(at)), "16 for each of three estimates"
+    assert at.query_params["pair-budget"] == "16"
 
 
 def test_the_same_class_twice_is_refused_in_words(open_classes: OpenClasses) -> None:
-    at = open_classes(a="2", b="2")
+    at = open_classes(**{"class-a": "2", "class-b": "2"})
     assert [entry.value for entry in at.info] == [
         f"A and B are the same class, {LABELS[2]}: choose two different ones."
     ]
@@ -144,8 +144,8 @@ def test_swapped_they_change_places_and_the_link_says_so(open_classes: OpenClass
     a, b = picked(at)
     at.button(key="swap-classes").click().run()
     settle(at)
-    assert picked(at) == (b, a) and at.query_params == {"a": str(b), "b": str(a)}
-    assert picked(open_classes(a=str(b), b=str(a))) == (b, a)
+    assert picked(at) == (b, a) and at.query_params == {"class-a": str(b), "class-b": str(a)}
+    assert picked(open_classes(**{"class-a": str(b), "class-b": str(a)})) == (b, a)
     assert f"Why <b>{LABELS[b]}</b>, and not {LABELS[a]}?" in html(at)
 
 
@@ -161,8 +161,8 @@ def test_a_follows_the_sidebars_class_until_it_is_chosen_here(open_classes: Open
 
 
 def test_a_class_that_does_not_exist_is_said(open_classes: OpenClasses) -> None:
-    at = open_classes(b="4711")
-    assert any("the b “4711”, which does not exist here" in entry.value for entry in at.info)
+    at = open_classes(**{"class-b": "4711"})
+    assert any("the class-b “4711”, which does not exist here" in entry.value for entry in at.info)
     assert picked(at) == top_two()
 
 
@@ -243,7 +243,7 @@ def test_opacity_redraws_and_computes_nothing(open_classes: OpenClasses, monkeyp
 
 
 def test_the_table_of_channels_is_made_when_it_is_opened(open_classes: OpenClasses) -> None:
-    at = open_classes(a="0", b="1")
+    at = open_classes(**{"class-a": "0", "class-b": "1"})
     assert not at.dataframe
     at.session_state["class-channel-table"] = True
     (table,) = settle(at.run()).dataframe

@@ -176,7 +176,7 @@ def test_comparison(
 def test_classes(open_app: Open, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     maps = [spied(monkeypatch, place, "class_contrast") for place in (class_maps, classes_command)]
     told = [spied(monkeypatch, place, "channel_contrast") for place in (class_channels, classes_command)]
-    at = visit(open_app, "classes", sample="pair_dog_panda", a="4", b="2")
+    at = visit(open_app, "classes", sample="pair_dog_panda", **{"class-a": "4", "class-b": "2"})
     arguments = ("--target", 4, "--versus", 2, "--budget", 320, "--channels", 3)
     result = command("classes", "pair_dog_panda", "-M", "grad-cam", "-M", "lift-cam", *arguments)
     shown, printed = ({report.method: report for report in built} for built in maps)
