@@ -62,7 +62,7 @@ def pair_tiles(contrast: Contrast, places: Sequence[Any], frame: Image.Image, *,
                 made.label,
                 f"{contrast.title} heatmap for {made.label} over the photo",
                 values,
-                partial(style.key_to_colours, label=made.label, signed=values.signed) if told else None,
+                _speaks(made.label, values.signed) if told else None,
                 notices=made.warnings,
             )
             for place, made, values in zip(places[:2], (contrast.a, contrast.b), (drawn.a, drawn.b), strict=True)
@@ -95,6 +95,12 @@ def contrast_tile(contrast: Contrast, place: Any, frame: Image.Image, *, told: b
         f"{_lead(a, b, between.score)} {_linearity(contrast)}" if told else "",
         between.warnings,
     )
+
+
+def _speaks(label: str, signed: bool) -> Legend:
+    if signed:
+        return partial(style.key, words=(f"speaks against {label}", "does not count", f"speaks for {label}"))
+    return partial(style.key, words=("dark: does not count", f"bright: speaks for {label}, by what the method says"))
 
 
 def _rather(contrast: Contrast, verb: str, middle: str) -> Legend:

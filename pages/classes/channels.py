@@ -27,8 +27,8 @@ ESTIMATOR: Final = "owen"
 
 _BUDGET: Final = 320  # tail passes for each of three estimates: with these most photos converge
 _MOST_PASSES: Final = 25_000
-_SHOWN: Final = 4  # channels for each side
-_SIDE: Final = 192  # pixels of a channel's map
+_EACH_SIDE: Final = 4  # channels for each side
+_MAP_SIDE: Final = 192  # pixels of a channel's map
 _KEY: Final = "pair-budget"
 
 
@@ -109,7 +109,7 @@ def section(seen: Scene, outcome: ChannelContrast | Job) -> ChannelContrast | No
     )
     _status(outcome)
     for side, label, other in (("a", a, b), ("b", b, a)):
-        channels = outcome.favouring(side)[:_SHOWN]
+        channels = outcome.favouring(side)[:_EACH_SIDE]
         st.html(
             style.name_line(f"Count more for {label}" if channels else f"None counts more for {label} than {other}")
         )
@@ -140,7 +140,7 @@ def _spend(budget: int) -> None:
 def _channel(seen: Scene, report: ChannelContrast, channel: int) -> None:
     """Where a channel is active, and what it adds to either class."""
     with st.container(key=f"class-channel-{channel}"):
-        small = _small_map(seen.question, channel, seen.frame(_SIDE), report.activations[channel])
+        small = _small_map(seen.question, channel, seen.frame(_MAP_SIDE), report.activations[channel])
         pictures.show(small, alt=f"Where channel {channel} is active, over the photo")
         error = float(report.stderr[channel])
         sure = "" if report.exact or not isfinite(error) else f" ± {style.significant(error, 2)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,7 @@ def page() -> None:
     question, notices = st.container(), st.container()
     regions = pair.regions(seen)
     chosen = pair.pick(seen, regions)
+    seen = replace(seen, question=replace(seen.question, target=chosen.a.index))  # whatever the sidebar asks about
     with question:
         st.html(style.subtitle("Why ", chosen.a.label, f", and not {chosen.b.label}?"))
     methods = pickers.methods(pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced, costs=seen.costs)

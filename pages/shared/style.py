@@ -68,19 +68,18 @@ def colour_bar(colour_map: str, low: float, high: float, unit: str = "") -> str:
 
 def key_to_colours(colour_map: str, label: str, signed: bool) -> str:
     """What the colours of a map say about the class `label`, in words beside the colours themselves."""
+    low, middle, high = colour_stops(colour_map, 3)
     if signed:
-        return key(colour_map, (f"speaks against {label}", "does not count", f"speaks for {label}"))
-    low, _, high = colour_stops(colour_map, 3)
-    return _key([(high, f"bright: speaks for {label}, by what the method says"), (low, "dark: does not count")])
-
-
-def key(colour_map: str, words: tuple[str, str, str]) -> str:
-    """Words beside the colours of a signed map: of its lowest value, of 0, and of its highest value."""
-    return _key(list(zip(colour_stops(colour_map, 3), words, strict=True))[::-1])
-
-
-def _key(said: Sequence[tuple[str, str]]) -> str:
+        said = [(high, f"speaks for {label}"), (middle, "does not count"), (low, f"speaks against {label}")]
+    else:
+        said = [(high, f"bright: speaks for {label}, by what the method says"), (low, "dark: does not count")]
     return "".join(f'<span><i style="background: {colour}"></i>{escape(words)}</span>' for colour, words in said)
+
+
+def key(colour_map: str, words: Sequence[str]) -> str:
+    """What the colours of a map say, in words: of its lowest value, …, of its highest, two or three."""
+    said = [*zip(colour_stops(colour_map, len(words)), words, strict=True)][::-1]
+    return "".join(f'<span><i style="background: {colour}"></i>{escape(line)}</span>' for colour, line in said)
 
 
 def legend(lines: Sequence[str], remark: str) -> str:
