@@ -109,15 +109,15 @@ def _rather(contrast: Contrast, verb: str, middle: str) -> Legend:
 
 def _lead(a: str, b: str, score: float) -> str:
     """The number that is explained."""
-    side = "behind" if score < 0 else "ahead of"
-    return f"One map of one number: {a} is {style.significant(abs(score), 3)} logits {side} {b}."
+    side = "below" if score < 0 else "above"
+    return f"One map of one number: the score of {a} is {style.significant(abs(score), 3)} logits {side} that of {b}."
 
 
 def _linearity(contrast: Contrast) -> str:
     if contrast.linear:
-        return f"The same as the difference of the two maps, since {contrast.title} adds up here."
+        return f"It is the difference of the two maps again: {contrast.title} is linear in the score."
     return (
-        f"Not the difference of the two maps: {contrast.title} does not add up here, and the two are up to "
+        f"It is not the difference of the two maps: {contrast.title} is not linear in the score, and they are up to "
         f"{contrast.deviation:.0%} of the largest value apart."
     )
 
@@ -160,12 +160,19 @@ def _draw(tile: Tile, frame: Image.Image, opacity: float, diverging: str) -> Non
     st.html("".join([style.colour_bar(colours, *drawn.limits), legend, *map(style.notice_line, tile.notices)]))
 
 
-def agreement(contrast: Contrast) -> None:
-    """How alike the two maps are: the number, and a warning where they hardly differ."""
+def agreement(contrast: Contrast, *, told: bool) -> None:
+    """How alike the two maps are: the number, and a warning where they hardly differ.
+
+    Args:
+        told: whether what the number means stands beside it.
+    """
     if contrast.notice:
         st.html(style.notice_line(contrast.notice))
     if not isnan(contrast.correlation):
-        st.html(style.quiet(f"Rank correlation of the two maps: {style.decimals(contrast.correlation, 2)}."))
+        meaning = " 1: they rank all places alike, −1: in opposite order." if told else ""
+        st.html(
+            style.quiet(f"Rank correlation of the two maps: {style.decimals(contrast.correlation, 2)}.{meaning}"),
+        )
 
 
 def shares(contrasts: Sequence[Contrast], pair: Pair) -> None:

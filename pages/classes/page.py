@@ -89,7 +89,7 @@ def row(seen: Scene, made: Maps, contrast: Contrast | None, *, first: bool) -> l
     if contrast is None:
         unfinished(made)
         return []
-    board.agreement(contrast)
+    board.agreement(contrast, told=first)
     with tiles.grid(f"classes-{method}"):
         places = [st.container(key=f"tile-{method}-{part}") for part in ("a", "b", "difference")]
         drawn = board.pair_tiles(contrast, places, seen.frame(), told=first)

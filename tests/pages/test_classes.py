@@ -82,7 +82,7 @@ def test_first_sight_is_two_animals_and_what_tells_them_apart(open_classes: Open
         ),
     ]
     assert at.query_params == {}, "the default view has the bare address"
-    assert "The same as the difference of the two maps, since Grad-CAM adds up here." in html(at)
+    assert "It is the difference of the two maps again: Grad-CAM is linear in the score." in html(at)
 
 
 def test_on_real_animals_they_are_a_and_b_with_their_boxes(
