@@ -72,7 +72,7 @@ def pair_tiles(contrast: Contrast, places: Sequence[Any], frame: Image.Image, *,
             "The first less the second",
             f"{contrast.title} heatmap of {contrast.a.label} less {contrast.b.label} over the photo",
             drawn.difference,
-            _rather(contrast, "counts more for", "counts for both alike") if told else None,
+            _rather(contrast, "counts more for {}", "counts for both alike") if told else None,
         ),
     ]
 
@@ -88,10 +88,10 @@ def contrast_tile(contrast: Contrast, place: Any, frame: Image.Image, *, told: b
     a, b = contrast.a.label, contrast.b.label
     return Tile(
         place,
-        f"Why {a} and not {b}?",
+        f"Why {a} and not {b}?" if told else "The contrast",
         f"{contrast.title} heatmap of the contrast {a} − {b} over the photo",
         drawn,
-        _rather(contrast, "pulls ahead", "moves neither") if told else None,
+        _rather(contrast, "puts {} ahead", "moves neither") if told else None,
         f"{_lead(a, b, between.score)} {_linearity(contrast)}" if told else "",
         between.warnings,
     )
@@ -103,8 +103,10 @@ def _speaks(label: str, signed: bool) -> Legend:
     return partial(style.key, words=("dark: does not count", f"bright: speaks for {label}, by what the method says"))
 
 
-def _rather(contrast: Contrast, verb: str, middle: str) -> Legend:
-    return partial(style.key, words=(f"{verb} {contrast.b.label}", middle, f"{verb} {contrast.a.label}"))
+def _rather(contrast: Contrast, what: str, middle: str) -> Legend:
+    """Of a map between A and B; `what` has a gap for the class's name."""
+    a, b = contrast.a.label, contrast.b.label
+    return partial(style.key, words=(what.format(b), middle, what.format(a)))
 
 
 def _lead(a: str, b: str, score: float) -> str:

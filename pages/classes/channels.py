@@ -130,7 +130,8 @@ def _status(report: ChannelContrast) -> None:
             st.badge("Not converged", icon=":material/pending:", color="orange")
             more = 4 * report.budget
             messages.button((f"Estimate with {more} passes each", partial(_spend, more)), key="more-class-passes")
-        st.html(style.quiet(f"{report.passes:,} tail passes; Owen’s estimate of the difference and of either class."))
+        how = "exact values" if report.exact else "Owen’s estimate"
+        st.html(style.quiet(f"{report.passes:,} tail passes: {how} for the difference and for either class."))
 
 
 def _spend(budget: int) -> None:
