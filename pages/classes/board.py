@@ -189,7 +189,8 @@ def shares(contrasts: Sequence[Contrast], pair: Pair) -> None:
         for part, words in contrast.parts.items()
     ]
     st.header("Where the maps lie")
-    st.html(tables.table(["Positive part of the map", *heads], rows))
+    with st.container(key="class-shares"):
+        st.html(tables.table(["Positive part of the map", *heads], rows))
     st.html(
         style.quiet(
             "The share of what is positive in a map that lies in the box around each object; bold: its own "
