@@ -22,11 +22,12 @@ def files(seen: Scene, pair: Pair, contrasts: Sequence[Contrast], report: Channe
     """Buttons; what they give says where it comes from."""
     parameters = provenance.of_maps(contrast.a for contrast in contrasts)
     facts = {**provenance.facts(seen, parameters), **pair.facts}
+    frame = seen.frame()  # here: a file is made outside of the page's run, where a visit's pictures cannot be had
 
     def figure() -> Figure:
         from cam_core.figures import contrast_figure  # late: see `downloads.figures`
 
-        return contrast_figure(seen.frame(), contrasts)
+        return contrast_figure(frame, contrasts)
 
     name = f"classes-{seen.question.layer}-{pair.a.index}-{pair.b.index}{style.mark(seen.classifier.trained)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="class-downloads"):
