@@ -15,17 +15,16 @@ from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from cam_core.analysis.agreement import rank_agreement
-from cam_core.analysis.comparison import DrawnMap, drawn_maps
+from cam_core.analysis.comparison import DrawnMap, drawn_maps, over_photo
 from cam_core.methods import METHODS
 from cam_core.methods.finer_cam import nearest_classes
 from cam_core.metrics.ground_truth import Region
 from cam_core.models.classifier import Prediction
 from cam_core.overlay import display_values, limits
-from cam_core.types import Explanation, FloatArray, TargetError
+from cam_core.types import Explanation, FloatArray, Part, Picture, TargetError
 
 ALIKE: Final = 0.95
 """Rank correlation from which on two maps are called nearly the same, and below whose negative they are opposite."""
@@ -33,7 +32,7 @@ ALIKE: Final = 0.95
 _ROUNDING: Final = 1e-3
 """Of the largest value: maps that differ by less are the same."""
 
-Part: TypeAlias = Literal["a", "b", "contrast for a", "contrast for b"]
+MapPart: TypeAlias = Literal["a", "b", "contrast for a", "contrast for b"]
 """Whose positive energy: of the map of A, of B, of what speaks for A rather than B in the contrast, and the reverse."""
 
 
@@ -75,7 +74,7 @@ class Contrast:
     difference: FloatArray
     correlation: float
     notice: str
-    shares: Mapping[Part, tuple[RegionShare, ...]]
+    shares: Mapping[MapPart, tuple[RegionShare, ...]]
 
     @property
     def title(self) -> str:
@@ -83,7 +82,7 @@ class Contrast:
         return METHODS[self.method].title
 
     @property
-    def parts(self) -> dict[Part, str]:
+    def parts(self) -> dict[MapPart, str]:
         """The parts of the maps as people call them."""
         a, b = self.a.label, self.b.label
         return {"a": a, "b": b, "contrast for a": f"{a} rather than {b}", "contrast for b": f"{b} rather than {a}"}
@@ -94,7 +93,7 @@ class Contrast:
         return self.difference if self.between is None else self.between.map
 
     @property
-    def largest(self) -> dict[Part, float]:
+    def largest(self) -> dict[MapPart, float]:
         """The largest value of each part, in the method's unit; at most 0 where it is nowhere positive."""
         return {part: float(raw.max()) for part, raw in _parts(self.a.map, self.b.map, self.contrast).items()}
 
@@ -127,7 +126,7 @@ def class_contrast(
         TargetError: A and B are the same class.
     """
     check_classes(a.target, b.target, a.label)
-    correlation = float(rank_agreement([a.map, b.map])[0, 1])
+    correlation = float(rank_agreement([over_photo(a), over_photo(b)])[0, 1])
     parts = _parts(a.map, b.map, a.map - b.map if between is None else between.map)
     return Contrast(
         a.method,
@@ -137,11 +136,13 @@ def class_contrast(
         a.map - b.map,
         correlation,
         _notice(a, b, correlation),
-        MappingProxyType({part: region_shares(raw, regions) for part, raw in parts.items()} if regions else {}),
+        MappingProxyType(
+            {part: region_shares(raw, regions, a.picture) for part, raw in parts.items()} if regions else {}
+        ),
     )
 
 
-def _parts(a: FloatArray, b: FloatArray, contrast: FloatArray) -> dict[Part, FloatArray]:
+def _parts(a: FloatArray, b: FloatArray, contrast: FloatArray) -> dict[MapPart, FloatArray]:
     return {"a": a, "b": b, "contrast for a": contrast, "contrast for b": -contrast}
 
 
@@ -155,22 +156,26 @@ def check_classes(a: int | str, b: int | str, label: str) -> None:
         raise TargetError(f"A and B are the same class, {label}: choose two different ones")
 
 
-def region_shares(raw: FloatArray, regions: Sequence[Region]) -> tuple[RegionShare, ...]:
-    """Of the positive part of a raw map (h, w), the share in each region; regions may overlap."""
-    return tuple(
-        RegionShare(region.classes, _share(display_values(raw, _size(region)), region.mask), float(region.mask.mean()))
-        for region in regions
-    )
+def region_shares(
+    raw: FloatArray, regions: Sequence[Region], picture: Picture | None = None
+) -> tuple[RegionShare, ...]:
+    """Of the positive part of a raw map (h, w), the share in each region; regions may overlap.
+
+    Args:
+        picture: the part of the network's input that shows the photo: what lies over padding is not counted. All of it
+            for None.
+    """
+    return tuple(_region_share(raw, region, picture) for region in regions)
 
 
-def _size(region: Region) -> tuple[int, int]:
+def _region_share(raw: FloatArray, region: Region, picture: Picture | None) -> RegionShare:
     height, width = region.mask.shape
-    return height, width
-
-
-def _share(values: FloatArray, mask: npt.NDArray[np.bool_]) -> float:
+    left, top, right, bottom = picture or (0, 0, width, height)
+    photo = slice(top, bottom), slice(left, right)
+    values, mask = display_values(raw, (height, width))[photo], region.mask[photo]
     whole = float(values.sum(dtype=np.float64))
-    return float(values[mask].sum(dtype=np.float64)) / whole if whole > 0 else math.nan
+    share = float(values[mask].sum(dtype=np.float64)) / whole if whole > 0 else math.nan
+    return RegionShare(region.classes, share, float(mask.mean()))
 
 
 def _extent(raw: FloatArray) -> float:
@@ -240,12 +245,12 @@ class DrawnContrast:
 def drawn_contrast(contrast: Contrast, size: tuple[int, int]) -> DrawnContrast:
     """The maps at the size (H, W) of the picture."""
     a, b = drawn_maps([contrast.a, contrast.b], size, signed=True, shared=True)
-    between = None if contrast.between is None else _centred(contrast.between.map, size)
-    return DrawnContrast(a, b, _centred(contrast.difference, size), between)
+    between = None if contrast.between is None else _centred(contrast.between.map, size, contrast.between.part)
+    return DrawnContrast(a, b, _centred(contrast.difference, size, contrast.a.part), between)
 
 
-def _centred(raw: FloatArray, size: tuple[int, int]) -> DrawnMap:
-    values = display_values(raw, size, signed=True)
+def _centred(raw: FloatArray, size: tuple[int, int], part: Part | None) -> DrawnMap:
+    values = display_values(raw, size, signed=True, part=part)
     return DrawnMap(values, True, limits([values], signed=True))
 
 

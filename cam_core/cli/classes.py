@@ -13,7 +13,7 @@ import typer
 from PIL import Image
 
 from cam_core.analysis.channel_contrast import ChannelContrast, channel_contrast, contrast_csv
-from cam_core.analysis.contrast import Contrast, Part, check_classes, class_contrast, opposing_class
+from cam_core.analysis.contrast import Contrast, MapPart, check_classes, class_contrast, opposing_class
 from cam_core.cli import options
 from cam_core.cli.explain import correlated, explain_all
 from cam_core.cli.inputs import open_classifier, open_photo, resolve_class
@@ -56,6 +56,7 @@ def classes(
     device: options.Device = "auto",
     precision: options.Precision = "float32",
     compiled: options.Compiled = False,
+    resize: options.Resize = "",
     seed: options.Seed = 0,
     channels: Annotated[
         int, typer.Option(min=0, help="How many channels to list, those first that tell A from B most; 0 for none.")
@@ -76,7 +77,7 @@ def classes(
     formats = {path: figure_format(path) for path in out or ()}
     check_outputs([*(out or ()), *([csv] if csv else ())])
     photo = open_photo(image)
-    clf = open_classifier(model, weights, weights_seed, device)
+    clf = open_classifier(model, weights, weights_seed, device, resize)
     regions = _regions(clf, image, photo)
     a = resolve_class(clf, photo, target)
     b = (
@@ -90,7 +91,7 @@ def classes(
     told = _channels(clf, photo, layer, (a, b), budget, computing) if channels or csv else None
     files: dict[Path, bytes] = {csv: contrast_csv(told)} if csv and told else {}
     if formats:
-        figure = contrast_figure(close_up(photo, clf.preprocessing.box(photo.size), _FRAME), contrasts, design)
+        figure = contrast_figure(close_up(photo, clf.preprocessing.shown(photo.size), _FRAME), contrasts, design)
         files |= {path: encode_figure(figure, form) for path, form in formats.items()}
     for path, content in files.items():
         write_output(path, content)
@@ -161,7 +162,7 @@ def _print_maps(contrasts: Sequence[Contrast], regions: Sequence[Region]) -> Non
     print_table(["method", "map", "largest value", *names], rows, numeric=["largest value", *names])
 
 
-def _shares(contrast: Contrast, part: Part) -> list[str]:
+def _shares(contrast: Contrast, part: MapPart) -> list[str]:
     return ["–" if isnan(region.share) else f"{region.share:.3f}" for region in contrast.shares.get(part, ())]
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from cam_core import Explanation
 from cam_core.analysis.comparison import DrawnMap, drawn_maps
-from cam_core.analysis.contrast import Contrast, Part, RegionShare, drawn_contrast
+from cam_core.analysis.contrast import Contrast, MapPart, RegionShare, drawn_contrast
 from cam_core.overlay import SEQUENTIAL, overlay
 from pages.classes.pair import Pair
 from pages.shared import pickers, pictures, style, tables
@@ -200,7 +200,7 @@ def shares(contrasts: Sequence[Contrast], pair: Pair) -> None:
     )
 
 
-def _cells(contrast: Contrast, part: Part) -> list[Cell]:
+def _cells(contrast: Contrast, part: MapPart) -> list[Cell]:
     own = contrast.b.label if part in ("b", "contrast for b") else contrast.a.label
     return [
         Cell("–" if isnan(share.share) else style.percent(share.share), best=own in share.classes)

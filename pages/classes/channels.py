@@ -15,7 +15,7 @@ from cam_core.analysis.channel_contrast import ChannelContrast, channel_contrast
 from cam_core.overlay import display_values, shaded
 from cam_core.palette import evidence_colour
 from cam_core.shapley import channel_shap
-from cam_core.types import FloatArray
+from cam_core.types import FloatArray, Part
 from pages.classes.pair import Pair
 from pages.runtime import compute
 from pages.runtime.compute import Question, Task
@@ -141,7 +141,7 @@ def _spend(budget: int) -> None:
 def _channel(seen: Scene, report: ChannelContrast, channel: int) -> None:
     """Where a channel is active, and what it adds to either class."""
     with st.container(key=f"class-channel-{channel}"):
-        small = _small_map(seen.question, channel, seen.frame(_MAP_SIDE), report.activations[channel])
+        small = _small_map(seen.question, channel, seen.part, seen.frame(_MAP_SIDE), report.activations[channel])
         pictures.show(small, alt=f"Where channel {channel} is active, over the photo")
         error = float(report.stderr[channel])
         sure = "" if report.exact or not isfinite(error) else f" ± {style.significant(error, 2)}"
@@ -186,8 +186,10 @@ def _cell(value: object) -> object:
 
 
 @st.cache_data(max_entries=64, scope="session", show_spinner=False)
-def _small_map(question: Question, channel: int, _frame: Image.Image, _raw: FloatArray) -> Image.Image:
-    return shaded(_frame, display_values(_raw, (_frame.height, _frame.width), signed=True))
+def _small_map(
+    question: Question, channel: int, part: Part | None, _frame: Image.Image, _raw: FloatArray
+) -> Image.Image:
+    return shaded(_frame, display_values(_raw, (_frame.height, _frame.width), signed=True, part=part))
 
 
 def _signed(value: float) -> str:

@@ -140,6 +140,13 @@ def test_shares_are_those_of_a_literal_bilinear() -> None:
     assert share.area == pytest.approx(mask.sum() / 100)
 
 
+def test_padding_counts_for_nothing() -> None:
+    """Of the right column alone, A has 1 above 0, in its upper half."""
+    (share,) = region_shares(A, [region([[1, 1], [0, 0]])], (1, 0, 2, 2))
+    assert (share.share, share.area) == (1.0, 0.5)
+    assert region_shares(B, [region([[1, 1], [0, 0]])], (1, 0, 2, 2))[0].share == pytest.approx(3 / 5)
+
+
 def test_a_map_that_is_nowhere_positive_has_no_share() -> None:
     (share,) = region_shares(-np.abs(A) - 1, [region([[1, 0], [0, 0]])])
     assert math.isnan(share.share) and share.area == 0.25
