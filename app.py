@@ -23,6 +23,7 @@ def by_its_name() -> None:
 page = st.navigation(
     [
         compare,
+        st.Page("pages/classes/page.py", title="Classes", url_path="classes", icon=":material/compare_arrows:"),
         st.Page("pages/channels/page.py", title="Channels", url_path="channels", icon=":material/bar_chart:"),
         st.Page("pages/deletion/page.py", title="Deletion", url_path="deletion", icon=":material/show_chart:"),
         st.Page("pages/lfi/page.py", title="LFI-CAM", url_path="lfi", icon=":material/center_focus_strong:"),

@@ -309,8 +309,13 @@ def channel_table(report: ChannelReport) -> Table:
 
 
 def channel_csv(report: ChannelReport) -> bytes:
-    """`channel_table` as comma-separated values in UTF-8; an error that is unknown is an empty field."""
-    columns, rows = channel_table(report)
+    """`channel_table` as comma-separated values: see `table_csv`."""
+    return table_csv(channel_table(report))
+
+
+def table_csv(table: Table) -> bytes:
+    """A table as comma-separated values in UTF-8; an error that is unknown, and so infinite, is an empty field."""
+    columns, rows = table
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

@@ -87,7 +87,7 @@ def comparison_report(
     """
     top = predictions[:_TOP]
     explained = [prediction for prediction in predictions[_TOP:] if prediction.index == target]
-    agreement = rank_agreement([_over_photo(made) for made in explanations]) if len(explanations) > 1 else None
+    agreement = rank_agreement([over_photo(made) for made in explanations]) if len(explanations) > 1 else None
     return ComparisonReport(
         target,
         (*top, *explained),
@@ -98,7 +98,7 @@ def comparison_report(
     )
 
 
-def _over_photo(made: Explanation) -> FloatArray:
+def over_photo(made: Explanation) -> FloatArray:
     """The raw map (h, w), or as much of it as lies over the photo and not over padding."""
     if made.part is None:
         return made.map

@@ -150,10 +150,11 @@ def _report(report: ComparisonReport, written: Sequence[Path]) -> None:
         for warning in explanation.warnings:
             typer.secho(f"{title}: {warning}", fg="yellow", err=True)
     for title, beside, correlation in report.pairs:
-        typer.echo(f"{title} and {beside}: rank correlation {_number(correlation)}", err=True)
+        typer.echo(f"{title} and {beside}: rank correlation {correlated(correlation)}", err=True)
     for path in written:
         typer.echo(f"wrote {path}", err=True)
 
 
-def _number(correlation: float) -> str:
+def correlated(correlation: float) -> str:
+    """A rank correlation, or why there is none."""
     return "– (a map is constant)" if isnan(correlation) else f"{correlation:z.2f}"

@@ -7,6 +7,7 @@ Nothing here touches pyplot, and several threads may draw at once. The same figu
 """
 
 from cam_core.figures.channels import channel_figure
+from cam_core.figures.contrast import contrast_figure
 from cam_core.figures.curves import curve_figure
 from cam_core.figures.design import DOUBLE_COLUMN, FORMATS, SINGLE_COLUMN, Design, FigureError, Row
 from cam_core.figures.heatmaps import heatmap_figure
@@ -20,6 +21,7 @@ __all__ = [
     "FigureError",
     "Row",
     "channel_figure",
+    "contrast_figure",
     "curve_figure",
     "encode_figure",
     "figure_format",

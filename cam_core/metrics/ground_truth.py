@@ -104,8 +104,25 @@ def framed(photo: Mapping[str, Any], preprocessing: Preprocessing) -> list[Regio
 
     A region that the crop leaves nothing of is left out.
     """
-    left, top, right, bottom = preprocessing.box((photo["size"][0], photo["size"][1]))
-    height, width = preprocessing.input_size
+    box = preprocessing.box((photo["size"][0], photo["size"][1]))
+    return _within(photo, box, preprocessing.input_size)
+
+
+def sample_regions(key: str, frame: Box, size: tuple[int, int]) -> list[Region]:
+    """The regions of a sample photo, which is called `key`, as the network sees them; none where none are known.
+
+    Args:
+        frame: what the network sees of it, in pixels of the photo.
+        size: (H, W) of the network's input.
+    """
+    entry = next((entry for name, entry in read_ground_truth().items() if Path(name).stem == key), None)
+    return [] if entry is None else _within(entry, frame, size)
+
+
+def _within(photo: Mapping[str, Any], frame: Box, size: tuple[int, int]) -> list[Region]:
+    """The regions of a photo in a frame of it that is scaled to `size`."""
+    left, top, right, bottom = frame
+    height, width = size
     across, down = width / (right - left), height / (bottom - top)
     regions = []
     for region in photo["regions"]:
@@ -114,7 +131,7 @@ def framed(photo: Mapping[str, Any], preprocessing: Preprocessing) -> list[Regio
             for b in map(_checked, region["boxes"])
         ]
         try:
-            regions.append(Region.from_boxes(boxes, preprocessing.input_size, region["classes"]))
+            regions.append(Region.from_boxes(boxes, size, region["classes"]))
         except MetricError:
             continue
     return regions

@@ -10,10 +10,8 @@ import streamlit as st
 
 from cam_core import METHODS, Explanation
 from cam_core.analysis.comparison import ComparisonReport, DrawnMap, comparison_report, drawn_maps
-from cam_core.applicability import coinciding
 from cam_core.models.hardware import hardware
 from pages.runtime import compute
-from pages.runtime.compute import Request
 from pages.shared import messages, pickers, pictures, preload, provenance, scene, style, tables, tiles
 from pages.shared.pickers import Look
 from pages.shared.scene import Scene
@@ -84,7 +82,7 @@ def what_the_methods_say(seen: Scene) -> None:
         return
     outcomes = compute.explanations(seen.question, seen.photo.image, requests)
     look = st.container()
-    same_maps(seen, requests)
+    tiles.same_maps(seen, requests)
     with tiles.grid("compare"):
         cells = [st.container() for _ in requests]
     done = []
@@ -98,19 +96,6 @@ def what_the_methods_say(seen: Scene) -> None:
     with look:
         maps(seen, done)
     agreement(_report(seen, [explanation for explanation, _ in done]))
-
-
-def same_maps(seen: Scene, requests: Sequence[Request]) -> None:
-    """Which of the methods cannot but agree at this layer, and why."""
-    chosen = {request.method: dict(request.params) for request in requests}
-    for why, keys in coinciding(seen.classifier, seen.question.layer, chosen).items():
-        titles = style.listed([METHODS[key].title for key in keys])
-        st.html(
-            style.notice_line(
-                f"{titles} give the same map here, and must. Behind this layer there is only average pooling and one "
-                f"linear layer: {why}. At an earlier layer they may differ."
-            )
-        )
 
 
 def how_to_read(seen: Scene, done: Sequence[Explanation], drawn: Sequence[DrawnMap], look: Look) -> str:

@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
@@ -41,11 +42,12 @@ _UNPACKING = threading.Lock()
 _DIGITS_CREDIT = "MNIST, CC BY-SA 3.0, on a photo of this gallery’s kind; no network was trained on it."
 
 
-def photo_picker(*, digits: bool = False) -> Photo:
+def photo_picker(*, digits: bool = False, pair: bool = False) -> Photo:
     """The photo to explain; the last good one as long as no other has been chosen.
 
     Args:
         digits: open the gallery with digits, for a network that knows nothing else.
+        pair: open on a photo of two animals, for a page that sets two classes against each other.
     Raises:
         ImageError: there is no gallery, and nothing has been uploaded yet.
     """
@@ -63,7 +65,7 @@ def photo_picker(*, digits: bool = False) -> Photo:
     gallery, file = st.container(), st.container()
     if source == "Gallery":
         with gallery:
-            photo = _from_gallery(digits)
+            photo = _from_gallery(digits, pair)
     else:
         with file:
             photo = from_file(source)
@@ -173,7 +175,7 @@ def _keep(photo: Photo, source: str) -> None:
     links.write(_UPLOAD, photo.title)
 
 
-def _from_gallery(digits: bool) -> Photo | None:
+def _from_gallery(digits: bool, pair: bool) -> Photo | None:
     titles = _titles(digits)
     if not titles:
         return None
@@ -182,7 +184,7 @@ def _from_gallery(digits: bool) -> Photo | None:
         "sample",
         "Sample photo",
         list(titles),
-        default=next(iter(titles)),
+        default=_first(titles, pair and not digits),
         scope=scope,
         shown=titles.__getitem__,
         label_visibility="collapsed",
@@ -193,6 +195,12 @@ def _from_gallery(digits: bool) -> Photo | None:
             st.button(title, key=f"sample-{name}", help=title, on_click=_choose, args=(name, scope))
     style.style_rules(f".st-key-sample-{key} button {{ outline: 2px solid var(--cam-accent); }}")
     return _gallery_photo(key)
+
+
+def _first(titles: Mapping[str, str], pair: bool) -> str:
+    """The photo that the gallery opens on."""
+    pairs = [entry.key for entry in SAMPLES if entry.collage] if pair else []
+    return next(iter([*pairs, *titles]))
 
 
 def _titles(digits: bool) -> dict[str, str]:
@@ -331,7 +339,7 @@ def _gallery_photo(key: str) -> Photo:
         return Photo(digit, image_digest(digit), f"Digit {label}", f"Digit {label}. {_DIGITS_CREDIT}", _DIGITS)
     entry = sample(key)
     image = entry.open()
-    return Photo(image, image_digest(image), entry.title, entry.credit, "gallery")
+    return Photo(image, image_digest(image), entry.title, entry.credit, "gallery", key)
 
 
 @st.cache_data(show_spinner=False)

@@ -249,7 +249,7 @@ def _step(default: float) -> float:
 def look() -> Look:
     """How heatmaps are to look, in one row."""
     with st.container(horizontal=True, vertical_alignment="top", key="look"):
-        opacity = st.slider("Opacity", 0.0, 1.0, 0.5, 0.05, format="percent", **links.kept("opacity"), width=180)
+        opacity_of_maps = opacity()
         values = st.segmented_control(
             "Values",
             ["Positive", "Signed"],
@@ -270,17 +270,24 @@ def look() -> Look:
             "own map, so that in every map the same share of the picture is bright, whatever the unit.",
         )
         signed = values == "Signed"
-        colours = st.selectbox(
-            "Colours",
-            DIVERGING if signed else SEQUENTIAL,
-            **links.kept("diverging" if signed else "colours"),
-            width=130,
-        )
+        colour_map = colours(signed)
     return Look(
-        opacity,
+        opacity_of_maps,
         signed,
         scale == "Shared",
         scale == "Percentile",
-        sequential=SEQUENTIAL[0] if signed else colours,
-        diverging=colours if signed else DIVERGING[0],
+        sequential=SEQUENTIAL[0] if signed else colour_map,
+        diverging=colour_map if signed else DIVERGING[0],
     )
+
+
+def opacity() -> float:
+    """Of the maps over the photo, 0 to 1."""
+    return st.slider("Opacity", 0.0, 1.0, 0.5, 0.05, format="percent", **links.kept("opacity"), width=180)
+
+
+def colours(signed: bool) -> str:
+    """The colour map of signed, or of positive values."""
+    offered, key = (DIVERGING, "diverging") if signed else (SEQUENTIAL, "colours")
+    chosen: str = st.selectbox("Colours", offered, **links.kept(key), width=130)
+    return chosen

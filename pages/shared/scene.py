@@ -37,6 +37,7 @@ class Photo:
     Attributes:
         digest: identifies its pixels; every cache is keyed on it.
         source: "gallery", "digits" (of those that no digit network has seen), or "visitor".
+        sample: its key in the gallery; empty for any other.
         fit: how it is fitted to the network's input; the network's own way where None.
         whole: the photo that this one was cut out of, with its left upper corner there in pixels; None if it is whole.
     """
@@ -46,6 +47,7 @@ class Photo:
     title: str
     credit: str = ""
     source: str = "visitor"
+    sample: str = ""
     whole: tuple[Photo, int, int] | None = None
     fit: Fit | None = None
 

@@ -25,6 +25,7 @@ from pages.shared.scene import Photo, Scene
 _WITHOUT_SCENE = ("lfi",)  # pages that explain no photo of the visitor's choice
 _MOST_NAMED = 6  # classes that are called by their names
 _MUCH = 2  # times its size: a photo that is enlarged so looks like none of those that the network knows
+_PAIRED = ("classes",)  # pages that open on a photo of two animals
 _NONLINEAR = ("channels",)  # pages that open where the network behind the layer is more than pooling and a linear layer
 
 _DEVICE_NAMES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
@@ -59,7 +60,7 @@ def _scene(page: str) -> None:
         dialog.button()
     with photo_box:
         try:
-            photo = photo_picker(digits=offer.data == BUILT_IN)
+            photo = photo_picker(digits=offer.data == BUILT_IN, pair=page in _PAIRED)
         except ImageError as error:
             scene.put(_explained("There is no photo.", error))
             return

@@ -76,6 +76,12 @@ def key_to_colours(colour_map: str, label: str, signed: bool) -> str:
     return "".join(f'<span><i style="background: {colour}"></i>{escape(words)}</span>' for colour, words in said)
 
 
+def key(colour_map: str, words: Sequence[str]) -> str:
+    """What the colours of a map say, in words: of its lowest value, …, of its highest, two or three."""
+    said = [*zip(colour_stops(colour_map, len(words)), words, strict=True)][::-1]
+    return "".join(f'<span><i style="background: {colour}"></i>{escape(line)}</span>' for colour, line in said)
+
+
 def legend(lines: Sequence[str], remark: str) -> str:
     """How to read the heatmaps: lines of `key_to_colours`, and a remark, which may be empty."""
     return "".join(f'<div class="cam-key">{line}</div>' for line in lines) + (quiet(remark) if remark else "")

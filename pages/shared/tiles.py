@@ -7,7 +7,7 @@ with tiles.grid("compare"):
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -16,14 +16,17 @@ from PIL import Image
 
 from cam_core import METHODS, Explanation, Passes
 from cam_core.analysis.comparison import DrawnMap
+from cam_core.applicability import coinciding
 from cam_core.charts import trace_chart
 from cam_core.methods.registry import Method
 from cam_core.overlay import overlay
 from cam_core.types import FloatArray
+from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
 from pages.shared import charts, downloads, messages, pictures, provenance, style
 from pages.shared.pickers import Look
 from pages.shared.provenance import Facts
+from pages.shared.scene import Scene
 
 _PALE: Final = 0.08  # of the scale: what stays below differs from the colour of 0 by less than is seen over a photo
 _TRACES: Final = {"trace": "Score of the masked photo, step by step"}
@@ -32,6 +35,19 @@ _TRACES: Final = {"trace": "Score of the masked photo, step by step"}
 def grid(key: str) -> AbstractContextManager[object]:
     """As many tiles in a row as have room."""
     return st.container(key=f"tiles-{key}")
+
+
+def same_maps(seen: Scene, requests: Sequence[Request]) -> None:
+    """Which of the methods cannot but agree at this layer, and why."""
+    chosen = {request.method: dict(request.params) for request in requests}
+    for why, keys in coinciding(seen.classifier, seen.question.layer, chosen).items():
+        titles = style.listed([METHODS[key].title for key in keys])
+        st.html(
+            style.notice_line(
+                f"{titles} give the same map here, and must. Behind this layer there is only average pooling and one "
+                f"linear layer: {why}. At an earlier layer they may differ."
+            )
+        )
 
 
 def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look: Look, origin: Facts) -> None:

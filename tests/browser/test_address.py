@@ -76,6 +76,7 @@ def test_the_link_is_copied_and_compare_has_a_name(visit: Visit) -> None:
     ("path", "first"),
     [
         ("/", HEATMAP),
+        ("/classes", 'img[alt^="Where channel "]'),
         ("/channels", 'img[alt^="Channel "]'),
         ("/deletion", ".st-key-frames-deletion img"),
         ("/lfi", ".cam-board img"),

@@ -10,7 +10,14 @@ import pytest
 from PIL import Image, ImageDraw
 
 from cam_core.images import SAMPLES, Preprocessing, Sample
-from cam_core.metrics.ground_truth import SAMPLE_BOXES, Region, framed, own_and_other, read_ground_truth
+from cam_core.metrics.ground_truth import (
+    SAMPLE_BOXES,
+    Region,
+    framed,
+    own_and_other,
+    read_ground_truth,
+    sample_regions,
+)
 from cam_core.metrics.samples import as_region
 from cam_core.types import MetricError
 
@@ -38,6 +45,20 @@ def test_the_most_probable_class_has_a_region_and_a_collage_two(sample: Sample) 
         assert not (own.mask & other.mask).any()
     # The area covers more than a dot, and one object leaves some background.
     assert 0.05 < own.mask.mean() <= 1
+
+
+def test_regions_of_a_sample_by_its_name_are_in_whatever_frame_the_network_sees() -> None:
+    preprocessing, sample = Preprocessing(), SAMPLES[0]
+    whole = framed(PHOTOS[sample.path.name], preprocessing)
+    box, size = preprocessing.box(sample.open().size), preprocessing.input_size
+    assert [region.boxes for region in sample_regions(sample.key, box, size)] == [region.boxes for region in whole]
+    # The dog's box is (30, 21, 709, 570): a frame from (30, 21) on, half as large as the input, doubles what it holds.
+    (dog,) = sample_regions("dog", (30.0, 21.0, 130.0, 121.0), (200, 200))
+    assert dog.boxes == ((0.0, 0.0, 200.0, 200.0),) and dog.mask.all()
+    (dog,) = sample_regions("dog", (659.0, 520.0, 759.0, 620.0), (200, 200))
+    assert dog.boxes == ((0.0, 0.0, 100.0, 100.0),) and dog.mask.mean() == 0.25
+    assert sample_regions("dog", (709.0, 570.0, 809.0, 670.0), (200, 200)) == [], "beside the dog"
+    assert sample_regions("no such photo", box, size) == []
 
 
 def test_nothing_but_the_gallery_is_in_the_file() -> None:

@@ -16,9 +16,12 @@ from streamlit.testing.v1 import AppTest
 from cam_core import SAMPLES
 from cam_core.analysis import channels, comparison, curves
 from cam_core.cli import channels as channels_command
+from cam_core.cli import classes as classes_command
 from cam_core.cli import curve as curve_command
 from cam_core.cli import explain as explain_command
 from cam_core.cli import inputs
+from pages.classes import channels as class_channels
+from pages.classes import maps as class_maps
 from pages.deletion import board
 from tests.cli.calls import run
 from tests.pages.app_runs import Open, html, load_tiny, similarity
@@ -168,3 +171,32 @@ def test_comparison(
     top = json.loads(record.read_text())["top_classes"]
     shares = re.findall(r'class="cam-share[^"]*"><i style="width: ([\d.]+)%"', text)
     assert [f"{100 * one['probability']:.2f}" for one in top] == shares and len(shares) == 5
+
+
+def test_classes(open_app: Open, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = [spied(monkeypatch, place, "class_contrast") for place in (class_maps, classes_command)]
+    told = [spied(monkeypatch, place, "channel_contrast") for place in (class_channels, classes_command)]
+    at = visit(open_app, "classes", sample="pair_dog_panda", **{"class-a": "4", "class-b": "2"})
+    arguments = ("--target", 4, "--versus", 2, "--budget", 320, "--channels", 3)
+    result = command("classes", "pair_dog_panda", "-M", "grad-cam", "-M", "lift-cam", *arguments)
+    shown, printed = ({report.method: report for report in built} for built in maps)
+    assert list(shown) == list(printed) == ["grad-cam", "lift-cam"]
+    assert_same(list(shown.values()), list(printed.values()))
+    assert_same(told[0][-1], told[1][-1])
+    text = read(at)
+    assert re.findall(r"Rank correlation of the two maps: (-?[\d.]+)\.", text) == re.findall(
+        r"rank correlation of the two maps (-?[\d.]+)", result.stderr
+    )
+    cells = table_rows(
+        text.replace("eel rather than cat", "A").replace("cat rather than eel", "B"), "Positive part of the map"
+    )
+    rows = [line.split("\t") for line in result.stdout.splitlines()[1:]]
+    assert len(rows) == len(cells) == 8
+    for row, shares in zip(rows, cells.values(), strict=True):
+        for printed_share, share in zip(row[3:], shares, strict=True):
+            if "–" in (printed_share, share):
+                assert printed_share == share, "the map is nowhere positive"
+            else:
+                assert float(share.strip("&lt; %")) == pytest.approx(100 * float(printed_share), abs=0.11)
+    for channel, phi in re.findall(r"^  (\d+): phi ([+-][\d.]+)", result.stderr.replace("−", "-"), flags=re.MULTILINE):
+        assert f"<b>Channel {channel}</b>: {float(phi):+.3f}"[:-1] in text

@@ -232,7 +232,7 @@ def test_random_weights_belong_to_the_model_that_they_were_chosen_for(open_app: 
     assert "Untrained network" in html(settle(at)), "the choice is remembered"
 
 
-@pytest.mark.parametrize("page", ["", "pages/channels/page.py", "pages/deletion/page.py"])
+@pytest.mark.parametrize("page", ["", "pages/classes/page.py", "pages/channels/page.py", "pages/deletion/page.py"])
 def test_every_page_says_that_a_network_is_untrained(open_app: Open, page: str) -> None:
     at = open_app(page=page, weights="random")
     assert "It has learnt nothing: its maps are a control" in html(at)

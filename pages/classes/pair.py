@@ -1,0 +1,87 @@
+"""The two classes that are set against each other: chosen here, A being the sidebar's class where none was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from cam_core.analysis.contrast import opposing_class
+from cam_core.metrics.ground_truth import Region, sample_regions
+from cam_core.models.classifier import Prediction
+from cam_core.targets import Difference
+from pages.shared import links, scene, style
+from pages.shared.provenance import Facts
+from pages.shared.scene import Scene
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Class A and class B, with the network's belief in each."""
+
+    a: Prediction
+    b: Prediction
+
+    @property
+    def difference(self) -> Difference:
+        """The target A − B: by how much A is ahead of B."""
+        return Difference(self.a.index, self.b.index)
+
+    @property
+    def facts(self) -> Facts:
+        """The two as what leaves the app names them."""
+        written = self.difference.text
+        return {"class": f"{self.a.label} − {self.b.label}", "class_index": written}
+
+
+def regions(seen: Scene) -> list[Region]:
+    """Where the objects of the photo are in the network's input; none where that is not known."""
+    size, sample = seen.classifier.preprocessing.input_size, seen.whole_photo.sample
+    return sample_regions(sample, seen.box_in_whole, size) if sample else []
+
+
+def pick(seen: Scene, known: Sequence[Region]) -> Pair:
+    """The widgets: both classes, and a button that swaps them.
+
+    Args:
+        known: the regions of the photo's objects: B opens on another one than A's.
+    """
+    by_index = {str(prediction.index): prediction for prediction in seen.predictions}
+    lines = {index: f"{entry.label} · {style.percent(entry.probability)}" for index, entry in by_index.items()}
+    scope = scene.class_scope(seen.question.model, seen.photo)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="class-pair"):
+        a = links.choice(
+            "class-a",
+            "A: why this class …",
+            list(lines),
+            default=str(_asked(seen)),
+            scope=scope,
+            shown=lines.__getitem__,
+            width=270,
+            help="All classes, most probable first. Type to search. It opens on the class of the sidebar.",
+        )
+        b = links.choice(
+            "class-b",
+            "B: … and not that one?",
+            list(lines),
+            default=str(opposing_class(seen.predictions, int(a), known)),
+            scope=scope,
+            shown=lines.__getitem__,
+            width=270,
+            help="It opens on the photo’s other animal where the gallery knows of two, or else on the class that is "
+            "most probable beside A.",
+        )
+        st.button("Swap", icon=":material/swap_horiz:", on_click=_swap, args=(scope, a, b), key="swap-classes")
+    return Pair(by_index[a], by_index[b])
+
+
+def _asked(seen: Scene) -> int:
+    """The class that the sidebar asks about; the most probable one where it asks about something else."""
+    target = seen.question.target
+    return target if isinstance(target, int) else seen.predictions[0].index
+
+
+def _swap(scope: str, a: str, b: str) -> None:
+    st.session_state[links.widget_key("class-a", scope)] = b
+    st.session_state[links.widget_key("class-b", scope)] = a
