@@ -137,8 +137,8 @@ class Bench:
             figures.server_cpu.append(cpu(server.pid).since(before))
             figures.bytes_in.append(visitor.traffic.since(place).bytes_in)
             figures.bytes_out.append(visitor.traffic.since(place).bytes_out)
-            figures.screen_cpu.append(sum(rates) / len(rates) if rates else 0.0)
-            figures.rate_in.append(meanwhile.bytes_in / seconds[""])
+            figures.screen_cpu.append(median(rates) if rates else 0.0)
+            figures.rate_in.append(watched(meanwhile) / seconds[""])
 
     @contextmanager
     def visit(self, scenario: Scenario, case: Case, server: Server) -> Iterator[tuple[Visitor, Callable[[], None]]]:
@@ -181,12 +181,18 @@ class Bench:
             visitor.open()
             visitor.page.wait_for_selector(at.WAITING)
             visitor.page.wait_for_selector(at.UNDER_WAY)
+            visitor.await_chart_script()
             before, place = cpu(self.server.pid), visitor.traffic.now()
             visitor.page.wait_for_timeout(1000 * IDLE)
             costs = polls(before, cpu(self.server.pid), visitor.traffic.since(place))
             visitor.cancel()
         rest(self.server.pid)
         return costs
+
+
+def watched(traffic: Traffic) -> int:
+    """Bytes to the browser of what moves: those of the whole page answer a click."""
+    return sum(drawing.size for drawing in drawings(traffic.received) if drawing.part)
 
 
 def polls(before: Cpu, after: Cpu, traffic: Traffic) -> dict[str, float]:
@@ -259,7 +265,8 @@ def notes(measured: list[tuple[Scenario, Figures]], idle: dict[str, float]) -> l
         "App: seconds in the browser from the key, the click or navigation until the answer was painted. Core: the "
         "same call in the benchmark's process; for the first sight, cold, with loading the network, without starting "
         "Python. CPU and bytes: from the click until the page is at rest. The screen's CPU is that of the server "
-        "without its threads that compute, which are those that take more than a fifth of a processor throughout. "
+        "without its threads that compute, which are those that take more than a fifth of a processor in a second, the "
+        "median of all seconds; its bytes are those of what moves, without the page that answers the click. "
         "Bytes are those of the websocket's messages and of answers over HTTP. What takes the core more than "
         f"{LONG:g} s is run once.",
     ]

@@ -28,6 +28,8 @@ NETWORK: Final = "efficientnet_lite0"
 FIRST_METHODS: Final = ("grad-cam", "lift-cam")
 FRAME_SIDE: Final = 448
 CHANNEL_SIDE: Final = 352
+CURVE_SETTINGS: Final = {"baseline": "zero", "score": "probability"}
+"""Deletion's settings as the page opens: both kinds of curve between the photo and grey."""
 """Pixels of the longer side of the app’s pictures."""
 
 _REGIONS: Final = {"region", "other_region"}  # what a metric may need and no page has
@@ -121,7 +123,7 @@ class Core:
     def frames(self, steps: int, fraction: float) -> Job:
         """The photos that the curves look at at another fraction."""
         maps = dict(list(self._maps().items())[: len(FIRST_METHODS) + 1])
-        film = Film(self.clf, self.image(), maps, kinds=KINDS, seed=self.seed, steps=steps, score="probability")
+        film = Film(self.clf, self.image(), maps, kinds=KINDS, seed=self.seed, steps=steps, **CURVE_SETTINGS)
         film.at(0.2)  # what fractions share is there by then
         return lambda: _done(film.at(fraction))
 
@@ -140,7 +142,7 @@ class Core:
                 seed=self.seed,
                 precision="float32",
                 steps=steps,
-                score="probability",
+                **CURVE_SETTINGS,
             )
             for number, _ in enumerate(points):
                 if number == untouched:

@@ -28,7 +28,7 @@ BARS: Final = ".st-key-channel-bars .js-plotly-plot .barlayer .trace"
 CHANNEL_FACTS: Final = ".cam-facts"
 FRAME: Final = 'img[alt*=" of its pixels "]'
 CURVES: Final = '[class*="st-key-chart-"] .js-plotly-plot'
-AREAS: Final = ".st-key-poll-deletion table"
+AREAS: Final = ".st-key-poll-areas table"
 WAITING: Final = "text=is being computed now"
 UNDER_WAY: Final = "text=/ · \\d+ %/"
 CANCEL: Final = "Cancel"
@@ -227,8 +227,12 @@ class Visitor:
     def settle(self) -> None:
         """Wait until there is something to see, nothing is computed or drawn, and the script for charts is there."""
         self.page.wait_for_selector(f"{HEATMAP}, {FRAME}")
-        self.page.wait_for_function(_HAS_CHART_SCRIPT)
+        self.await_chart_script()
         self.page.evaluate(f"bench.calm(() => {CALM}, {_CALM_LOOKS})")
+
+    def await_chart_script(self) -> None:
+        """Wait until the script for charts is there: it is large, and comes after everything else."""
+        self.page.wait_for_function(_HAS_CHART_SCRIPT)
 
     def choose(self, box: str, option: str, conditions: Mapping[str, str]) -> None:
         """Choose in a list; the click on the option is what is answered."""

@@ -1,6 +1,6 @@
 """A full class at the served app: how long clicks take, and whether everybody gets an answer of their own.
 
-    python -m benchmarks.load                              # two CPU threads, half an hour
+    python -m benchmarks.load                              # two CPU threads, a quarter of an hour
     python -m benchmarks.load --visitors 8 --seconds 60    # only printed
 
 A server of the app, as users start it, and visitors without a browser on the same machine, who send what a browser
@@ -44,7 +44,7 @@ from cam_core import load_model
 from scripts.serving import Server, server_process
 from scripts.visitor import picture, visiting
 
-VISITORS: Final = (1, 5, 20, 40)
+VISITORS: Final = (20, 40)
 SECONDS: Final = 300.0
 THINK: Final = 10.0  # seconds between an answer and the next click, on average
 LONG_WORK: Final = (CURVES, "slow")

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from streamlit.proto.Element_pb2 import Element
 
-from benchmarks.app_core import CHANNEL_SIDE, FIRST_METHODS, FRAME_SIDE, Core
+from benchmarks.app_core import CHANNEL_SIDE, CURVE_SETTINGS, FIRST_METHODS, FRAME_SIDE, Core
 from benchmarks.app_scenarios import BAR, FEW_PASSES, FEW_STEPS
 from benchmarks.common import median, side_by_side
 from cam_core import METHODS, SAMPLES, Classifier, Explanation, explain, load_image
@@ -309,9 +309,7 @@ class Answers:
     def _make_film(self, photo: int, rank: int) -> Film:
         maps = {method: self._explanation(Question(photo, rank, method)) for method in FIRST_METHODS}
         target = self._ranking(photo)[rank].index
-        return Film(
-            self._clf, self._photo(photo), maps, kinds=KINDS, target=target, steps=FEW_STEPS, score="probability"
-        )
+        return Film(self._clf, self._photo(photo), maps, kinds=KINDS, target=target, steps=FEW_STEPS, **CURVE_SETTINGS)
 
     def _activate(self, photo: int, rank: int) -> Any:
         target = self._ranking(photo)[rank].index

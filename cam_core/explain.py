@@ -31,7 +31,7 @@ from cam_core.options import Options
 from cam_core.run import Run
 from cam_core.targets.asking import Asked, ClassTarget, Target, answer, ask, resolve
 from cam_core.targets.scores import TargetScore
-from cam_core.types import IMPROBABLE, Explanation, FloatArray, MethodError, Passes, Progress
+from cam_core.types import IMPROBABLE, Explanation, FloatArray, MethodError, Passes, Picture, Progress
 
 # Cheap methods share one pass over this many images; expensive ones take one at a time and fill their batches inside.
 _IMAGES_AT_ONCE = 16
@@ -154,7 +154,8 @@ def explanation_from_array(
     batch = clf.as_batch(image)
     logits = clf.logits(batch)[0]
     told = answer(clf, clf.resolve_target(asked_class, logits), logits)
-    shown = maps.saliency(torch.from_numpy(raw)[None], (batch.shape[-2], batch.shape[-1]))
+    size, picture, drawn = (batch.shape[-2], batch.shape[-1]), clf.picture(image), torch.from_numpy(raw)[None]
+    shown = maps.saliency(drawn, size) if picture is None else maps.saliency_within(drawn, size, picture)
     return Explanation(
         method=title,
         model=clf.name,
@@ -162,6 +163,7 @@ def explanation_from_array(
         **told._asdict(),
         map=raw,
         saliency=_array(shown[0]),
+        picture=picture,
         device=str(clf.device),
         image_sha256=_digest(batch[0]),
         trained=clf.trained,
@@ -273,7 +275,8 @@ class _Job:
         seen = forward(self.clf, images, targets, self.layers, self.options, exactly=self.method.expensive)
         run = Run.of(self.clf, self.options, batch=len(seen.images))
         with torch.no_grad(), moved_to_cpu() as moved:
-            outcome = _Outcome(self._call(seen, run), seen, run, moved)
+            pictures = [self.clf.picture(image) for image in images]
+            outcome = _Outcome(self._call(seen, run), seen, run, moved, pictures)
         wait_for(self.clf.device)
         # Whoever is told of progress may have others go first: that is not the method's time.
         seconds = (time.perf_counter() - started - run.seconds_told) / len(seen.images)
@@ -310,14 +313,26 @@ class _Job:
 class _Outcome:
     """A method's result turned into maps: the sum over channels, ReLU, upsampling and normalisation of every method."""
 
-    def __init__(self, result: Result, seen: Forward, run: Run, moved: Sequence[str]) -> None:
+    def __init__(
+        self,
+        result: Result,
+        seen: Forward,
+        run: Run,
+        moved: Sequence[str],
+        pictures: Sequence[Picture | None],
+    ) -> None:
         raw = result.map
         if raw is None:
             assert result.coefficients is not None, "a method returns coefficients or a map"
             raw = maps.weighted_sum(result.coefficients, seen.acts[0])
         self.finite = torch.isfinite(raw).flatten(1).all(1)
         self.raw = torch.nan_to_num(raw, nan=0.0, posinf=0.0, neginf=0.0)
-        self.saliency = maps.saliency(self.raw, (seen.images.shape[-2], seen.images.shape[-1]))
+        size = (seen.images.shape[-2], seen.images.shape[-1])
+        self.saliency = maps.saliency(self.raw, size)
+        self.pictures = pictures
+        for index, picture in enumerate(pictures):
+            if picture is not None:
+                self.saliency[index] = maps.saliency_within(self.raw[index, None], size, picture)[0]
         self.result = result
         self.run = run
         self.moved = moved
@@ -330,6 +345,7 @@ class _Outcome:
             "coefficients": None if result.coefficients is None else _array(result.coefficients[index]),
             "stderr": None if result.stderr is None else _array(result.stderr[index]),
             "extras": {name: _array(values[index]) for name, values in result.extras.items()},
+            "picture": self.pictures[index],
         }
 
     def warnings(self, index: int, probability: float | None, halves: Halves, control: bool) -> list[str]:
@@ -342,6 +358,8 @@ class _Outcome:
             sentences.append(
                 "The map is nowhere positive: no position speaks for this class, and the heatmap is empty."
             )
+        elif self.pictures[index] is not None and not bool(self.saliency[index].any()):
+            sentences.append("Over the photo, without the padding around it, the map prefers no position: it is empty.")
         if probability is not None and probability < IMPROBABLE and not control:
             sentences.append(
                 f"The network gives this class a probability of {significant(probability, 1)}: the map explains very "

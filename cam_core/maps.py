@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cam_core.types import Picture
+
 
 def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear, align_corners=False: (B, h, w) → (B, H, W)."""
@@ -36,6 +38,21 @@ def is_constant(maps: Tensor) -> Tensor:
 def saliency(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, h, w) signed → (B, H, W) in [0, 1]."""
     return normalise(upsample(maps.relu(), size))
+
+
+def saliency_within(maps: Tensor, size: tuple[int, int], picture: Picture) -> Tensor:
+    """`saliency` of a part (left, top, right, bottom) of the input alone, in its pixels; 0 outside."""
+    left, top, right, bottom = picture
+    values = normalise(within(upsample(maps.relu(), size), picture))
+    return functional.pad(values, (left, size[1] - right, top, size[0] - bottom))
+
+
+def within(planes: Tensor, picture: Picture | None) -> Tensor:
+    """The part of (…, H, W) that is no padding, as a view; all of it for None."""
+    if picture is None:
+        return planes
+    left, top, right, bottom = picture
+    return planes[..., top:bottom, left:right]
 
 
 def weighted_sum(coefficients: Tensor, acts: Tensor) -> Tensor:

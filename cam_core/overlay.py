@@ -19,6 +19,7 @@ from matplotlib.colors import Colormap
 from PIL import Image, ImageDraw, ImageFilter
 
 from cam_core import maps
+from cam_core.images import as_rgb
 from cam_core.types import CamError, FloatArray
 
 SEQUENTIAL = ("inferno", "magma", "plasma", "viridis", "cividis")
@@ -46,17 +47,28 @@ class ColourMapError(CamError, ValueError):
     """The colour map is not one of those offered."""
 
 
-def display_values(raw: FloatArray, size: tuple[int, int], *, signed: bool = False) -> FloatArray:
+def display_values(
+    raw: FloatArray, size: tuple[int, int], *, signed: bool = False, part: Box | None = None
+) -> FloatArray:
     """The values of a raw map that are drawn: ReLU unless signed, then bilinear (align_corners=False) to `size`.
 
     Args:
         raw: (h, w), signed.
         size: (H, W) of the picture.
+        part: of the map that the picture shows, as shares of its width and height: `Explanation.part`. All of it for
+            None; the rest lies over padding.
     Returns:
         (H, W) float32 in the map's own unit.
     """
     values = torch.from_numpy(np.ascontiguousarray(raw, dtype=np.float32))[None]
-    return maps.upsample(values if signed else values.relu(), size)[0].numpy()
+    values = values if signed else values.relu()
+    if part is None:
+        return maps.upsample(values, size)[0].numpy()
+    left, top, right, bottom = part
+    height, width = whole = round(size[0] / (bottom - top)), round(size[1] / (right - left))
+    down, across = min(round(top * height), height - size[0]), min(round(left * width), width - size[1])
+    spread = maps.upsample(values, whole)[0].numpy()
+    return np.ascontiguousarray(spread[down : down + size[0], across : across + size[1]])
 
 
 def limits(values: Sequence[FloatArray], *, signed: bool = False) -> Limits:
@@ -183,7 +195,7 @@ def close_up(image: Image.Image, box: Box, side: int) -> Image.Image:
         side: length in pixels of the longer side of the picture.
     """
     left, top, right, bottom = (round(edge) for edge in box)
-    frame = image.convert("RGB").crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+    frame = as_rgb(image).crop((left, top, max(right, left + 1), max(bottom, top + 1)))
     scale = side / max(frame.size)
     size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
     return frame.resize(size, Image.Resampling.LANCZOS)
@@ -198,7 +210,7 @@ def framed(image: Image.Image, box: Box, side: int) -> Image.Image:
     """
     scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    photo = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    photo = as_rgb(image).resize(size, Image.Resampling.LANCZOS)
     left, top = (max(0, round(edge * scale)) for edge in box[:2])
     right, bottom = (min(length, round(edge * scale)) for edge, length in zip(box[2:], size, strict=True))
     picture = Image.blend(photo, Image.new("RGB", size), 0.6)

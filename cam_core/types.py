@@ -99,6 +99,19 @@ class Cancelled(CamError):
     """
 
 
+Picture: TypeAlias = tuple[int, int, int, int]
+"""The part of a network's input that shows the photo, where the rest is padding: (left, top, right, bottom), pixels."""
+Part: TypeAlias = tuple[float, float, float, float]
+"""The same as shares of the input's width and height."""
+
+
+def shares(picture: Picture, size: tuple[int, int]) -> Part:
+    """A part of an input of `size` (H, W) as shares of it."""
+    left, top, right, bottom = picture
+    height, width = size
+    return left / width, top / height, right / width, bottom / height
+
+
 class Passes(NamedTuple):
     """Images pushed through each half of the split network: the honest cost of a method.
 
@@ -148,6 +161,8 @@ class Explanation(Drawn):
         passes: images pushed through head and tail.
         warnings: what the reader should know before trusting the map, one sentence each.
         extras: further arrays by name, such as the optimisation trace of Opti-CAM.
+        picture: the part of the network's input that shows the photo, (left, top, right, bottom) in pixels of
+            `saliency`, which is 0 outside; None where all of it does.
     Examples:
         It can be written down, and read again:
 
@@ -162,6 +177,7 @@ class Explanation(Drawn):
 
         >>> import tempfile
         >>> from pathlib import Path
+        >>> import numpy as np
         >>> path = Path(tempfile.mkdtemp()) / "panda.npz"
         >>> explanation.save(path)
         >>> sorted(np.load(path))
@@ -191,6 +207,15 @@ class Explanation(Drawn):
     passes: Passes = Passes()
     warnings: tuple[str, ...] = ()
     extras: Mapping[str, FloatArray] = field(default_factory=dict)
+    picture: Picture | None = None
+
+    @property
+    def part(self) -> Part | None:
+        """`picture` as shares of the input's width and height."""
+        if self.picture is None:
+            return None
+        height, width = self.saliency.shape
+        return shares(self.picture, (height, width))
 
     @property
     def evaluations(self) -> Passes:
@@ -218,6 +243,7 @@ class Explanation(Drawn):
         # Their name in records written before it was changed.
         values["passes"] = Passes(**values.pop("evaluations", values.get("passes", {})))
         values["warnings"] = tuple(values.get("warnings", ()))
+        values["picture"] = tuple(values["picture"]) if values.get("picture") else None
         return cls(**values)
 
     def save(self, path: str | Path) -> None:

@@ -42,7 +42,11 @@ def test_every_cell_was_run_and_shows_a_picture_somewhere(path: Path) -> None:
     assert any("<img" in "".join(output.get("data", {}).get("text/html", "")) for output in outputs)
 
 
-@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [path if path.stem == "channels" else pytest.param(path, marks=pytest.mark.slow) for path in TUTORIALS],
+    ids=lambda path: path.stem,
+)
 def test_runs_in_order_and_draws_what_the_notebook_shows(path: Path) -> None:
     names: dict[str, Any] = {}
     for cell in cells(path, "code"):

@@ -87,7 +87,7 @@ def comparison_report(
     """
     top = predictions[:_TOP]
     explained = [prediction for prediction in predictions[_TOP:] if prediction.index == target]
-    agreement = rank_agreement([explanation.map for explanation in explanations]) if len(explanations) > 1 else None
+    agreement = rank_agreement([_over_photo(made) for made in explanations]) if len(explanations) > 1 else None
     return ComparisonReport(
         target,
         (*top, *explained),
@@ -96,6 +96,16 @@ def comparison_report(
         agreement,
         tuple(range(len(explanations)) if agreement is None else similarity_order(agreement)),
     )
+
+
+def _over_photo(made: Explanation) -> FloatArray:
+    """The raw map (h, w), or as much of it as lies over the photo and not over padding."""
+    if made.part is None:
+        return made.map
+    left, top, right, bottom = made.part
+    height, width = made.map.shape
+    size = max(1, round(height * (bottom - top))), max(1, round(width * (right - left)))
+    return display_values(made.map, size, signed=True, part=made.part)
 
 
 def drawn_maps(
@@ -115,7 +125,10 @@ def drawn_maps(
         ranked: percentiles of each map's own values in their place, as of `percentiles`, which have one range anyway.
     """
     signs = [signed and is_signed(explanation) for explanation in explanations]
-    values = [display_values(made.map, size, signed=sign) for made, sign in zip(explanations, signs, strict=True)]
+    values = [
+        display_values(made.map, size, signed=sign, part=made.part)
+        for made, sign in zip(explanations, signs, strict=True)
+    ]
     if ranked:
         ends = {False: (0.0, 100.0), True: (-100.0, 100.0)}
         return [DrawnMap(percentiles(drawn), sign, ends[sign], " %") for drawn, sign in zip(values, signs, strict=True)]

@@ -38,6 +38,7 @@ def channels(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = "default",
     weights_seed: options.WeightsSeed = 0,
+    resize: options.Resize = "",
     layer: Annotated[
         str | None,
         typer.Option(
@@ -67,7 +68,7 @@ def channels(
     formats = {path: figure_format(path) for path in out or ()}
     check_outputs([*(out or ()), *([csv] if csv else ())])
     photo = open_photo(image)
-    clf = open_classifier(model, weights, weights_seed, device)
+    clf = open_classifier(model, weights, weights_seed, device, resize)
     place = layer or nonlinear_layer(clf)
     meant = resolve_target(clf, photo, class_, target)
     with watching("Estimating") as progress:

@@ -52,6 +52,7 @@ def curve(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = "default",
     weights_seed: options.WeightsSeed = 0,
+    resize: options.Resize = "",
     layer: options.Layers = None,
     class_: options.Class = None,
     target: options.Target = None,
@@ -75,7 +76,7 @@ def curve(
     written = [*(out or ()), *([csv] if csv else ())]
     check_outputs(written)
     photo = open_photo(image)
-    clf = open_classifier(model, weights, weights_seed, device)
+    clf = open_classifier(model, weights, weights_seed, device, resize)
     meant = resolve_target(clf, photo, class_, target)
     computing = Options(seed, precision)
     explanations = {made.method: made for made in explain_all(clf, photo, requests, meant, computing)}

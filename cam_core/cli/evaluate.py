@@ -45,6 +45,7 @@ def evaluate(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = "default",
     weights_seed: options.WeightsSeed = 0,
+    resize: options.Resize = "",
     layer: Annotated[str | None, typer.Option("--layer", "-l", help="A module's name: see `layers`.")] = None,
     device: options.Device = "auto",
     precision: options.Precision = "float32",
@@ -55,7 +56,7 @@ def evaluate(
     metrics = {key: METRICS[key] for key in metric or _DEFAULT_METRICS}
     metric_params = read_params(metric_param or (), metrics, METRICS, "--metric-param", MetricError)
     check_outputs([out])
-    clf = open_classifier(model, weights, weights_seed, device)
+    clf = open_classifier(model, weights, weights_seed, device, resize)
     rows = _evaluate(
         clf,
         folder,

@@ -21,6 +21,7 @@ from cam_core.cli.tables import print_table
 from cam_core.explain import explain as explain_image
 from cam_core.figures import DOUBLE_COLUMN, FORMATS, Design, encode_figure, figure_format, heatmap_figure, row_of
 from cam_core.images import image_digest
+from cam_core.models.brought.folder import WEIGHTS, is_folder
 from cam_core.models.classifier import Classifier
 from cam_core.models.zoo.downloads import sha256_of
 from cam_core.options import Options
@@ -40,6 +41,7 @@ def explain(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = "default",
     weights_seed: options.WeightsSeed = 0,
+    resize: options.Resize = "",
     layer: options.Layers = None,
     class_: options.Class = None,
     target: options.Target = None,
@@ -67,7 +69,7 @@ def explain(
     formats = {path: figure_format(path) for path in out or ()}
     check_outputs([*(out or ()), *([json] if json else ())])
     photo = open_photo(image)
-    clf = open_classifier(model, weights, weights_seed, device)
+    clf = open_classifier(model, weights, weights_seed, device, resize)
     computing = Options(seed, precision, compiled)
     meant = resolve_target(clf, photo, class_, target)
     explanations = explain_all(clf, photo, requests, meant, computing)
@@ -82,6 +84,7 @@ def explain(
                 "versions": versions(),
                 "image": {"source": image, "size": list(photo.size), "sha256": image_digest(photo)},
                 "model": _model_record(model, weights, weights_seed),
+                "preprocessing": asdict(clf.preprocessing),
                 "top_classes": [asdict(prediction) for prediction in report.top],
                 "agreement": [] if report.agreement is None else report.agreement.tolist(),
                 "explanations": [explanation.to_dict() for explanation in explanations],
@@ -113,6 +116,8 @@ def explain_all(
 
 def _model_record(model: str, weights: str, weights_seed: int) -> dict[str, Any]:
     record: dict[str, Any] = {"name": model, "weights": weights}
+    if is_folder(model):
+        return record | {"weights_sha256": sha256_of(Path(model).expanduser() / WEIGHTS)}
     if weights == "random":
         return record | {"weights_seed": weights_seed}
     return record if weights == "default" else record | {"weights_sha256": sha256_of(Path(weights).expanduser())}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import cast
 
 from PIL import Image
 
 from cam_core.cli.progress import watching
-from cam_core.images import SAMPLES, load_image, sample
+from cam_core.images import SAMPLES, Fit, load_image, sample
 from cam_core.models.classifier import Classifier
 from cam_core.models.load import load_model
 from cam_core.targets.asking import resolve
@@ -32,10 +33,17 @@ def open_photo(source: str) -> Image.Image:
     return load_image(source)
 
 
-def open_classifier(model: str, weights: str, weights_seed: int, device: str) -> Classifier:
-    """The network, ready; a download shows its progress."""
+def open_classifier(model: str, weights: str, weights_seed: int, device: str, resize: str = "") -> Classifier:
+    """The network, ready; a download shows its progress.
+
+    Args:
+        resize: how photos are fitted to its input; as the network states it where empty.
+    Raises:
+        ModelError: no such network, or no such fit.
+    """
     with watching(f"Loading {model}", in_bytes=True) as progress:
-        return load_model(model, weights=weights, seed=weights_seed, device=device, progress=progress)
+        clf = load_model(model, weights=weights, seed=weights_seed, device=device, progress=progress)
+    return clf.refitted(cast(Fit, resize)) if resize else clf
 
 
 def resolve_target(

@@ -13,8 +13,9 @@ from cam_core.models.zoo.downloads import hub_folder
 
 _COLUMNS = ("model", "parameters", "file", "weights", "input", "default layer")
 _NOTE = (
-    "Any convolutional network of timm works as well, as timm:NAME, any classifier of torchvision by its name, and a "
-    "network of `train` by the path of its .safetensors file. Weights that are not here are downloaded at first use."
+    "Any convolutional network of timm works as well, as timm:NAME, any classifier of torchvision by its name, a "
+    "network of `train` by the path of its .safetensors file, and one of transformers by its folder. Weights that are "
+    "not here are downloaded at first use."
 )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cam_core.images import SAMPLES
+from cam_core.images import FITS, SAMPLES
 
 DEFAULT_MODEL: Final = "efficientnet_lite0"
 
@@ -16,12 +16,24 @@ Image = Annotated[
     str, typer.Argument(metavar="IMAGE", help=f"An image file, or the name of a sample photo: {_SAMPLES}.")
 ]
 Model = Annotated[
-    str, typer.Option("--model", "-m", help="A network: see `models`; any convolutional one of timm as timm:NAME.")
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A network: see `models`; any convolutional one of timm as timm:NAME; or a folder of transformers.",
+    ),
 ]
 Weights = Annotated[
     str, typer.Option(help="default (the official ones), random, or a .safetensors or state-dict file.")
 ]
 WeightsSeed = Annotated[int, typer.Option(help="Of random weights.")]
+Resize = Annotated[
+    str,
+    typer.Option(
+        help=f"How the photo becomes the network's input: {', '.join(FITS)}. As the network states it if omitted.",
+        show_default=False,
+    ),
+]
 Class = Annotated[
     str | None, typer.Option("--class", "-c", help="Class index or label; the most probable one if omitted.")
 ]

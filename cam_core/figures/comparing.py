@@ -25,7 +25,7 @@ from cam_core.overlay import close_up
 from cam_core.targets.asking import Target
 from cam_core.types import Explanation
 
-_SCREEN: Final = Design(dpi=144)
+_SCREEN: Final = Design(width=150, dpi=96)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def compare(
 
 def row_of(clf: Classifier, image: Image.Image, explanations: Sequence[Explanation]) -> Row:
     """The maps over the part of the image that the network sees, in the image's own resolution."""
-    left, top, right, bottom = box = clf.preprocessing.box(image.size)
+    left, top, right, bottom = box = clf.preprocessing.shown(image.size)
     return Row(close_up(image, box, max(1, round(max(right - left, bottom - top)))), explanations)
 
 

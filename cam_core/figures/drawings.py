@@ -42,9 +42,11 @@ def html_of(result: object) -> str:
 @html_of.register
 def _(explanation: Explanation) -> str:
     signed = is_signed(explanation)
-    height, width = explanation.saliency.shape
+    left, top, right, bottom = explanation.picture or (0, 0, *reversed(explanation.saliency.shape))
+    height, width = bottom - top, right - left
     scale = _SIDE / max(height, width)
-    values = display_values(explanation.map, (round(height * scale), round(width * scale)), signed=signed)
+    size = round(height * scale), round(width * scale)
+    values = display_values(explanation.map, size, signed=signed, part=explanation.part)
     colours = (DIVERGING if signed else SEQUENTIAL)[0]
     picture = Image.fromarray(colourise(values, colours, limits([values], signed=signed)))
     place = f"{explanation.layer} of {explanation.model}" if explanation.layer else explanation.model

@@ -43,7 +43,7 @@ class Scale:
 
     def values(self, explanation: Explanation, size: tuple[int, int]) -> FloatArray:
         """(H, W) between `limits`."""
-        values = display_values(explanation.map, size, signed=self._signed)
+        values = display_values(explanation.map, size, signed=self._signed, part=explanation.part)
         if self._shared:
             return values
         if not self._signed:

@@ -3,17 +3,19 @@
 from cam_core.images.archives import ArchiveError, ArchiveLimits, Unpacked, unpack_images
 from cam_core.images.files import EXTENSIONS, FORMATS, as_rgb, check_size, image_digest, load_image
 from cam_core.images.gallery import ASSETS, SAMPLES, Sample, read_samples, sample
-from cam_core.images.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from cam_core.images.preprocessing import FITS, IMAGENET_MEAN, IMAGENET_STD, Fit, Preprocessing
 
 __all__ = [
     "ASSETS",
     "EXTENSIONS",
+    "FITS",
     "FORMATS",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "SAMPLES",
     "ArchiveError",
     "ArchiveLimits",
+    "Fit",
     "Preprocessing",
     "Sample",
     "Unpacked",

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
+from cam_core.images import dicom
 from cam_core.types import ImageError
 
 MIN_SIDE: Final = 8
@@ -28,7 +29,12 @@ _UNNAMED: Final = "the image"
 
 # Formats with decoders fit for strangers' files; Pillow knows others, some of which start foreign programs (EPS).
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM")
-EXTENSIONS: Final = ("jpg", "jpeg", "png", "webp", "avif", "gif", "tif", "tiff", "bmp", "ppm", "pgm")
+EXTENSIONS: Final = (
+    *("jpg", "jpeg", "png", "webp", "avif", "gif", "tif", "tiff", "bmp", "ppm", "pgm"),
+    *dicom.ENDINGS,
+)
+
+_DEEP: Final = "I;16"  # the one mode for grey of more than 8 bits: 0 is black, 65535 white
 
 # EXIF orientation → what turns the stored pixels upright.
 _UPRIGHT: Final = {
@@ -45,13 +51,17 @@ _UPRIGHT: Final = {
 def load_image(source: str | Path | bytes | BinaryIO) -> Image.Image:
     """An image file as RGB, upright: EXIF rotation applied, first frame of an animation, transparency over white.
 
-    The size is checked before a pixel is decoded. Of more than 50 megapixels, it is halved until it has no more. Grey
-    levels of 16 bits keep their full range (0–65535 → 0–255).
+    Grey of more than 8 bits keeps its levels: it is of mode "I;16", from 0, black, to 65535. So is a grey DICOM file,
+    by its own window (see `cam_core.images.dicom`). Colour has 8 bits per channel: of 16, the higher 8 are read.
+
+    The size is checked before a pixel is decoded. Of more than 50 megapixels, it is halved until it has no more; DICOM
+    of that size is refused.
 
     Args:
         source: a path, the file's bytes, or an open binary file, which is read from its start and left open.
     Raises:
-        ImageError: no such file, not an image, damaged or cut short, too small, too large, too narrow.
+        ImageError: no such file, not an image, damaged or cut short, too small, too large, too narrow. Of DICOM also:
+            several frames, a compression without a decoder, or pydicom is not installed.
     Examples:
         >>> from cam_core import SAMPLES, load_image
         >>> load_image(SAMPLES[0].path).mode
@@ -76,8 +86,12 @@ def load_image(source: str | Path | bytes | BinaryIO) -> Image.Image:
 
 def is_image(data: bytes) -> bool:
     """Whether a file begins as an image that `load_image` reads, of a size that it reads; no pixel is decoded."""
+    stream = io.BytesIO(data)
     try:
-        with _opened(io.BytesIO(data)) as image:
+        if dicom.is_dicom(stream):
+            check_size(dicom.Dicom(stream, _UNNAMED).size)
+            return True
+        with _opened(stream) as image:
             check_size(image.size, most=_most(image))
     except Exception:  # whatever a decoder raises: there is no common class
         return False
@@ -105,9 +119,12 @@ def as_grey(image: Image.Image) -> Image.Image:
     Raises:
         ImageError: as `as_rgb`.
     """
-    if not _is_deep(image):
-        return as_rgb(image).convert("L")
-    return Image.fromarray(_levels(np.asarray(image), nominal=image.mode.startswith("I;16")).astype(np.float32))
+    return Image.fromarray(_grey_levels(image).astype(np.float32)) if is_deep(image) else as_rgb(image).convert("L")
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether it is grey of more than 8 bits."""
+    return image.mode.startswith("I;16") or image.mode in ("I", "F")
 
 
 def check_size(size: tuple[int, int], name: str = _UNNAMED, most: int = MAX_PIXELS) -> None:
@@ -131,13 +148,18 @@ def check_size(size: tuple[int, int], name: str = _UNNAMED, most: int = MAX_PIXE
 
 
 def image_digest(image: Image.Image) -> str:
-    """SHA-256 over size and RGB pixels, in hexadecimal: two images that show the same have the same."""
-    rgb = as_rgb(image)
-    return hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode() + rgb.tobytes()).hexdigest()
+    """SHA-256 over size and pixels, RGB or grey of 16 bits, in hexadecimal: two images of the same have the same."""
+    deep = is_deep(image)
+    photo = _of_16_bits(as_grey(image)) if deep else as_rgb(image)
+    size = f"{photo.width}x{photo.height}{f' {_DEEP}' if deep else ''}:"
+    return hashlib.sha256(size.encode() + photo.tobytes()).hexdigest()
 
 
 def _decode(stream: BinaryIO, name: str) -> Image.Image:
     try:
+        stream = _from_start(stream)
+        if dicom.is_dicom(stream):
+            return _of_dicom(dicom.Dicom(stream, name), name)
         with _opened(stream) as image:
             check_size(image.size, name, _most(image))
             scale = _scale(image.size)
@@ -145,8 +167,10 @@ def _decode(stream: BinaryIO, name: str) -> Image.Image:
             image.load()
             # Not ImageOps.exif_transpose: it writes the metadata back, and fails where a camera wrote them badly.
             turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-            rgb = as_rgb(image if turn is None else image.transpose(turn))
-            return rgb.reduce(remaining) if (remaining := _scale(rgb.size)) > 1 else rgb.copy()
+            upright = image if turn is None else image.transpose(turn)
+            photo = as_grey(upright) if (deep := is_deep(image)) else as_rgb(upright)
+            photo = photo.reduce(remaining) if (remaining := _scale(photo.size)) > 1 else photo.copy()
+            return _of_16_bits(photo) if deep else photo
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -154,17 +178,36 @@ def _decode(stream: BinaryIO, name: str) -> Image.Image:
         raise ImageError(f"{name} is too large; {limit} ({error})") from error
     except UnidentifiedImageError:
         what = "this file" if name == _UNNAMED else name
-        raise ImageError(f"{what} is not an image that can be read; known formats: {', '.join(FORMATS)}") from None
+        raise ImageError(
+            f"{what} is not an image that can be read; known formats: {', '.join(FORMATS)}, DICOM"
+        ) from None
     except Exception as error:  # whatever a decoder raises on a damaged file: there is no common class
         raise ImageError(f"{name} is damaged or cut short; save it again ({error})") from error
 
 
-def _opened(stream: BinaryIO) -> Image.Image:
-    """The image with its header read, and no pixel. Pillow's own `open` would refuse a JPEG by its full size."""
+def _of_dicom(file: dicom.Dicom, name: str) -> Image.Image:
+    check_size(file.size, name)
+    picture = file.picture()
+    if picture.ndim == 3:
+        return Image.fromarray(picture)
+    return _of_16_bits(Image.fromarray((255 * picture).astype(np.float32)))
+
+
+def _of_16_bits(grey: Image.Image) -> Image.Image:
+    """Levels from 0 to 255 with fractions ("F") → "I;16"."""
+    return Image.fromarray(np.rint(np.asarray(grey, dtype=np.float64) * 257).astype(np.uint16))
+
+
+def _from_start(stream: BinaryIO) -> BinaryIO:
     try:
         stream.seek(0)
     except (AttributeError, io.UnsupportedOperation):
-        stream = io.BytesIO(stream.read())
+        return io.BytesIO(stream.read())
+    return stream
+
+
+def _opened(stream: BinaryIO) -> Image.Image:
+    """The image with its header read, and no pixel. Pillow's own `open` would refuse a JPEG by its full size."""
     is_jpeg = stream.read(len(_JPEG_START)) == _JPEG_START
     stream.seek(0)
     return JpegImageFile(stream) if is_jpeg else Image.open(stream, formats=_available_formats())
@@ -196,18 +239,17 @@ def _available_formats() -> tuple[str, ...]:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if _is_deep(image):
-        levels = _levels(np.asarray(image), nominal=image.mode.startswith("I;16"))
-        return Image.fromarray(np.rint(levels).astype(np.uint8)).convert("RGB")
+    if is_deep(image):
+        return Image.fromarray(np.rint(_grey_levels(image)).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _is_deep(image: Image.Image) -> bool:
-    """Whether its grey levels have more than 8 bits."""
-    return image.mode.startswith("I;16") or image.mode in ("I", "F")
+def _grey_levels(image: Image.Image) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(H, W) from 0 to 255, with fractions, of an image that is deep."""
+    return _levels(np.asarray(image), nominal=image.mode.startswith("I;16"))
 
 
 def _levels(values: np.ndarray[Any, np.dtype[Any]], nominal: bool) -> np.ndarray[Any, np.dtype[np.float64]]:

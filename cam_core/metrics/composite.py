@@ -35,7 +35,7 @@ def coherencies(batch: Samples, run: Run, mask_space: str) -> Tensor:
 
 def complexities(batch: Samples) -> Tensor:
     """(B,) float64: the mean of the map."""
-    return batch.saliency.mean(dim=(1, 2))
+    return torch.stack([plane.mean() for plane in batch.planes])
 
 
 def harmonic_mean(*parts: Tensor) -> Tensor:

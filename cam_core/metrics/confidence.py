@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cam_core.declarations.parameters import MaskSpace, Parameter
-from cam_core.maps import divide
+from cam_core.maps import divide, within
 from cam_core.masked import image_rows
 from cam_core.metrics.base import Scores, Values, metric
 from cam_core.metrics.samples import Samples
@@ -48,8 +48,7 @@ def probabilities(net: SplitModel, batch: Samples, run: Run, masking: Masking, *
         MetricError: what is explained has no probability.
     """
     check_probabilities(batch.clf, "this metric")
-    masks = _masks(batch.saliency, masking)
-    masks = (1 - masks if invert else masks)[:, None].to(batch.images)
+    masks = _masks(batch, masking, invert)[:, None].to(batch.images)
     fill = run.fill(masking.mask_space, batch.images)
     run.expect(len(batch))
 
@@ -59,13 +58,21 @@ def probabilities(net: SplitModel, batch: Samples, run: Run, masking: Masking, *
     return picture_scores(net, pictures, batch.target, image_rows(net, batch.images), advance=run.advance)
 
 
-def _masks(saliency: Tensor, masking: Masking) -> Tensor:
-    """(B, H, W) → (B, H, W): the most salient pixels, exactly as many as asked for; ties by place."""
+def _masks(batch: Samples, masking: Masking, invert: bool) -> Tensor:
+    """(B, H, W); padding is kept as it is."""
+    masks = torch.ones_like(batch.saliency)
+    for mask, plane, picture in zip(masks, batch.planes, batch.pictures, strict=True):
+        kept = _mask(plane, masking)
+        within(mask, picture).copy_(1 - kept if invert else kept)
+    return masks
+
+
+def _mask(saliency: Tensor, masking: Masking) -> Tensor:
+    """(h, w) → (h, w): the most salient pixels, exactly as many as asked for; ties by place."""
     if masking.keep_top == 1 and masking.mask == "soft":
         return saliency
-    pixels = saliency[0].numel()
     places = ranks(descending_order(saliency)).view_as(saliency)
-    kept = places < max(1, round(masking.keep_top * pixels))
+    kept = places < max(1, round(masking.keep_top * saliency.numel()))
     values = saliency if masking.mask == "soft" else torch.ones_like(saliency)
     return torch.where(kept, values, torch.zeros_like(values))
 

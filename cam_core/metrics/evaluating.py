@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -26,6 +26,14 @@ _HOW_TO_GIVE = {
     "explain_again": "to explain changed images: pass explain_again= (image → map), or an Explanation",
     "explain_with": "to explain by changed networks: pass explain_with= (classifier → map), or an Explanation",
 }
+
+# Those whose value a letterbox's padding does not touch; others take all of the input for the photo.
+_KNOW_PADDING: Final = (
+    *("deletion-auc", "insertion-auc"),
+    *("average-drop", "average-increase", "average-gain", "average-drop-in-deletion"),
+    *("sparseness", "complexity"),
+    *("ebpg", "class-discrimination", "pointing-game", "max-box-acc"),
+)
 
 
 @formerly_positional("metric", "target")
@@ -180,9 +188,10 @@ def measure(batch: Samples, metric: Metric, params: dict[str, Any], options: Opt
     """One metric on samples that are gathered already: for several metrics of the same maps.
 
     Raises:
-        MetricError: something is missing that the metric needs.
+        MetricError: something is missing that the metric needs, or it cannot tell a photo from a letterbox's padding.
     """
     _check_needs(metric, batch)
+    _check_padding(metric, batch)
     net = batch.clf.split(None, options.precision, compiled=options.compiled)
     run = Run.of(batch.clf, options, batch=len(batch))
     with torch.no_grad():
@@ -210,6 +219,14 @@ def missing_needs(metric: Metric, batch: Samples) -> list[str]:
         "explain_with": batch.explain_with,
     }
     return [_HOW_TO_GIVE[need] for need in metric.needs if any(value is None for value in given[need])]
+
+
+def _check_padding(metric: Metric, batch: Samples) -> None:
+    if metric.key not in _KNOW_PADDING and any(picture is not None for picture in batch.pictures):
+        raise MetricError(
+            f"{metric.key} takes all of the network's input for the photo, and here a part of it is padding: measure "
+            "it on a photo that is cropped or stretched"
+        )
 
 
 def _check_needs(metric: Metric, batch: Samples) -> None:

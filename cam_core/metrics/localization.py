@@ -16,6 +16,7 @@ from cam_core.metrics.ground_truth import Box, Region, box_around
 from cam_core.metrics.samples import Samples
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
+from cam_core.types import Picture
 
 IOUS = (0.3, 0.5, 0.7)
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int8)
@@ -48,7 +49,15 @@ def ebpg(net: SplitModel, batch: Samples, run: Run) -> Scores:
     """The share of the map's energy on the object. Extra: `area`, the share that an even map would have."""
     regions = _regions(batch)
     inside, whole = energies(batch, regions)
-    return Scores(divide(inside, whole), {"area": [np.asarray(r.mask.mean()) for r in regions]})
+    areas = [_share(region, picture) for region, picture in zip(regions, batch.pictures, strict=True)]
+    return Scores(divide(inside, whole), {"area": areas})
+
+
+def _share(region: Region, picture: Picture | None) -> Values:
+    """The region's share of the photo, which is all of the input but for padding."""
+    height, width = region.mask.shape
+    left, top, right, bottom = picture or (0, 0, width, height)
+    return np.asarray(region.mask.sum() / ((right - left) * (bottom - top)))
 
 
 @metric(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cam_core.explain import explain
 from cam_core.forward import as_images, class_indices
+from cam_core.maps import within
 from cam_core.masked import class_score
 from cam_core.metrics.ground_truth import Region
 from cam_core.metrics.scoring import exact_logits
@@ -21,7 +22,7 @@ from cam_core.models.devices import double
 from cam_core.models.split.model import SplitModel
 from cam_core.numbers import significant
 from cam_core.targets.asking import ClassTarget, Target, one_question, resolve
-from cam_core.types import ClassIndex, Explanation, FloatArray, Images, Logits, MetricError
+from cam_core.types import ClassIndex, Explanation, FloatArray, Images, Logits, MetricError, Picture
 
 Saliency: TypeAlias = Any
 """A map (H, W) in [0, 1] at the size of the network's input, of whatever origin: NumPy, torch, nested lists, or an
@@ -77,6 +78,7 @@ class Samples:
         saliency: (B, H, W) in [0, 1], float64, on the CPU.
         target: (B,) int64, on the CPU.
         logits: (B, C) float64, of the unmasked images, on the CPU.
+        pictures: the part of each image that is no padding; None for all of it.
         regions, other_regions, explain_again, explain_with: one per image, or None.
     """
 
@@ -85,6 +87,7 @@ class Samples:
     saliency: Tensor
     target: Tensor
     logits: Tensor
+    pictures: Sequence[Picture | None]
     regions: Sequence[Region | None]
     other_regions: Sequence[Region | None]
     explain_again: Sequence[ExplainAgain | None]
@@ -97,6 +100,11 @@ class Samples:
     def size(self) -> tuple[int, int]:
         """(H, W)."""
         return (self.images.shape[-2], self.images.shape[-1])
+
+    @property
+    def planes(self) -> list[Tensor]:
+        """The maps (h, w) over the photos alone, without padding."""
+        return [within(plane, picture) for plane, picture in zip(self.saliency, self.pictures, strict=True)]
 
     def score(self, kind: str = "probability") -> Tensor:
         """(B,) float64: logit or probability of the class on the unmasked images."""
@@ -137,18 +145,27 @@ def gather(
     asked, classes = one_question(clf, [s.target if t is None and isinstance(s, Explanation) else t for s, t in given])
     seen = untouched(asked, images, classes, precision)
     size = (seen.images.shape[-2], seen.images.shape[-1])
+    pictures = [clf.picture(image) for image in images]
     recipes = [_recipe(clf, s, t, image) for s, t, image in zip(saliencies, given_targets, seen.images, strict=True)]
     return Samples(
         clf=asked,
         images=seen.images,
-        saliency=torch.stack([as_saliency(s, size) for s in saliencies]),
+        saliency=torch.stack([_over(as_saliency(s, size), p) for s, p in zip(saliencies, pictures, strict=True)]),
         target=seen.target,
         logits=seen.logits,
+        pictures=pictures,
         regions=[as_region(r, size) for r in regions],
         other_regions=[as_region(r, size) for r in other_regions],
         explain_again=[f or (None if r is None else r.again) for f, r in zip(explain_again, recipes, strict=True)],
         explain_with=[f or (None if r is None else r.with_network) for f, r in zip(explain_with, recipes, strict=True)],
     )
+
+
+def _over(saliency: Tensor, picture: Picture | None) -> Tensor:
+    """The map (H, W), 0 over padding."""
+    kept = torch.zeros_like(saliency)
+    within(kept, picture).copy_(within(saliency, picture))
+    return kept
 
 
 def _one_each(entries: Sequence[T] | None, count: int, what: str) -> Sequence[T | None]:

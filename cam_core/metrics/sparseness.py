@@ -25,10 +25,12 @@ from cam_core.run import Run
 )
 def sparseness(net: SplitModel, batch: Samples, run: Run) -> Tensor:
     """How unevenly the salience is spread over the pixels: 0 evenly, near 1 all on one."""
-    ordered = batch.saliency.flatten(1).sort(dim=1).values
-    count = ordered.shape[1]
+    return torch.stack([_gini(plane.flatten()) for plane in batch.planes])
+
+
+def _gini(values: Tensor) -> Tensor:
+    count = len(values)
     weights = 2 * torch.arange(1, count + 1, dtype=torch.float64) - count - 1
-    total = ordered.sum(1)
-    nothing = total == 0
-    gini = (ordered * weights).sum(1) / (count * torch.where(nothing, torch.ones_like(total), total))
+    total = values.sum()
+    gini = (values.sort().values * weights).sum() / (count * torch.where(total == 0, 1.0, total))
     return gini.clamp(min=0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cam_core.deprecated import formerly_positional
-from cam_core.images import Preprocessing
+from cam_core.images import Fit, Preprocessing
 from cam_core.models.brought.answers import Choose, as_they_are
 from cam_core.models.brought.facts import framing, own_labels, side_labels
 from cam_core.models.brought.kinds import check_kind, check_scores
@@ -28,7 +29,7 @@ from cam_core.models.split.halves import Halves, build_halves, check_layer_exist
 from cam_core.models.split.layers import in_words, inspect_layers, layers_and_default
 from cam_core.models.split.model import SplitModel
 from cam_core.models.split.watching import LayerShape
-from cam_core.types import Images, LayerInfo, ModelError, TargetError
+from cam_core.types import Images, LayerInfo, ModelError, Picture, TargetError
 
 # Each entry is a private copy of the network: enough to compare two layers or two precisions without rebuilding.
 _CACHED_SPLITS = 3
@@ -61,9 +62,11 @@ class Classifier:
         name: how explanations refer to it.
         labels: one name per class; those in the module's own `config.id2label`, or "class 0" …, where omitted. For a
             module with one score per image (B,) or (B, 1): the positive label, or the negative and the positive one.
-        preprocessing: overrides input_size, mean and std.
+        preprocessing: overrides input_size, mean, std and resize.
         input_size: (H, W) after cropping: the shorter side is scaled to 256/224 of the longer of these two, and the
             middle is cut out.
+        resize: "crop" does that; "letterbox" shows all of the photo, in the middle of the mean colour, and padding is
+            never counted or drawn as a part of it; "stretch" scales each side for itself.
         mean, std: of the input normalisation, one number per channel, for pixels in [0, 1]. Where omitted: ImageNet's
             for 3 channels; its average over the colours, 0.449 and 0.226, for 1; 0 and 1 for any other number. The
             number of channels is that of the first convolution.
@@ -105,6 +108,7 @@ class Classifier:
         device: str | torch.device = "auto",
         trained: bool = True,
         logits: Choose | None = None,
+        resize: Fit = "crop",
     ) -> None:
         if logits is not as_they_are:
             check_kind(module)
@@ -116,7 +120,7 @@ class Classifier:
         self._brought: Brought | None = None
         self.name = name
         self.trained = trained
-        self.preprocessing = preprocessing or framing(self._opened, input_size, mean, std)
+        self.preprocessing = preprocessing or framing(self._opened, input_size, mean, std, resize)
         self.device = resolve_device(str(device))
         self._curated = None if layers is None else [(name_inside(module, layer), text) for layer, text in layers]
         self._default_layer = default_layer and name_inside(module, default_layer)
@@ -129,6 +133,7 @@ class Classifier:
         self._layers: list[LayerInfo] | None = None
         self._splits: OrderedDict[tuple[str, str, bool, bool], Halves] = OrderedDict()
         self._lock = threading.RLock()
+        self._refitted: dict[Fit, Classifier] = {}
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -173,6 +178,30 @@ class Classifier:
             if self._classes is None:
                 self._classes = self.logits(torch.zeros(1, *self.input_shape)).shape[1]
             return self._classes
+
+    def refitted(self, fit: Fit) -> Classifier:
+        """The same network, shared, with photos fitted to its input another way: always the same object."""
+        if fit == self.preprocessing.fit:
+            return self
+        with self._lock:
+            if fit not in self._refitted:
+                self._as_brought()
+                other = copy.copy(self)
+                other.preprocessing = replace(self.preprocessing, fit=fit)
+                other._refitted = {}  # not the same: it would hold itself, and its network, until garbage is collected
+                self._refitted[fit] = other
+            return self._refitted[fit]
+
+    def picture(self, image: Image.Image | Tensor) -> Picture | None:
+        """The part of the network's input that shows a photo, (left, top, right, bottom) in its pixels.
+
+        None where all of it does, and of a tensor, whose padding nobody knows.
+        """
+        if not isinstance(image, Image.Image):
+            return None
+        picture = self.preprocessing.picture(image.size)
+        height, width = self.input_size
+        return None if picture == (0, 0, width, height) else picture
 
     def _name_classes(self) -> list[str]:
         given = self._given_labels

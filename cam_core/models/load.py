@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from cam_core.models.brought.answers import as_they_are
+from cam_core.models.brought.folder import is_folder, open_folder
 from cam_core.models.classifier import Classifier
 from cam_core.models.devices import resolve_device
 from cam_core.models.trainable.trained import TrainedNetwork, digit_networks, find_trained, is_checkpoint
@@ -51,7 +53,8 @@ def load_model(
     Args:
         name: a key of `CATALOG`; "timm:NAME", or NAME alone, for any classifier of timm; the name of a
             torchvision classifier; "lfi_digits", "baseline_digits" or "abn_digits", the trainable networks that come
-            along; or the path of a checkpoint (`.safetensors`) with its card beside it.
+            along; the path of a checkpoint (`.safetensors`) with its card beside it; or that of a folder as
+            transformers saves an image classifier (see `cam_core.models.brought.folder`).
         weights: "default" for the official ImageNet weights (bundled, or downloaded at first use into torch's cache);
             "random" for seeded ones with activations of order one; or the path of a `.safetensors` file or a state dict
             (`.pt`, `.pth`), whose number of classes may differ.
@@ -77,6 +80,8 @@ def load_model(
         'shufflenet_v2_x1_0 (random weights, seed 3)'
     """
     where = resolve_device(device)
+    if is_folder(name):
+        return _from_folder(Path(name).expanduser(), weights, labels, where)
     architecture = find_network(name)
     module, classes = _with_weights(architecture, weights, seed, progress)
     if labels is not None and len(labels) != classes:
@@ -92,6 +97,18 @@ def load_model(
         trained=weights != "random",
         logits=as_they_are,
     )
+
+
+def _from_folder(
+    folder: Path, weights: str | Path, labels: Sequence[str] | None, device: str | torch.device
+) -> Classifier:
+    if weights != "default":
+        raise ModelError(f"the weights of {folder} are those in it: weights={str(weights)!r} cannot take their place")
+    module, preprocessing = open_folder(folder)
+    clf = Classifier(module, labels, name=folder.resolve().name, preprocessing=preprocessing, device=device)
+    if labels is not None and len(labels) != clf.classes:
+        raise ModelError(f"{clf.name} has {clf.classes} classes here, and {len(labels)} labels were given")
+    return clf
 
 
 def _with_weights(

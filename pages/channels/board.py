@@ -21,7 +21,7 @@ from cam_core.analysis.shapley_fidelity import TOP
 from cam_core.charts import channel_chart, waterfall_chart
 from cam_core.methods import title_of
 from cam_core.overlay import ACTIVATION, display_values, limits, outlined, shaded
-from cam_core.types import FloatArray
+from cam_core.types import FloatArray, Part
 from pages.channels.estimate import convergence_section
 from pages.runtime.compute import Question
 from pages.shared import charts, links, pictures, style, tables
@@ -203,7 +203,8 @@ def _map(seen: Scene, report: ChannelReport, channel: int) -> None:
         "against the class: whether the channel’s activation counts for it is what the bar says.",
     )
     frame = seen.frame(_MAP)
-    values = display_values(report.activations[channel], (frame.height, frame.width), signed=True)
+    size = (frame.height, frame.width)
+    values = display_values(report.activations[channel], size, signed=True, part=seen.part)
     pictures.show(_MAPS[drawn](frame, values), alt=f"Channel {channel} heatmap of its activation over the photo")
     if drawn == "Shaded":
         st.html(style.colour_bar(ACTIVATION, *limits([values], signed=True)))
@@ -215,7 +216,8 @@ def _strongest(seen: Scene, report: ChannelReport) -> None:
     with st.container(key="channel-strongest"):
         for place, channel in enumerate(report.order[:_STRONGEST]):
             with st.container(key=f"strong-{place}"):
-                small = _small_map(seen.question, channel, seen.frame(_MAP), report.activations[channel])
+                activation = report.activations[channel]
+                small = _small_map(seen.question, channel, seen.part, seen.frame(_MAP), activation)
                 pictures.show(small, alt=f"Channel {channel}, number {place + 1} by its bar, small map")
                 st.button(
                     f"{channel} · {_signed(float(report.phi[channel]))}",
@@ -336,9 +338,11 @@ def _similarity(report: ChannelReport, view: View) -> None:
 
 
 @st.cache_data(max_entries=64, scope="session", show_spinner=False)
-def _small_map(question: Question, channel: int, _frame: Image.Image, _raw: FloatArray) -> Image.Image:
-    frame = _frame.resize((_THUMBNAIL, _THUMBNAIL * _frame.height // _frame.width))
-    return shaded(frame, display_values(_raw, (frame.height, frame.width), signed=True))
+def _small_map(
+    question: Question, channel: int, part: Part | None, _frame: Image.Image, _raw: FloatArray
+) -> Image.Image:
+    frame = _frame.resize((_THUMBNAIL, max(1, _THUMBNAIL * _frame.height // _frame.width)))
+    return shaded(frame, display_values(_raw, (frame.height, frame.width), signed=True, part=part))
 
 
 def _signed(value: float) -> str:

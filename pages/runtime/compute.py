@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ import streamlit as st
 from PIL import Image
 
 from cam_core import METHODS, Classifier, Explanation, explain, load_model
+from cam_core.images import Fit
 from cam_core.models.batching import batches_within
 from cam_core.models.classifier import Prediction
 from cam_core.models.openmp import dismiss_helpers
@@ -51,13 +52,18 @@ Work = Callable[[Job], T]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The identity of a loaded model: arguments of `load_model`, or the name of the network that is served."""
+    """The identity of a loaded model: arguments of `load_model`, or the name of the network that is served.
+
+    Attributes:
+        fit: how photos are fitted to its input; its own way where None.
+    """
 
     name: str
     weights: str = "default"
     weights_seed: int = 0
     device: str = "auto"
     labels: tuple[str, ...] = ()
+    fit: Fit | None = None
 
     def lies_in(self, folder: Path) -> bool:
         """Whether it is read from a file in there."""
@@ -135,6 +141,8 @@ def loaded() -> set[ModelSpec]:
 def classifier(spec: ModelSpec, _progress: Progress | None = None) -> Classifier:
     """The model, shared by all visitors; at most two stay in memory."""
     loaded().add(spec)
+    if spec.fit is not None:
+        return classifier(replace(spec, fit=None), _progress=_progress).refitted(spec.fit)
     if own := served.network(spec.name):
         return own
     options: dict[str, Any] = {"labels": spec.labels} if spec.labels else {}

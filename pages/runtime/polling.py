@@ -26,6 +26,11 @@ OFTEN: Final = 0.5
 SELDOM: Final = 1.0
 """The same where charts grow: it costs more to draw them."""
 
+_RAREST: Final = 1.5
+"""The same where a job takes long: each look costs the browser, too, some of the processor that the job computes on."""
+_LOOKS: Final = 6
+"""So often at least a job is looked at until it ends."""
+
 _ALTOGETHER: Final = 20
 """Looks per second at all pages that are open: what they take of Python's lock, whoever computes waits for."""
 
@@ -65,7 +70,8 @@ class _Page:
 
     def _every(self) -> float:
         _, tabs = compute.visits().counts
-        return max(tabs / _ALTOGETHER, *(watch.every for watch in self._watches))
+        left = min((job.time_left or 0.0 for watch in self._watches for job in watch.jobs if job.active), default=0.0)
+        return max(tabs / _ALTOGETHER, min(left / _LOOKS, _RAREST), *(watch.every for watch in self._watches))
 
     def _look(self) -> None:
         self._page_again_if_over()
@@ -83,9 +89,9 @@ class _Page:
 
     def _await_who_ends(self) -> None:
         """What is there before the next look would come is on the screen at once."""
-        every = self._every()
+        soon = min(self._every(), SELDOM)  # no longer: a click waits as well
         jobs = [job for watch in self._watches for job in watch.jobs if job.active]
-        Jobs.wait([job for job in jobs if job.time_left is not None and job.time_left < every], every)
+        Jobs.wait([job for job in jobs if job.time_left is not None and job.time_left < soon], soon)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from cam_core.models.zoo.names import official_file
 from cam_core.models.zoo.timm_models import PREFIX
 from pages.runtime import compute, served
 from pages.runtime.compute import ModelSpec
-from pages.shared.networks.kept import Kept, kept
+from pages.shared.networks.kept import FOLDER, Kept, kept
 
 BUNDLED = next(key for key, entry in CATALOG.items() if entry.source == "bundled")
 """The model whose weights come with the installation: what every way out of a failure leads back to."""
@@ -76,6 +76,10 @@ def _brought() -> dict[str, Offer]:
 
 def _of_kept(network: Kept) -> Offer:
     size = f"{network.parameters / 1e6:.1f} M weights"
+    if network.key.startswith(FOLDER):
+        title = Path(network.name).name
+        note = f"{title}, {network.classes:,} classes, its own labels · read from a folder of this machine"
+        return Offer(network.key, network.name, title, f"{title} · {size}", note, fixed=True)
     if network.weights == "default":
         title = network.name.removeprefix(PREFIX)
         return Offer(network.key, network.name, title, f"{title} · {size}", f"timm, by name · {_whence(network.name)}")

@@ -28,6 +28,7 @@ from pages.shared.scene import Photo
 
 _LAST = "_photo"
 _PART, _PART_OF, _MIDDLE = "part", "_part_of", 50
+_SHOWN, _A_PART, _WHOLE = "shown", "A part", "All of it"
 _FAR_FROM_SQUARE = 1.7  # times as long as wide: of 3 : 2, as cameras make them, the middle is nearly all
 _OWN: Final = "_own_photo"  # the visitor's last one, with its source: for Back, after a look at the gallery
 _AWAITED: Final = "_awaited_photo"
@@ -78,13 +79,15 @@ def photo_picker(*, digits: bool = False) -> Photo:
 
 
 def _chosen_part(photo: Photo) -> Photo:
-    """The photo, or the part of it that is chosen where the network would see its middle alone."""
+    """The photo, or what is chosen where the network would see its middle alone: another part, or all of it."""
     width, height = photo.image.size
     if max(width, height) < _FAR_FROM_SQUARE * min(width, height):
         return photo
     another = st.session_state.setdefault(_PART_OF, photo.digest) != photo.digest
     if another:  # it begins in its middle
         st.session_state[_PART_OF], st.session_state[_PART] = photo.digest, _MIDDLE
+    if _whole():
+        return replace(photo, fit="letterbox")
     ends = "0 is the left end, 100 the right" if width > height else "0 is the top, 100 the bottom"
     place = st.slider(
         "Which part",
@@ -101,6 +104,25 @@ def _chosen_part(photo: Photo) -> Photo:
     image, digest = _cut_out(photo.digest, box, photo.image)
     title = f"{photo.title} (part at {place} %)"
     return replace(photo, image=image, digest=digest, title=title, whole=(photo, box[0], box[1]))
+
+
+def _whole() -> bool:
+    shown = st.segmented_control(
+        "What the network sees",
+        [_A_PART, _WHOLE],
+        default=_A_PART,
+        required=True,
+        **links.kept(_SHOWN),
+        help="A part: a square of the photo, as networks are trained on. All of it: scaled down to fit, a letterbox.",
+    )
+    if shown == _WHOLE:
+        st.html(
+            style.quiet(
+                "Around the photo the network sees bars of the mean colour, which it was hardly trained on. They are "
+                "never drawn, and count for nothing."
+            )
+        )
+    return shown == _WHOLE
 
 
 @st.cache_data(max_entries=4, scope="session", show_spinner=False)  # a visitor's photo goes with the visitor

@@ -38,6 +38,7 @@ def facts(seen: Scene, parameters: Mapping[str, Any]) -> Facts:
         "class_index": str(question.target),
         "photo": seen.photo.title,
         "photo_sha256": seen.whole_photo.digest,
+        "resize": seen.classifier.preprocessing.fit,
         "frame": ", ".join(f"{edge:.1f}" for edge in seen.box_in_whole),
         "seed": str(question.seed),
         "precision": question.precision,

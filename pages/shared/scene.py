@@ -14,8 +14,10 @@ from PIL import Image
 
 from cam_core import Classifier, LayerInfo, methods_at
 from cam_core.analysis.costs import Cost, Pace, method_costs, pace_at
+from cam_core.images import Fit
 from cam_core.models.classifier import Prediction
 from cam_core.overlay import Box, close_up, framed
+from cam_core.types import Part, shares
 from pages.runtime import compute, polling
 from pages.runtime.compute import ModelSpec, Question
 from pages.shared import links, style
@@ -35,6 +37,7 @@ class Photo:
     Attributes:
         digest: identifies its pixels; every cache is keyed on it.
         source: "gallery", "digits" (of those that no digit network has seen), or "visitor".
+        fit: how it is fitted to the network's input; the network's own way where None.
         whole: the photo that this one was cut out of, with its left upper corner there in pixels; None if it is whole.
     """
 
@@ -44,6 +47,7 @@ class Photo:
     credit: str = ""
     source: str = "visitor"
     whole: tuple[Photo, int, int] | None = None
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,18 @@ class Scene:
         return left + across, top + down, right + across, bottom + down
 
     def frame(self, side: int = FRAME_SIDE) -> Image.Image:
-        """The part that the network sees, from the original, `side` pixels long: heatmaps are laid over it."""
-        return _close_up(self.photo.digest, self.box, side, self.photo.image)
+        """The part that the network sees, from the original, `side` pixels long: heatmaps are laid over it.
+
+        Without padding, which is no part of the photo.
+        """
+        image = self.photo.image
+        return _close_up(self.photo.digest, self.classifier.preprocessing.shown(image.size), side, image)
+
+    @property
+    def part(self) -> Part | None:
+        """Of a map, what lies over the photo: see `display_values`."""
+        picture = self.classifier.picture(self.photo.image)
+        return picture and shares(picture, self.classifier.input_size)
 
     def framed_photo(self) -> Image.Image:
         """The whole photo, with the frame that the network sees drawn in."""

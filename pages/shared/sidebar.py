@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -62,6 +63,7 @@ def _scene(page: str) -> None:
         except ImageError as error:
             scene.put(_explained("There is no photo.", error))
             return
+    spec = replace(spec, fit=photo.fit)
     outcome = compute.predictions(spec, photo.digest, photo.image)
     if isinstance(outcome, Job):
         scene.put(_waiting(spec, offer, outcome))
@@ -136,7 +138,9 @@ def _several(labels: Sequence[str]) -> str:
 
 def _enlarged(spec: ModelSpec, photo: Photo) -> bool:
     """Whether the network sees the photo at much more than its size."""
-    return _MUCH * min(photo.image.size) < min(compute.classifier(spec).preprocessing.input_size)
+    preprocessing = compute.classifier(spec).preprocessing
+    side = max(photo.image.size) if preprocessing.fit == "letterbox" else min(photo.image.size)
+    return _MUCH * side < min(preprocessing.input_size)
 
 
 def _layer(spec: ModelSpec, nonlinear: bool) -> str:

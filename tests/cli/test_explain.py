@@ -18,6 +18,7 @@ from cam_core.analysis.agreement import rank_agreement
 from cam_core.images import SAMPLES, image_digest, sample
 from cam_core.version import versions
 from tests.cli.calls import Call, run
+from tests.images.dicom_files import dicom
 from tests.tiny import TINY, tiny_classifier
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +51,36 @@ def test_prints_one_line_a_method_in_the_order_asked_for(succeed: Call, photo: P
         assert row["layer"] == TINY["plain"].layers[-1]
         assert float(row["probability"]) == pytest.approx(expected, abs=1e-4)
         assert int(row["tail passes"]) >= 1
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_a_dicom_file_and_16_bits_reach_the_network_with_all_their_levels(succeed: Call, tmp_path: Path) -> None:
+    """The record names what the network was given: pictures that differ in the low byte alone are two."""
+    values = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32) * 64 // 256 * 256
+    files = {"low.png": values, "high.png": values + 255}
+    for name, pixels in files.items():
+        Image.fromarray(pixels).save(tmp_path / name)
+    (tmp_path / "scan.dcm").write_bytes(dicom(values + 255, WindowCenter=32768, WindowWidth=65536))
+    given = []
+    for name in (*files, "scan.dcm"):
+        succeed("explain", tmp_path / name, "-M", "grad-cam", "--json", tmp_path / "record.json")
+        given.append(read(tmp_path / "record.json")["explanations"][0]["image_sha256"])
+    assert given[0] != given[1] == given[2]
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_a_letterbox_is_asked_for_and_stated(succeed: Call, refuse: Call, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((30, 120, 3), np.uint8)).save(tmp_path / "wide.png")
+    record, figure = tmp_path / "record.json", tmp_path / "figure.svg"
+    succeed("explain", tmp_path / "wide.png", "--resize", "letterbox", "--json", record, "--out", figure)
+    assert read(record)["preprocessing"]["fit"] == "letterbox"
+    size = tiny_classifier("plain").input_size
+    rows = round(30 * size[1] / 120)
+    top = (size[0] - rows) // 2
+    assert read(record)["explanations"][0]["picture"] == [0, top, size[1], top + rows]
+    succeed("explain", tmp_path / "wide.png", "--json", record)
+    assert (read(record)["preprocessing"]["fit"], read(record)["explanations"][0]["picture"]) == ("crop", None)
+    assert "'squash' is not one of crop, letterbox, stretch" in refuse("explain", "dog", "--resize", "squash")
 
 
 @pytest.mark.usefixtures("tiny_network")

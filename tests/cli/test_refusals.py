@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from cam_core import load_model
 from cam_core.images import SAMPLES
 from tests.cli.calls import Call
+from tests.images.dicom_files import dicom
 
 ROOT = Path(__file__).parents[2]
 Refuse = Callable[..., str]
@@ -49,6 +50,10 @@ BAD_IMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "1×1": (one_pixel, "1 × 1 pixels; each side must have at least 8"),
     "decompression bomb": (lambda path: path.write_bytes(png_header(30_000, 30_000)), "at most 80 megapixels"),
     "too large": (lambda path: path.write_bytes(png_header(12_000, 12_000)), "at most 80 megapixels"),
+    "DICOM of several frames": (
+        lambda path: path.write_bytes(dicom(np.zeros((32, 16), np.uint16), Rows=16, NumberOfFrames=2)),
+        "has 2 frames; save the one",
+    ),
     "folder": (lambda path: path.mkdir(), "cannot be opened: Is a directory"),
     "missing": (lambda path: None, "cannot be opened: No such file"),
 }

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
-from cam_core.images import SAMPLES, as_rgb, check_size, image_digest, load_image
+from cam_core.images import SAMPLES, Preprocessing, as_rgb, check_size, files, image_digest, load_image
 from cam_core.images.files import is_image
 from cam_core.types import CamError, ImageError
 
@@ -240,7 +240,39 @@ def test_16_bit_grey_keeps_the_full_range_and_clips_nothing(top: int) -> None:
     rows = b"".join(b"\0" + row.tobytes() for row in values)
     tiff = encoded(Image.fromarray(values.astype("<u2")), "TIFF")
     for data in (png(32, 16, 16, 0, rows), tiff):
-        assert (levels(load_image(data)) == np.rint(values / 257)[..., None]).all()
+        image = load_image(data)
+        assert image.mode == "I;16" and (levels(image) == values).all()
+        assert (levels(as_rgb(image)) == np.rint(values / 257)[..., None]).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_grey_reaches_the_network_to_its_low_byte(kind: str, channels: int) -> None:
+    """Two files that differ in the low byte alone: by hand, (level / 65535 − mean) / std."""
+    levels_of = np.random.default_rng(0).integers(0, 256, (16, 16)).astype(np.uint16) * 256
+    low = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    frame = Preprocessing(input_size=(16, 16), resize=16, mean=(0.25,) * channels, std=(0.5,) * channels)
+    images = [load_image(encoded(Image.fromarray(values), kind)) for values in (levels_of, levels_of + low)]
+    assert (np.asarray(as_rgb(images[0])) == np.asarray(as_rgb(Image.fromarray(levels_of)))).all()
+    for image, values in zip(images, (levels_of, levels_of + low), strict=True):
+        expected = (values.astype(np.float64) / 65535 - 0.25) / 0.5
+        np.testing.assert_allclose(frame.tensor(image), np.stack([expected] * channels), atol=1e-6)
+    first, second = (frame.tensor(image) for image in images)
+    assert ((first != second).numpy() == np.stack([low > 0] * channels)).all()
+    assert image_digest(images[0]) != image_digest(images[1])
+
+
+def test_a_dark_picture_of_16_bits_stays_dark_and_is_turned_and_halved_as_others_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(files, "MAX_PIXELS", 16 * 8)
+    values = np.arange(16 * 32, dtype=np.uint16).reshape(16, 32) // 2
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    image = load_image(encoded(Image.fromarray(values), "PNG", exif=exif))
+    halves = np.rot90(values, -1).astype(np.float64).reshape(16, 2, 8, 2).mean(axis=(1, 3))
+    assert image.mode == "I;16" and np.abs(levels(image) - halves).max() <= 0.51
+    assert levels(as_rgb(image)).max() == 1
 
 
 def test_16_bit_colour() -> None:
@@ -254,13 +286,17 @@ def test_16_bit_colour() -> None:
 )
 def test_float_tiff_is_scaled_by_its_values(scale: float, low: float) -> None:
     values = (RAMP / 255 * scale + low).astype(np.float32)
-    assert np.abs(levels(load_image(encoded(Image.fromarray(values), "TIFF"))) - RAMP[..., None]).max() <= 1
+    image = load_image(encoded(Image.fromarray(values), "TIFF"))
+    assert np.abs(levels(image) - 257 * RAMP.astype(int)).max() <= 1
+    assert (levels(as_rgb(image)) == RAMP[..., None]).all()
 
 
 @pytest.mark.parametrize("top", [255, 65535, 10**9])
 def test_32_bit_integers_are_scaled_by_their_values(top: int) -> None:
     values = np.rint(RAMP / 255 * top).astype(np.int32)
-    assert np.abs(levels(load_image(encoded(Image.fromarray(values), "TIFF"))) - RAMP[..., None]).max() <= 1
+    image = load_image(encoded(Image.fromarray(values), "TIFF"))
+    assert np.abs(levels(image) - 257 * RAMP.astype(int)).max() <= 1
+    assert (levels(as_rgb(image)) == RAMP[..., None]).all()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cam_core.masked import image_rows
 from cam_core.metrics.base import Scores, metric
-from cam_core.metrics.curves.perturbation import DEFAULTS, Perturbation, Settings, baseline_image
+from cam_core.metrics.curves.perturbation import DEFAULTS, Perturbation, Settings, padded_baseline
 from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import picture_scores
 from cam_core.models.split.model import SplitModel
@@ -17,15 +17,15 @@ from cam_core.run import Run
 def _areas(net: SplitModel, batch: Samples, run: Run, settings: Settings) -> Scores:
     """The area under each sample's curve; extras: `fractions` and `curve`."""
     ways = [
-        Perturbation(image, saliency, baseline_image(image, settings, run), settings)
-        for image, saliency in zip(batch.images, batch.saliency, strict=True)
+        Perturbation(image, saliency, padded_baseline(image, settings, run, picture), settings, picture)
+        for image, saliency, picture in zip(batch.images, batch.saliency, batch.pictures, strict=True)
     ]
     run.expect(sum(len(way.counts) - 1 for way in ways))
     untouched = batch.score(settings.score)
     curves = [_whole(net, *arguments, run) for arguments in zip(ways, batch.target, untouched, strict=True)]
-    fractions = ways[0].fractions
-    areas = torch.stack([torch.trapezoid(curve, fractions) for curve in curves])
-    return Scores(areas, {"fractions": [fractions.numpy()] * len(ways), "curve": [c.numpy() for c in curves]})
+    fractions = [way.fractions for way in ways]
+    areas = torch.stack([torch.trapezoid(*line) for line in zip(curves, fractions, strict=True)])
+    return Scores(areas, {"fractions": [f.numpy() for f in fractions], "curve": [c.numpy() for c in curves]})
 
 
 def _whole(net: SplitModel, way: Perturbation, target: Tensor, untouched: Tensor, run: Run) -> Tensor:

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from cam_core.deprecated import formerly_positional
+from cam_core.maps import within
 from cam_core.masked import class_score
 from cam_core.metrics.curves.perturbation import Kind, Perturbation
 from cam_core.metrics.curves.points import curve_settings, explained_target, perturbations
@@ -30,7 +31,7 @@ from cam_core.types import MetricError
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture: the photo as the network sees it, and the class's score, as the curve has it at this fraction."""
+    """One picture: the photo as the network sees it, without padding, and its score as the curve has it."""
 
     photo: Image.Image
     value: float
@@ -69,9 +70,10 @@ class Film:
         seen = untouched(clf, [image], [asked_class], precision)
         self._net, self._target = seen.net, int(seen.target)
         run = Run.of(clf, Options(seed, precision))
+        self._picture = clf.picture(image)
         self._ways: dict[tuple[str, Kind], Perturbation] = {}
         for kind in kinds:
-            ways = perturbations(seen.images[0], saliencies, curve_settings(kind, **params), run)
+            ways = perturbations(seen.images[0], saliencies, curve_settings(kind, **params), run, self._picture)
             self._ways |= {(name, kind): way for name, way in ways.items()}
 
     def at(self, fraction: float) -> Frames:
@@ -89,7 +91,7 @@ class Film:
         pictures = torch.stack([way.picture(fraction) for way in self._ways.values()])
         score = next(iter(self._ways.values())).settings.score
         values = class_score(exact_logits(self._net, pictures), self._target, score)
-        photos = [as_photo(self._clf, picture) for picture in pictures]
+        photos = [as_photo(self._clf, within(picture, self._picture)) for picture in pictures]
         return {key: Frame(photo, float(v)) for key, photo, v in zip(self._ways, photos, values, strict=True)}
 
 

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from cam_core.declarations.parameters import DeclaredParameter, MaskSpace, Parameter
 from cam_core.declarations.signatures import declared_fields
+from cam_core.maps import within
 from cam_core.metrics.scoring import Score, descending_order, ranks
 from cam_core.models.devices import double
 from cam_core.run import Run
-from cam_core.types import Images, MetricError
+from cam_core.types import Images, MetricError, Picture
 
 Kind = Literal["deletion", "insertion"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -71,21 +72,28 @@ class Perturbation:
         image: (channels, H, W), normalised.
         saliency: (H, W).
         baseline: (channels, H, W), what deletion ends in and insertion starts from.
+        picture: the part of the image that is no padding; all of it for None. Padding neither goes nor counts.
     """
 
-    def __init__(self, image: Tensor, saliency: Tensor, baseline: Tensor, settings: Settings) -> None:
+    def __init__(
+        self, image: Tensor, saliency: Tensor, baseline: Tensor, settings: Settings, picture: Picture | None = None
+    ) -> None:
         start, end = (image, baseline) if settings.kind == "deletion" else (baseline, image)
         # Channels last, as the network wants its pictures: no copy between here and the first convolution.
         self._start, self._end = (p.permute(1, 2, 0).contiguous() for p in (start, end))
-        self._saliency = saliency
+        self._size, self._picture = saliency.shape, picture
+        self._saliency = within(saliency, picture)
         self.settings = settings
-        self.counts = settings.counts(saliency.numel())
-        self.pixels = saliency.numel()
+        self.pixels = self._saliency.numel()
+        self.counts = settings.counts(self.pixels)
 
     @cached_property
     def _places(self) -> Tensor:
         """(H, W): when each pixel's turn comes. Sorted when first needed, for a curve's first point not to wait."""
-        return ranks(descending_order(self._saliency)).view(self._saliency.shape).to(self._start.device)
+        places = ranks(descending_order(self._saliency)).view(self._saliency.shape)
+        whole = places.new_full(self._size, self.pixels)  # never: no count is larger
+        within(whole, self._picture).copy_(places)
+        return whole.to(self._start.device)
 
     @cached_property
     def fractions(self) -> Tensor:
@@ -105,6 +113,15 @@ class Perturbation:
     def picture(self, fraction: float) -> Tensor:
         """(channels, H, W): the image with this share of its pixels changed, rounded to whole pixels."""
         return self.pictures(torch.tensor([round(fraction * self.pixels)]))[0]
+
+
+def padded_baseline(image: Tensor, settings: Settings, run: Run, picture: Picture | None) -> Tensor:
+    """`baseline_image` of the part of an image that is no padding, which stays as it is around it."""
+    if picture is None:
+        return baseline_image(image, settings, run)
+    whole = image.clone()
+    within(whole, picture).copy_(baseline_image(within(image, picture), settings, run))
+    return whole
 
 
 def baseline_image(image: Tensor, settings: Settings, run: Run) -> Tensor:

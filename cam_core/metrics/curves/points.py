@@ -27,8 +27,8 @@ from cam_core.metrics.curves.perturbation import (
     Kind,
     Perturbation,
     Settings,
-    baseline_image,
     curve_parameters,
+    padded_baseline,
 )
 from cam_core.metrics.samples import Saliency, as_saliency, untouched
 from cam_core.metrics.scoring import exactly
@@ -40,7 +40,7 @@ from cam_core.notebooks.drawn import Drawn
 from cam_core.options import Options
 from cam_core.run import Run
 from cam_core.targets.asking import Target, ask
-from cam_core.types import Explanation, MetricError, Progress
+from cam_core.types import Explanation, MetricError, Picture, Progress
 
 ORDERS = ("sequential", "coarse-to-fine")
 
@@ -151,7 +151,7 @@ def curve_points(
     lines = [
         _Line(name, way)
         for settings in all_settings
-        for name, way in perturbations(seen.images[0], saliencies, settings, run).items()
+        for name, way in perturbations(seen.images[0], saliencies, settings, run, clf.picture(image)).items()
     ]
     if lines:
         score = float(class_score(seen.logits, seen.target, all_settings[0].score))
@@ -186,12 +186,18 @@ AXIS_OF_SCORE: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def perturbations(
-    image: Tensor, saliencies: Mapping[str, Saliency], settings: Settings, run: Run
+    image: Tensor, saliencies: Mapping[str, Saliency], settings: Settings, run: Run, picture: Picture | None = None
 ) -> dict[str, Perturbation]:
-    """The way of each map through one image (channels, H, W), all to or from the same baseline."""
+    """The way of each map through one image (channels, H, W), all to or from the same baseline.
+
+    Args:
+        picture: the part of the image that is no padding; all of it for None.
+    """
     size = (image.shape[-2], image.shape[-1])
-    baseline = baseline_image(image, settings, run)
-    return {name: Perturbation(image, as_saliency(s, size), baseline, settings) for name, s in saliencies.items()}
+    baseline = padded_baseline(image, settings, run, picture)
+    return {
+        name: Perturbation(image, as_saliency(s, size), baseline, settings, picture) for name, s in saliencies.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,22 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from cam_core.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from cam_core.images import IMAGENET_MEAN, IMAGENET_STD, Fit, Preprocessing
 
 _POSITIVE = "positive"
 
 
 def framing(
-    module: nn.Module, input_size: tuple[int, int], mean: Sequence[float] | None, std: Sequence[float] | None
+    module: nn.Module,
+    input_size: tuple[int, int],
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    fit: Fit,
 ) -> Preprocessing:
     """How photos become images of `module`: what is not said is taken from its first convolution, and from ImageNet.
 
     Raises:
-        ModelError: mean and std are not one number per channel each.
+        ModelError: mean and std are not one number per channel each, or there is no such fit.
     """
     given = std if mean is None else mean
     usual_mean, usual_std = _usual(_input_channels(module) if given is None else len(given))
@@ -26,6 +30,7 @@ def framing(
         resize=max(input_size) * 256 // 224,
         mean=usual_mean if mean is None else tuple(mean),
         std=usual_std if std is None else tuple(std),
+        fit=fit,
     )
 
 

@@ -1,4 +1,7 @@
-"""The dialog behind "My network …": one of timm's by name, or a checkpoint with its architecture and labels."""
+"""The dialog behind "My network …": one of timm's by name, a checkpoint with its architecture and labels, or a folder.
+
+Folders are those of the machine that the app runs on, and only where it serves itself alone.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from cam_core.models.zoo.timm_models import PREFIX
 from cam_core.types import CamError
 from pages.runtime.limits import limits
 from pages.shared import links, messages, style
-from pages.shared.networks.kept import keep_named, keep_uploaded
+from pages.shared.networks.kept import keep_folder, keep_named, keep_uploaded
 
 _OPEN: Final = "_my_network"
 _CHOSEN: Final = "_my_network_chosen"
 _LABELS_MB: Final = 1
-_SOURCES: Final = ("By name", "Checkpoint")
+_SOURCES: Final = ("By name", "Checkpoint", "Folder")
 _WEIGHTS: Final = ("Trained", "Random (untrained)")
 
 
@@ -48,14 +51,17 @@ def _close() -> None:
 
 @st.dialog("My network", on_dismiss=_close)
 def _dialog() -> None:
+    sources = _SOURCES if limits().folders else _SOURCES[:-1]
     source = st.segmented_control(
-        "Where it comes from", _SOURCES, default=_SOURCES[0], required=True, width="stretch", key="network-source",
+        "Where it comes from", sources, default=_SOURCES[0], required=True, width="stretch", key="network-source",
         label_visibility="collapsed",
     )  # fmt: skip
     if source == _SOURCES[0]:
         _by_name()
-    else:
+    elif source == _SOURCES[1]:
         _by_file()
+    else:
+        _by_folder()
 
 
 def _by_name() -> None:
@@ -116,6 +122,18 @@ def _by_file() -> None:
         _use(None, "default")
         return
     _use(lambda: keep_uploaded(file.getvalue(), file.name, name, labels and labels.getvalue()), "default")
+
+
+def _by_folder() -> None:
+    path = st.text_input("Folder", key="network-folder", placeholder="~/models/my-vit").strip()
+    st.html(
+        style.quiet(
+            "On the machine that the app runs on, as save_pretrained of transformers writes an image classifier: "
+            "config.json, model.safetensors, preprocessor_config.json. Code in it is never run, and nothing is "
+            "downloaded."
+        )
+    )
+    _use(partial(keep_folder, path) if path else None, "default")
 
 
 def _use(keep: Callable[[], str] | None, weights: str) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from cam_core.files import write_whole
-from cam_core.models.load import classes_of, find_network
+from cam_core.models.brought.folder import WEIGHTS, check_folder
+from cam_core.models.load import classes_of, find_network, load_model
 from cam_core.models.zoo.foreign import read_foreign
 from cam_core.models.zoo.labels import read_labels
 from cam_core.models.zoo.names import count_parameters
@@ -26,6 +27,8 @@ from pages.runtime.limits import limits
 
 UPLOADED: Final = "upload-"
 """Begins the key of an uploaded network, which goes on with its architecture and its checksum."""
+FOLDER: Final = "folder:"
+"""Begins the key of a network in a folder of the machine, which goes on with the folder's path."""
 
 _RECORD: Final = "network.json"
 _LONGEST_STEM: Final = 50  # characters of a file's name
@@ -37,7 +40,7 @@ class Kept:
 
     Attributes:
         key: stands in the link.
-        name: what `load_model` takes.
+        name: what `load_model` takes; of a folder, its path.
         parameters: how many weights.
         weights: the path of the uploaded checkpoint, or "default".
         labels: one for each class; empty where none came with it.
@@ -57,7 +60,11 @@ class Kept:
 
 
 def kept() -> list[Kept]:
-    """The networks of this visit, in the order in which they came."""
+    """The networks of this visit, in the order in which they came; those in folders only where these may be named."""
+    return [network for network in _all() if limits().folders or not network.key.startswith(FOLDER)]
+
+
+def _all() -> list[Kept]:
     records = sorted(_folder().glob(f"*/{_RECORD}"), key=lambda path: path.stat().st_mtime_ns)
     return [_read(record) for record in records]
 
@@ -91,6 +98,25 @@ def keep_uploaded(data: bytes, file: str, name: str, labels: bytes | None = None
     return key
 
 
+def keep_folder(path: str) -> str:
+    """Keep the network in a folder of this machine, as transformers saves it; its key.
+
+    Raises:
+        ModelError, WeightsError: it cannot be read or explained; or no folder of the machine may be named.
+    """
+    if not limits().folders:
+        raise ModelError("others can reach this app, so no folder of the machine that it runs on is opened")
+    folder = Path(path.strip()).expanduser().resolve()
+    key = f"{FOLDER}{folder}"
+    if key not in {network.key for network in kept()}:
+        check_folder(folder)
+        _check_size(folder.name, (folder / WEIGHTS).stat().st_size)
+        clf = load_model(str(folder), device="cpu")
+        parameters = sum(weight.numel() for weight in clf.module.parameters())
+        _write(Kept(key, str(folder), parameters, classes=clf.classes))
+    return key
+
+
 def _upload(data: bytes, path: Path, key: str, name: str, labels: bytes | None) -> None:
     most = limits().checkpoint_bytes
     path.write_bytes(data)
@@ -106,7 +132,11 @@ def _upload(data: bytes, path: Path, key: str, name: str, labels: bytes | None) 
 
 
 def _check(name: str) -> None:
-    size, most = 4 * count_parameters(name), limits().network_bytes  # of float32
+    _check_size(name, 4 * count_parameters(name))  # of float32
+
+
+def _check_size(name: str, size: int) -> None:
+    most = limits().network_bytes
     if size > most:
         raise ModelError(
             f"the weights of {name} have {size >> 20:,} MB, and at most {most >> 20:,} MB are computed with here: "
@@ -128,7 +158,7 @@ def _write(network: Kept) -> None:
     place = _place(network.key)
     place.mkdir(exist_ok=True)
     write_whole(place / _RECORD, lambda draft: draft.write_text(json.dumps(asdict(network)), encoding="utf-8"))
-    for oldest in kept()[: -limits().networks]:
+    for oldest in _all()[: -limits().networks]:
         shutil.rmtree(_place(oldest.key))
 
 

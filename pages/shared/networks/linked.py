@@ -1,4 +1,7 @@
-"""A link to a network that is not in the picker: one of timm's comes, an uploaded one stays with its visitor."""
+"""A link to a network that is not in the picker: one of timm's comes, an uploaded one stays with its visitor.
+
+One in a folder comes where folders of the machine may be named, and where there is one.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ import streamlit as st
 from cam_core.models.zoo.timm_models import PREFIX
 from cam_core.types import CamError
 from pages.shared import links, style
-from pages.shared.networks.kept import UPLOADED, keep_named, kept
+from pages.shared.networks.kept import FOLDER, UPLOADED, keep_folder, keep_named, kept
 
 
 def follow() -> None:
     """Called before the picker is drawn: keep the network that the link names, or say why it is not shown."""
     key = st.query_params.get("model", "")
-    if not key.startswith((UPLOADED, PREFIX)) or key in {network.key for network in kept()}:
+    if not key.startswith((UPLOADED, FOLDER, PREFIX)) or key in {network.key for network in kept()}:
         return
     reason = _uploaded_elsewhere(key) if key.startswith(UPLOADED) else _reason_against(key)
     if reason:
@@ -23,7 +26,7 @@ def follow() -> None:
 
 def _reason_against(name: str) -> str:
     try:
-        keep_named(name)
+        keep_folder(name.removeprefix(FOLDER)) if name.startswith(FOLDER) else keep_named(name)
     except CamError as error:
         return f"The link asks for the network “{name}”. {style.sentence(str(error))} The default is shown instead."
     return ""

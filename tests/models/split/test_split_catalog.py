@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,7 +21,8 @@ QUICK = ("resnet18", "vgg11", "densenet121", "mobilenet_v3_large")
 QUICK_SIZE = (96, 96)
 TIMM_QUICK = ("timm:regnetx_002",)
 TIMM_SLOW = ("timm:convnext_atto", "timm:ghostnet_100", "timm:resnet18", "timm:tf_efficientnetv2_b0", "timm:dla34")
-UNTRACEABLE = "timm:vgg16"
+# It asks for a size, so it is traced with numbers for sizes.
+ASKS_FOR_SIZES = "timm:vgg16"
 
 
 def layers_of(*keys: str) -> list[tuple[str, str]]:
@@ -68,8 +70,11 @@ def assert_near(actual: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
 
 
-def check_cut(key: str, layer: str, *, traced: bool = True) -> None:
-    module, images = network(key), images_for(key)
+def check_cut(key: str, layer: str) -> None:
+    check_cut_of(network(key), images_for(key), layer, traced=True)
+
+
+def check_cut_of(module: nn.Module, images: Tensor, layer: str, *, traced: bool) -> None:
     uncut = run_uncut(module, layer, images)
     with torch.no_grad():
         halves = build_halves(module, layer, images[:1], prepared=False)
@@ -138,10 +143,31 @@ def test_halves_make_the_whole_for_timm(key: str) -> None:
         check_cut(key, layer)
 
 
+def deciding_by_values(module: nn.Module) -> nn.Module:
+    """A copy that looks at the values of its images first: no tracing can follow that."""
+
+    class Deciding(type(module)):
+        def forward(self, x: Tensor) -> Tensor:
+            if not torch.isfinite(x).all():
+                raise ValueError("the images are not finite")
+            return super().forward(x)
+
+    duplicate = copy.deepcopy(module)
+    duplicate.__class__ = Deciding
+    return duplicate
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", ["features.22", "features.29"])
+def test_a_network_that_asks_for_sizes_is_traced(layer: str) -> None:
+    check_cut(ASKS_FOR_SIZES, layer)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("layer", ["features.22", "features.29"])
 def test_a_network_that_cannot_be_traced_is_cut_by_replacing(layer: str) -> None:
-    check_cut(UNTRACEABLE, layer, traced=False)
+    module = deciding_by_values(network(ASKS_FOR_SIZES))
+    check_cut_of(module, images_for(ASKS_FOR_SIZES), layer, traced=False)
 
 
 @pytest.mark.parametrize("key", QUICK)

@@ -87,6 +87,15 @@ def test_the_more_pages_are_open_the_more_seldom_each_is_looked_at(
         assert intervals.pop() == seconds
 
 
+@pytest.mark.parametrize(("left", "seconds"), [(None, 0.5), (2.0, 0.5), (6.0, 1.0), (600.0, 1.5)])
+def test_the_longer_it_takes_the_more_seldom_it_is_looked_at(
+    intervals: list[float | None], monkeypatch: pytest.MonkeyPatch, left: float | None, seconds: float
+) -> None:
+    monkeypatch.setattr(Job, "time_left", left)
+    run(three_bars, running("a"))
+    assert intervals == [seconds]
+
+
 def test_the_page_is_drawn_again_when_the_first_job_has_ended_or_the_last(intervals: list[float | None]) -> None:
     def script(jobs: tuple[object, ...]) -> None:
         import streamlit as st

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pages.shared import provenance
+from tests.images.dicom_files import dicom
 from tests.pages.app_runs import Open, encoded, heatmaps, html, noise, settle, upload
 
 
@@ -20,6 +25,16 @@ def test_an_upload_is_explained(open_app: Open) -> None:
     assert len(heatmaps(at)) == 2 and not at.error
     assert "mine.png" in html(at)
     assert "sample" not in at.query_params, "the link names no other photo"
+
+
+def test_a_dicom_file_is_explained_with_all_its_levels_and_shown_by_its_window(open_app: Open) -> None:
+    ramp = np.arange(64 * 64, dtype=np.int16).reshape(64, 64)
+    at = upload(open_app(), dicom(ramp, WindowCenter=2048, WindowWidth=4096), "scan.dcm")
+    assert len(heatmaps(at)) == 2 and not at.error
+    photo = at.session_state["_scene"].photo
+    assert photo.title == "scan.dcm" and len(np.unique(np.asarray(photo.image))) == 4096
+    upload(at, dicom(ramp.repeat(2, axis=0), Rows=64, NumberOfFrames=2), "film.dcm")
+    assert "has 2 frames" in at.error[0].value
 
 
 def panorama(tall: bool = False) -> Image.Image:
@@ -63,6 +78,38 @@ def test_a_link_opens_the_part_and_square_photos_have_none(open_app: Open) -> No
     assert 0 <= left < right <= 450 and 0 <= top < bottom <= 450
     at = open_app(sample="panda")
     assert not [slider for slider in at.slider if slider.key == "part"]
+
+
+def shown_map(at: AppTest) -> Image.Image:
+    """The first heatmap, as it is in the page."""
+    pictures = [image.proto.imgs[0] for image in at.get("image")]
+    address = next(picture.url for picture in pictures if " heatmap " in picture.alt)
+    return Image.open(io.BytesIO(base64.b64decode(address.partition("base64,")[2])))
+
+
+def test_a_panorama_can_be_seen_whole_and_a_link_opens_it_so(open_app: Open) -> None:
+    """A letterbox: all colours reach the network, its padding is not drawn, and the network is the same object's."""
+    at = open_app(sample="crab")
+    loaded = {id(at.session_state["_scene"].classifier.module)}
+    settle(at.segmented_control(key="shown").set_value("All of it").run())
+    seen = at.session_state["_scene"]
+    assert seen.classifier.preprocessing.fit == seen.question.model.fit == "letterbox"
+    assert {id(seen.classifier.module)} == loaded, "nothing is loaded twice"
+    (width, height) = shown_map(at).size
+    assert seen.box_in_whole == seen.box and width / height == pytest.approx(16 / 9, rel=0.01)
+    assert not [slider for slider in at.slider if slider.key == "part"]
+    assert "bars of the mean colour" in html(at) and len(heatmaps(at)) == 2
+    assert provenance.facts(seen, {})["resize"] == "letterbox"
+    again = open_app(sample="crab", shown="All of it")
+    assert again.session_state["_scene"].question == seen.question
+    settle(at.segmented_control(key="shown").set_value("A part").run())
+    assert at.session_state["_scene"].question.model.fit is None and at.slider(key="part").value == 50
+
+
+@pytest.mark.parametrize("page", ["pages/channels/page.py", "pages/deletion/page.py"])
+def test_every_page_has_the_panorama_whole(open_app: Open, page: str) -> None:
+    at = open_app(page=page, sample="crab", shown="All of it")
+    assert not at.error and at.session_state["_scene"].question.model.fit == "letterbox"
 
 
 def test_until_a_file_is_there_the_last_photo_stays(open_app: Open) -> None:

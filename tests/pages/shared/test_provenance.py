@@ -65,8 +65,8 @@ def described(name: str, content: bytes) -> dict[str, str]:
     """The facts that a file states."""
     if name.endswith(".csv"):
         table = pandas.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
-        assert len(table.iloc[:, -13:].drop_duplicates()) == 1, "the same in each row"
-        return {str(column): fact for column, fact in table.iloc[0, -13:].items()}
+        assert len(table.iloc[:, -14:].drop_duplicates()) == 1, "the same in each row"
+        return {str(column): fact for column, fact in table.iloc[0, -14:].items()}
     if name.endswith(".png"):
         with Image.open(io.BytesIO(content)) as picture:
             found: dict[str, str] = json.loads(picture.text["Description"])
@@ -92,7 +92,7 @@ def test_every_file_of_a_page_says_where_it_is_from(
         facts = described(name, content)
         assert facts["network"] == BUNDLED
         assert facts["photo"] == SAMPLES[0].title and facts["photo_sha256"] == image_digest(photo), name
-        assert facts["seed"] == "3" and facts["layer"] and facts["class"], name
+        assert facts["resize"] == "crop" and facts["seed"] == "3" and facts["layer"] and facts["class"], name
         assert ("untrained" in facts["weights"]) == (weights == "random"), name
         assert f"torch {versions()['torch']}" in facts["made_with"], name
         assert json.loads(facts["parameters"]), name

@@ -11,13 +11,19 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
 from cam_core import load_model
+from cam_core.images import Preprocessing
+from cam_core.models import load
+from cam_core.models.brought.folder import check_folder
+from cam_core.types import ModelError
 from pages.runtime import compute, limits
 from pages.shared import style
-from pages.shared.networks import kept
+from pages.shared.networks import dialog, kept
 from tests.pages.app_runs import BUNDLED, Open, heatmaps, html, load_tiny, settle
+from tests.tiny import SIZE, tiny
 
 NAME = "timm:test_resnet"
 
@@ -196,6 +202,68 @@ def test_every_page_has_the_network(open_app: Open, page: str) -> None:
     at = open_app(page=page, model=key)
     assert box(at, "Model").value == key and "pets_.pt · test_resnet" in box(at, "Model").options
     assert not at.error
+
+
+# A folder of the machine
+
+
+@pytest.fixture
+def pets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as transformers saves it; what builds the network of it is a tiny one of ours."""
+
+    def open_tiny(folder: Path) -> Any:
+        check_folder(folder)
+        return tiny("plain"), Preprocessing(SIZE, fit="stretch")
+
+    monkeypatch.setattr(load, "open_folder", open_tiny)
+    folder = tmp_path / "pets"
+    folder.mkdir()
+    save_file({"weight": torch.zeros(1)}, folder / "model.safetensors")
+    for name in ("config", "preprocessor_config"):
+        (folder / f"{name}.json").write_text("{}")
+    monkeypatch.setattr(compute, "load_model", load_model)
+    return folder
+
+
+def use_folder(at: AppTest, path: Path) -> AppTest:
+    opened(at, "Folder")
+    at.text_input(key="network-folder").set_value(str(path)).run()
+    at.button(key="network-use").click().run()
+    return settle(at)
+
+
+def test_a_folder_of_the_machine_is_explained_and_a_link_opens_it_again(open_app: Open, pets: Path) -> None:
+    at = use_folder(open_app(model="lfi_digits"), pets)
+    assert box(at, "Model").value == f"folder:{pets}" and len(heatmaps(at)) == 2
+    assert "pets, 5 classes, its own labels · read from a folder of this machine" in html(at)
+    assert not [entry for entry in at.selectbox if entry.label == "Weights"], "there is no untrained one"
+    assert at.session_state["_scene"].classifier.preprocessing.fit == "stretch"
+    (pets.parent / "brought").rename(pets.parent / "of another visit")
+    again = open_app(model=f"folder:{pets}")
+    assert box(again, "Model").value == f"folder:{pets}" and not again.info
+
+
+def test_a_folder_that_cannot_be_used_is_a_sentence(open_app: Open, pets: Path) -> None:
+    (pets / "model.safetensors").rename(pets / "pytorch_model.bin")
+    at = use_folder(open_app(model="lfi_digits"), pets)
+    assert "is a pickle, which can hold code" in at.error[0].value.replace("\\", "")
+    assert box(at, "Model").value == "lfi_digits"
+
+
+def test_where_others_reach_the_app_no_folder_is_opened(
+    open_app: Open, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = kept.keep_folder(str(pets))
+    for module in (kept, dialog):
+        monkeypatch.setattr(module, "limits", lambda: limits.ROOM)
+    at = open_app(model="lfi_digits")
+    at.button(key="my-network").click().run()
+    assert at.segmented_control(key="network-source").options == ["By name", "Checkpoint"]
+    assert not [option for option in box(at, "Model").options if "pets" in option], "not even one that was kept"
+    with pytest.raises(ModelError, match="no folder of the machine that it runs on is opened"):
+        kept.keep_folder(str(pets))
+    at = open_app(model=key)
+    assert "no folder of the machine" in at.info[0].value and str(pets.parent) not in at.info[0].value.split("“")[0]
 
 
 def test_a_saved_map_names_the_checkpoint(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
