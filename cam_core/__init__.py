@@ -23,15 +23,17 @@ Examples:
 from typing import TYPE_CHECKING, Any
 
 from cam_core.applicability import methods_at
-from cam_core.explain import explain, explain_batch
+from cam_core.explain import explain, explain_batch, explanation_from_array
 from cam_core.images import SAMPLES, load_image
 from cam_core.methods import METHODS
 from cam_core.models.classifier import Classifier
 from cam_core.models.load import CATALOG, load_model
+from cam_core.notebooks.drawn import drawn_by
 from cam_core.types import CamError, Cancelled, Explanation, LayerInfo, Passes
 from cam_core.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from cam_core.figures import compare
     from cam_core.metrics import METRICS, evaluate, evaluate_batch
 
 __all__ = [
@@ -45,10 +47,12 @@ __all__ = [
     "Explanation",
     "LayerInfo",
     "Passes",
+    "compare",
     "evaluate",
     "evaluate_batch",
     "explain",
     "explain_batch",
+    "explanation_from_array",
     "load_image",
     "load_model",
     "methods_at",
@@ -56,9 +60,20 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The metrics are loaded when first asked for: whoever only explains does without scipy's solvers."""
+    """Metrics and figures are loaded when first asked for: whoever only explains does without what they need."""
     if name in ("METRICS", "evaluate", "evaluate_batch"):
         from cam_core import metrics
 
         return getattr(metrics, name)
+    if name == "compare":
+        from cam_core import figures
+
+        return figures.compare
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@drawn_by
+def _draw(result: object) -> str:
+    from cam_core.figures.drawings import html_of
+
+    return html_of(result)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
@@ -23,10 +25,11 @@ from cam_core.models.classifier import Classifier
 from cam_core.models.devices import moved_to_cpu, wait_for
 from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.halves import Halves
+from cam_core.notebooks.bars import watched
 from cam_core.numbers import significant
 from cam_core.options import Options
 from cam_core.run import Run
-from cam_core.targets.asking import Asked, ClassTarget, Target, answer, resolve
+from cam_core.targets.asking import Asked, ClassTarget, Target, answer, ask, resolve
 from cam_core.targets.scores import TargetScore
 from cam_core.types import IMPROBABLE, Explanation, FloatArray, MethodError, Passes, Picture, Progress
 
@@ -80,8 +83,10 @@ def explain(
         >>> explanation.target, explanation.map.shape
         (225, (14, 14))
     """
-    options = Options(seed, precision, compiled, progress)
-    return _explain_all(clf, [image], METHODS[method], layer, [resolve(clf, target)], options, params)[0]
+    meant = resolve(clf, target)
+    with _watched(METHODS[method], progress) as told:
+        options = Options(seed, precision, compiled, told)
+        return _explain_all(clf, [image], METHODS[method], layer, [meant], options, params)[0]
 
 
 @formerly_positional("method", "layer", "targets", "seed", "progress", "precision", "compiled")
@@ -110,9 +115,75 @@ def explain_batch(
     targets = [None] * len(images) if targets is None else targets
     if len(targets) != len(images):
         raise ValueError(f"{len(images)} images but {len(targets)} targets")
-    options = Options(seed, precision, compiled, progress)
     meant = [resolve(clf, target) for target in targets]
-    return _explain_all(clf, images, METHODS[method], layer, meant, options, params)
+    with _watched(METHODS[method], progress) as told:
+        options = Options(seed, precision, compiled, told)
+        return _explain_all(clf, images, METHODS[method], layer, meant, options, params)
+
+
+def explanation_from_array(
+    clf: Classifier,
+    image: Image.Image | Tensor,
+    values: npt.ArrayLike,
+    *,
+    title: str,
+    target: Target = None,
+) -> Explanation:
+    """A map that was made elsewhere, as an explanation that stands beside ours in comparisons, curves and metrics.
+
+    Args:
+        image: the one that the map was made for.
+        values: (h, w), any resolution, over what the network sees of the image; signed where it has negative values.
+        title: how it is called, instead of a method's key.
+        target: as of `explain`.
+    Raises:
+        MethodError: no map of numbers, or a title that is a method's key.
+        CamError: wrong image or target.
+    Examples:
+        >>> import numpy as np
+        >>> from cam_core import SAMPLES, evaluate, explanation_from_array, load_model
+        >>> clf, photo = load_model("efficientnet_lite0"), SAMPLES[0].open()
+        >>> mine = explanation_from_array(clf, photo, np.outer(np.arange(7), np.arange(7)), title="my own")
+        >>> mine.method, mine.label, mine.saliency.shape
+        ('my own', 'German shepherd', (224, 224))
+        >>> 0 <= evaluate(clf, photo, mine, metric="average-drop").value <= 100
+        True
+    """
+    raw = _checked_map(values, title)
+    clf, asked_class = ask(clf, target)
+    batch = clf.as_batch(image)
+    logits = clf.logits(batch)[0]
+    told = answer(clf, clf.resolve_target(asked_class, logits), logits)
+    size, picture, drawn = (batch.shape[-2], batch.shape[-1]), clf.picture(image), torch.from_numpy(raw)[None]
+    shown = maps.saliency(drawn, size) if picture is None else maps.saliency_within(drawn, size, picture)
+    return Explanation(
+        method=title,
+        model=clf.name,
+        layer="",
+        **told._asdict(),
+        map=raw,
+        saliency=_array(shown[0]),
+        picture=picture,
+        device=str(clf.device),
+        image_sha256=_digest(batch[0]),
+        trained=clf.trained,
+    )
+
+
+def _checked_map(values: npt.ArrayLike, title: str) -> FloatArray:
+    if not title.strip() or title in METHODS:
+        raise MethodError(f"a map from elsewhere needs a name that no method has, not {title!r}")
+    raw = np.asarray(values)
+    if raw.ndim != 2 or not raw.size or raw.dtype.kind not in "fiub":
+        raise MethodError(f"{title}: a map is an array (h, w) of real numbers, not {raw.dtype} of shape {raw.shape}")
+    if not np.isfinite(raw).all():
+        raise MethodError(f"{title}: the map has values that are not finite")
+    return np.ascontiguousarray(raw, dtype=np.float32)
+
+
+def _watched(method: Method, progress: Progress | None) -> AbstractContextManager[Progress | None]:
+    """In a notebook expensive methods show a bar, where nobody else is told of their progress."""
+    return watched(progress, method.title) if method.expensive else nullcontext(progress)
 
 
 def _explain_all(

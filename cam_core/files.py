@@ -1,11 +1,20 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and many in one."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import threading
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
+
+CHECKSUMS: Final = "SHA256SUMS"
+"""The file of a bundle that names the others with their checksums, as `sha256sum -c` reads them."""
+
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the first date that a zip can hold
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -28,3 +37,20 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def bundle(files: Mapping[str, bytes]) -> bytes:
+    """Files in one zip, with their checksums: the same files give the same bytes.
+
+    Args:
+        files: contents by path within the zip.
+    """
+    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {path}\n" for path, content in sorted(files.items()))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in sorted({**files, CHECKSUMS: sums.encode()}.items()):
+            entry = zipfile.ZipInfo(path, _EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content)
+    return buffer.getvalue()

@@ -1,18 +1,23 @@
-"""The shapes that travel through the house, and the errors it raises. Imports nothing from `cam_core`.
+"""The shapes that travel through the house, and the errors it raises. Nothing below them but how results are drawn.
 
 Letters in shapes: B images, K channels of the layer, h × w its positions, H × W the network's input, C classes.
 """
 
 from __future__ import annotations
 
+import json
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
+
+from cam_core.notebooks.drawn import Drawn
 
 Images: TypeAlias = Tensor  # (B, n, H, W) float, normalised; n channels, 3 in photos
 Activations: TypeAlias = Tensor  # (B, K, h, w) float, a layer's output
@@ -141,8 +146,8 @@ class LayerInfo:
 
 
 @dataclass
-class Explanation:
-    """A method's explanation of one image, and everything needed to compute it again.
+class Explanation(Drawn):
+    """A method's explanation of one image, and everything needed to compute it again. A notebook shows its heatmap.
 
     Attributes:
         map: (h, w), raw and signed, at the layer's own resolution.
@@ -167,6 +172,18 @@ class Explanation:
         >>> again = Explanation.from_dict(json.loads(json.dumps(explanation.to_dict())))
         >>> again.method, again.layer, again.label, bool((again.map == explanation.map).all())
         ('grad-cam', 'bn2', 'giant panda', True)
+
+        With its arrays for other programs:
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> path = Path(tempfile.mkdtemp()) / "panda.npz"
+        >>> explanation.save(path)
+        >>> sorted(np.load(path))
+        ['coefficients', 'manifest', 'map', 'saliency']
+        >>> Explanation.load(path).label
+        'giant panda'
     """
 
     method: str
@@ -219,7 +236,7 @@ class Explanation:
             TypeError: a field is missing or unknown.
         """
         values = dict(record)
-        for name in ("map", "saliency", "coefficients", "stderr"):
+        for name in _ARRAYS:
             if values.get(name) is not None:
                 values[name] = np.asarray(values[name], dtype=np.float32)
         values["extras"] = {k: np.asarray(v, dtype=np.float32) for k, v in values.get("extras", {}).items()}
@@ -228,6 +245,42 @@ class Explanation:
         values["warnings"] = tuple(values.get("warnings", ()))
         values["picture"] = tuple(values["picture"]) if values.get("picture") else None
         return cls(**values)
+
+    def save(self, path: str | Path) -> None:
+        """Write it as an `.npz` file: its arrays by name, and the text `manifest`, which is JSON, with all the rest.
+
+        Any program that has NumPy reads it: extras are called "extras.name".
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        arrays = {name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
+        arrays |= {f"{_EXTRAS}{name}": values for name, values in self.extras.items()}
+        rest = {name: value for name, value in self.to_dict().items() if name not in (*_ARRAYS, "extras")}
+        manifest = np.array(json.dumps(rest, ensure_ascii=False))
+        with Path(path).open("wb") as file:
+            np.savez_compressed(file, manifest=manifest, **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Explanation:
+        """The inverse of `save`.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: it is no such file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            record = json.loads(str(arrays.pop("manifest")))
+            extras = {name.removeprefix(_EXTRAS): arrays.pop(name) for name in list(arrays) if name.startswith(_EXTRAS)}
+            return cls.from_dict(record | arrays | {"extras": extras})
+        except (KeyError, TypeError, AttributeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} is not an explanation that was saved: {error}") from error
+
+
+_ARRAYS: Final = ("map", "saliency", "coefficients", "stderr")
+_EXTRAS: Final = "extras."
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 # Lowest first. A module may import from its own floor and from those below; its own floor without going in circles.
 FLOORS = (
-    ("types", "version", "deprecated"),
+    ("types", "version", "deprecated", "notebooks"),
     ("files", "images", "maps", "numbers", "overlay", "palette", "declarations", "options"),
     ("models",),
     ("targets",),

@@ -11,10 +11,12 @@ ROOT = Path(__file__).parents[1]
 HOLDERS = ("cam_core", "pages")
 USERS = (*HOLDERS, "benchmarks", "scripts")
 
-# Called by name from elsewhere: modules and autograd functions by torch, columns by rich, and what reads a record back.
-BY_OTHERS = {"forward", "backward", "render", "from_dict", "persistent_id", "persistent_load", "reducer_override"}
+# Called by name from elsewhere: modules and autograd functions by torch, columns by rich, pictures by notebooks, and
+# what reads a record back.
+BY_OTHERS = {"forward", "backward", "render", "from_dict", "persistent_id", "persistent_load", "reducer_override",
+             "_repr_html_"}  # fmt: skip
 # A decorator hands these to whoever calls them.
-REGISTERED = ("method", "metric", "app", "atexit", "register")
+REGISTERED = ("method", "metric", "app", "atexit", "register", "html_of")
 
 Definition = ast.FunctionDef | ast.ClassDef
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from cam_core.analysis.shapley_fidelity import Fidelity, Similarity, cosine, similarity
 from cam_core.methods import title_of
 from cam_core.metrics.base import Values
+from cam_core.notebooks.drawn import Drawn
 from cam_core.numbers import decimals
 from cam_core.palette import REFERENCE
 from cam_core.shapley import ChannelEstimate, Estimate
@@ -95,7 +96,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class ChannelReport:
+class ChannelReport(Drawn):
     """The report of the channels of one layer for one image.
 
     Attributes:

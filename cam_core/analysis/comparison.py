@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from cam_core.analysis.agreement import rank_agreement, similarity_order
-from cam_core.methods import METHODS
+from cam_core.methods import is_signed, title_of
 from cam_core.models.classifier import Prediction
 from cam_core.overlay import Limits, display_values, limits, percentiles
 from cam_core.types import Explanation, FloatArray
@@ -92,7 +92,7 @@ def comparison_report(
         target,
         (*top, *explained),
         tuple(explanations),
-        tuple(METHODS[explanation.method].title for explanation in explanations),
+        tuple(title_of(explanation.method) for explanation in explanations),
         agreement,
         tuple(range(len(explanations)) if agreement is None else similarity_order(agreement)),
     )
@@ -124,7 +124,7 @@ def drawn_maps(
         shared: one range for all maps of a kind (with sign or without) instead of each its own.
         ranked: percentiles of each map's own values in their place, as of `percentiles`, which have one range anyway.
     """
-    signs = [signed and METHODS[explanation.method].signed for explanation in explanations]
+    signs = [signed and is_signed(explanation) for explanation in explanations]
     values = [
         display_values(made.map, size, signed=sign, part=made.part)
         for made, sign in zip(explanations, signs, strict=True)

@@ -14,12 +14,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cam_core.methods import METHODS
+from cam_core.methods import METHODS, title_of
 from cam_core.metrics import METRICS
 from cam_core.metrics.base import Direction, Values
 from cam_core.metrics.curves.perturbation import KINDS, Kind
 from cam_core.metrics.curves.points import Curve, Curves
 from cam_core.metrics.curves.spread import CONTROL, Band, Spread, Verdict, band, left_at_baseline, spread
+from cam_core.notebooks.drawn import Drawn
 from cam_core.numbers import significant
 from cam_core.types import IMPROBABLE, Explanation
 
@@ -78,7 +79,7 @@ class CurvePanel:
 
 
 @dataclass(frozen=True)
-class CurveReport:
+class CurveReport(Drawn):
     """The report of the curves of one image.
 
     Attributes:
@@ -114,7 +115,7 @@ def curve_report(
     first = next(iter(explanations.values()), None)
     score = _followed(first, score)
     earlier = {panel.kind: panel for panel in before.panels} if before is not None else {}
-    titles = {name: METHODS[explanation.method].title for name, explanation in explanations.items()}
+    titles = {name: title_of(explanation.method) for name, explanation in explanations.items()}
     panels = []
     for kind in sorted({kind for _, kind in curves}, key=KINDS.index):
         maps, random = ([curves[name, kind] for name in names] for names in (titles, control))

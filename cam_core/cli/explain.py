@@ -19,13 +19,13 @@ from cam_core.cli.progress import watching
 from cam_core.cli.requests import Request, read_requests
 from cam_core.cli.tables import print_table
 from cam_core.explain import explain as explain_image
-from cam_core.figures import DOUBLE_COLUMN, FORMATS, Design, Row, encode_figure, figure_format, heatmap_figure
+from cam_core.figures import DOUBLE_COLUMN, FORMATS, Design, encode_figure, figure_format, heatmap_figure, row_of
 from cam_core.images import image_digest
 from cam_core.models.brought.folder import WEIGHTS, is_folder
 from cam_core.models.classifier import Classifier
 from cam_core.models.zoo.downloads import sha256_of
 from cam_core.options import Options
-from cam_core.overlay import DIVERGING, SEQUENTIAL, close_up
+from cam_core.overlay import DIVERGING, SEQUENTIAL
 from cam_core.targets.asking import Target
 from cam_core.types import Explanation
 from cam_core.version import versions
@@ -76,7 +76,7 @@ def explain(
     report = comparison_report(explanations, clf.predict(photo, top=None), explanations[0].target)
     files: dict[Path, bytes] = {}
     if formats:
-        figure = heatmap_figure([Row(_frame(clf, photo), explanations)], design)
+        figure = heatmap_figure([row_of(clf, photo, explanations)], design)
         files |= {path: encode_figure(figure, form) for path, form in formats.items()}
     if json:
         files[json] = as_json(
@@ -112,12 +112,6 @@ def explain_all(
                 **request.params,
             )
     return [explanations[request.method.key] for request in requests]
-
-
-def _frame(clf: Classifier, photo: Image.Image) -> Image.Image:
-    """The frame that the network sees, in the photo's own resolution."""
-    box = clf.preprocessing.shown(photo.size)
-    return close_up(photo, box, max(1, round(max(box[2] - box[0], box[3] - box[1]))))
 
 
 def _model_record(model: str, weights: str, weights_seed: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Nothing here touches pyplot, and several threads may draw at once. The same figu
 """
 
 from cam_core.figures.channels import channel_figure
+from cam_core.figures.comparing import Comparison, compare, row_of
 from cam_core.figures.contrast import contrast_figure
 from cam_core.figures.curves import curve_figure
 from cam_core.figures.design import DOUBLE_COLUMN, FORMATS, SINGLE_COLUMN, Design, FigureError, Row
@@ -17,13 +18,16 @@ __all__ = [
     "DOUBLE_COLUMN",
     "FORMATS",
     "SINGLE_COLUMN",
+    "Comparison",
     "Design",
     "FigureError",
     "Row",
     "channel_figure",
+    "compare",
     "contrast_figure",
     "curve_figure",
     "encode_figure",
     "figure_format",
     "heatmap_figure",
+    "row_of",
 ]

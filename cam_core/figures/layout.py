@@ -11,7 +11,7 @@ from PIL import Image
 from cam_core.figures.design import Design, FigureError, Row
 from cam_core.figures.scale import Scale
 from cam_core.figures.text import POINT, UNTRAINED, leading, text_width, wrapped
-from cam_core.methods import METHODS
+from cam_core.methods import title_of
 from cam_core.numbers import significant
 from cam_core.types import Explanation
 
@@ -128,7 +128,7 @@ class Layout:
         return Panel(row.frame, None, lines, caption)
 
     def _map(self, row: Row, explanation: Explanation, titled: bool) -> Panel:
-        title = wrapped(METHODS[explanation.method].title, self._panel_width, self._design.font_size) if titled else []
+        title = wrapped(title_of(explanation.method), self._panel_width, self._design.font_size) if titled else []
         facts = [] if row.common else [explanation.label, probability(explanation)]
         facts += [explanation.layer] if len({shown.layer for shown in row.explanations}) > 1 else []
         facts += ["(empty map)"] if self._scale.empty(explanation) else []

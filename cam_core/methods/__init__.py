@@ -28,7 +28,7 @@ from cam_core.methods import (  # noqa: I001, F401  (the order is the registry's
     random_map,
     fake_cam,
 )
-from cam_core.methods.registry import METHODS, Method, Result, method, title_of
+from cam_core.methods.registry import METHODS, Method, Result, is_signed, method, title_of
 from cam_core.declarations.parameters import DeclaredParameter, Parameter
 
-__all__ = ["METHODS", "DeclaredParameter", "Method", "Parameter", "Result", "method", "title_of"]
+__all__ = ["METHODS", "DeclaredParameter", "Method", "Parameter", "Result", "is_signed", "method", "title_of"]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cam_core.declarations.registered import Registered, Registry, registering
 from cam_core.models.split.model import SplitModel
-from cam_core.types import Activations, Coefficients, FloatArray, Images, MethodError, Passes, RawMap
+from cam_core.types import Activations, Coefficients, Explanation, FloatArray, Images, MethodError, Passes, RawMap
 
 Check = Callable[[SplitModel, Images, Activations], object]
 """Raises the MethodError that the method would raise at that layer, at the cost of a forward pass at most."""
@@ -148,3 +148,9 @@ Raises:
 def title_of(name: str) -> str:
     """A method's title by its key; whatever else is set beside methods is called by its name."""
     return METHODS[name].title if name in METHODS else name
+
+
+def is_signed(explanation: Explanation) -> bool:
+    """Whether a map may speak against what is explained: its method's can, or one from elsewhere does."""
+    name = explanation.method
+    return METHODS[name].signed if name in METHODS else bool((explanation.map < 0).any())

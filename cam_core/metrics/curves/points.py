@@ -36,6 +36,7 @@ from cam_core.models.batching import batches
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.model import SplitModel
+from cam_core.notebooks.drawn import Drawn
 from cam_core.options import Options
 from cam_core.run import Run
 from cam_core.targets.asking import Target, ask
@@ -60,7 +61,7 @@ class CurvePoint:
 
 
 @dataclass
-class Curve:
+class Curve(Drawn):
     """As much of a curve as is known; it grows by `add`."""
 
     name: str

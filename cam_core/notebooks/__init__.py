@@ -1,0 +1,1 @@
+"""In a notebook: results that draw themselves, and long work that shows a bar."""
