@@ -26,6 +26,7 @@ from cam_core.models.classifier import Prediction
 from cam_core.models.openmp import dismiss_helpers
 from cam_core.models.trainable.checkpoints import SUFFIX
 from cam_core.options import Options
+from cam_core.targets import TargetScore
 from cam_core.types import Progress
 from pages.runtime import presence, served
 from pages.runtime.jobs import Job, Jobs
@@ -78,7 +79,8 @@ class Question:
     """SHA-256 of the photo."""
     model: ModelSpec
     layer: str
-    target: int
+    target: int | TargetScore
+    """A class by index, or what else is explained, which names classes by index."""
     precision: str = "float32"
     seed: int = 0
     compiled: bool = False

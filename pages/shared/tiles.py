@@ -24,6 +24,7 @@ from pages.runtime.jobs import Job
 from pages.shared import charts, downloads, messages, pictures, provenance, style
 from pages.shared.pickers import Look
 from pages.shared.provenance import Facts
+from pages.shared.targets.words import in_a_file_name
 
 _PALE: Final = 0.08  # of the scale: what stays below differs from the colour of 0 by less than is seen over a photo
 _TRACES: Final = {"trace": "Score of the masked photo, step by step"}
@@ -48,7 +49,7 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
             downloads.button(
                 f"Save :small[{method.title}]",  # the title is for those who hear it: every tile has such a button
                 lambda: pictures.described_png(picture, provenance.description(origin)),
-                f"{method.key}-{explanation.target}{style.mark(explanation.trained)}.png",
+                f"{method.key}-{in_a_file_name(explanation.target)}{style.mark(explanation.trained)}.png",
                 key=f"save-{method.key}",
                 help="This picture as PNG.",
             )
