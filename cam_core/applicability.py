@@ -18,8 +18,9 @@ from cam_core.types import MethodError
 def methods_at(clf: Classifier, layer: str | None = None) -> dict[str, str]:
     """Every method's key, with the reason why it cannot work at that layer: "" where it can.
 
-    It depends on how the network is made and not on its weights. Costs a pass of the network, and one more behind the
-    layer for each method that needs a rule for every operation there.
+    It depends on how the network is made and not on its weights; of a classifier that is asked about a target, on what
+    kind of target that is. Costs a pass of the network, and one more behind the layer for each method that needs a rule
+    for every operation there, or classes at the end.
 
     Args:
         layer: a module name; the classifier's default where omitted. Methods over several layers choose their own.

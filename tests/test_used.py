@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import cam_core
+from cam_core import targets
 
 ROOT = Path(__file__).parents[1]
 HOLDERS = ("cam_core", "pages")
@@ -17,6 +18,9 @@ BY_OTHERS = {"forward", "backward", "render", "from_dict", "persistent_id", "per
              "_repr_html_"}  # fmt: skip
 # A decorator hands these to whoever calls them.
 REGISTERED = ("method", "metric", "app", "atexit", "register", "html_of")
+
+# Whoever writes Python takes these: each has its entry in the documentation.
+PUBLIC = {*cam_core.__all__, *targets.__all__}
 
 Definition = ast.FunctionDef | ast.ClassDef
 
@@ -66,7 +70,7 @@ def unused(trees: dict[Path, ast.Module], holders: list[Path]) -> set[str]:
         for node, inside in definitions(trees[path]):
             here = set().union(*(mentions(other) for other in trees[path].body if other is not node))
             known = anywhere | (here if isinstance(inside, ast.Module) else set())
-            special = node.name.startswith("__") or node.name in BY_OTHERS | set(cam_core.__all__)
+            special = node.name.startswith("__") or node.name in BY_OTHERS | PUBLIC
             special = special or deprecated(node) or registered(node)
             if node.name not in known and not special:
                 found.add(f"{path.name}:{node.name}")

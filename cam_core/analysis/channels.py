@@ -27,6 +27,7 @@ from cam_core.notebooks.drawn import Drawn
 from cam_core.numbers import decimals
 from cam_core.palette import REFERENCE
 from cam_core.shapley import ChannelEstimate, Estimate
+from cam_core.targets.asking import Measure
 from cam_core.types import Explanation, FloatArray
 
 Table = tuple[list[str], list[list[object]]]
@@ -68,10 +69,10 @@ class MethodValues(ChannelValues):
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the way from v(∅) to the logit.
+    """One step of the way from v(∅) to the score.
 
     Attributes:
-        start, change: in logits.
+        start, change: in the score's unit.
         channel: its number; None where the step is no single channel.
     """
 
@@ -100,11 +101,11 @@ class ChannelReport(Drawn):
     """The report of the channels of one layer for one image.
 
     Attributes:
-        model, layer, target, label, probability: what is explained, as of `ChannelEstimate`.
+        model, layer, target, label, probability, measure: what is explained, as of `ChannelEstimate`.
         trained: whether the network has learnt its weights.
         estimator, budget, passes, exact, converged: how, and how far, φ was estimated.
         noise, ceiling: ‖stderr‖ / ‖φ‖, and the cosine to expect of the true values; infinite and None while unknown.
-        v_all, v_empty, span, phi_sum: the logit, that without any channel, their difference, and Σ φ.
+        v_all, v_empty, span, phi_sum: the score, that without any channel, their difference, and Σ φ.
         gap, relative_gap: Σ φ less the span, and as a share of it: the failure of efficiency.
         phi, stderr, mean_activation: (K,); errors are infinite while they are unknown.
         live: (K,) bool: channels that are not 0 everywhere; `dead` is how many others the estimator left out.
@@ -121,6 +122,7 @@ class ChannelReport(Drawn):
     target: int | str
     label: str
     probability: float | None
+    measure: Measure
     estimator: str
     budget: int
     passes: int
@@ -184,6 +186,7 @@ def channel_report(
         target=estimate.target,
         label=estimate.label,
         probability=estimate.probability,
+        measure=estimate.measure,
         estimator=estimate.name,
         budget=estimate.budget,
         passes=estimate.passes,

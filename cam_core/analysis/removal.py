@@ -20,13 +20,14 @@ class RemovalReport:
 
     Attributes:
         logit, predicted, probability: (n + 1,) of the explained class; predicted is the logit less the φ of what went.
+            Of another target its value, and no probability unless it is one.
         best: (n + 1,) label of the most probable class.
-        kept: (n + 1,) whether that is the explained class.
+        kept: (n + 1,) whether that is the explained class; of another target whether it is the one that it was.
     """
 
     logit: Values
     predicted: Values
-    probability: Values
+    probability: Values | None
     best: tuple[str, ...]
     kept: tuple[bool, ...]
 
@@ -40,10 +41,11 @@ def removal_order(report: ChannelReport, side: Side = "either", most: int | None
 def removal_report(removal: Removal, estimate: ChannelEstimate, labels: Sequence[str]) -> RemovalReport:
     """The outcome of the removal beside the estimate. `labels` are those of all classes."""
     best = removal.best.tolist()
+    kept = estimate.target if isinstance(estimate.target, int) else best[0]
     return RemovalReport(
         removal.logit.numpy(),
         removal.predicted(estimate).numpy(),
-        removal.probability.numpy(),
+        None if removal.probability is None else removal.probability.numpy(),
         tuple(labels[index] for index in best),
-        tuple(index == estimate.target for index in best),
+        tuple(index == kept for index in best),
     )

@@ -23,19 +23,22 @@ def channel_chart(
     stderr: npt.ArrayLike,
     beside: Mapping[str, npt.ArrayLike],
     chosen: int | None = None,
+    *,
+    unit: str = "logits",
 ) -> Chart:
-    """Bars of phi ± standard error in logits; below, all coefficients on one scale. Every trace: one point per channel.
+    """Bars of phi ± standard error; below, all coefficients on one scale. Every trace: one point per channel.
 
     Args:
         channels: (n,) the channels shown, from left to right.
-        phi, stderr: (n,) logits; errors that are not finite are unknown and not drawn.
+        phi, stderr: (n,); errors that are not finite are unknown and not drawn.
         beside: method → (n,) scaled coefficients; bars of `palette.REFERENCE`, marks of the others. The lower panel is
             left out where there is none.
         chosen: the channel that is marked.
+        unit: of phi.
     """
     values, errors = np.asarray(phi, dtype=np.float64), np.asarray(stderr, dtype=np.float64)
     names = [str(channel) for channel in channels]
-    data = [_bars(names, values, errors)]
+    data = [_bars(names, values, errors, unit)]
     if len(names) <= _MOST_LABELS:
         data.append(_labels(names, values, errors))
     data += [_series(name, names, scaled) for name, scaled in beside.items()]
@@ -45,7 +48,7 @@ def channel_chart(
         "dragmode": False,
         "bargap": 0.25,
         "legend": {"orientation": "h", "y": -0.14 if beside else -0.2, "yanchor": "top", "x": 0},
-        **_axes(-60 if len(names) > _MOST_LABELS else 0, panels=2 if beside else 1),
+        **_axes(-60 if len(names) > _MOST_LABELS else 0, panels=2 if beside else 1, unit=unit),
     }
     if chosen is not None and chosen in channels:
         place = list(channels).index(chosen)
@@ -57,16 +60,16 @@ def channel_chart(
     return {"data": data, "layout": layout}
 
 
-def _axes(tickangle: int, panels: int) -> Part:
+def _axes(tickangle: int, panels: int, unit: str) -> Part:
     """The channels are named below the lower panel alone; what is zoomed into in one is so in the other."""
     x = {"type": "category", "showgrid": False, "tickangle": tickangle, "tickfont": {"size": 10}}
     y = {"zeroline": True, "zerolinecolor": NEUTRAL, "nticks": 6}
-    named, logits = {**x, **axis_title("channel", 4)}, {**y, **axis_title("φ, logits")}
+    named, phi = {**x, **axis_title("channel", 4)}, {**y, **axis_title(f"φ, {unit}")}
     if panels == 1:
-        return {"xaxis": named, "yaxis": logits}
+        return {"xaxis": named, "yaxis": phi}
     return {
         "xaxis": {**x, "anchor": "y", "matches": "x2", "showticklabels": False},
-        "yaxis": {**logits, "anchor": "x", "domain": [0.4548, 1]},
+        "yaxis": {**phi, "anchor": "x", "domain": [0.4548, 1]},
         "xaxis2": {**named, "anchor": "y2"},
         "yaxis2": {**y, **axis_title("unit L2 norm"), "anchor": "x2", "domain": [0, 0.3948]},
     }
@@ -76,7 +79,7 @@ def _known(errors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(np.isfinite(errors), errors, 0.0)
 
 
-def _bars(names: list[str], phi: npt.NDArray[np.float64], errors: npt.NDArray[np.float64]) -> Part:
+def _bars(names: list[str], phi: npt.NDArray[np.float64], errors: npt.NDArray[np.float64], unit: str) -> Part:
     whiskers = {"type": "data", "array": rounded(_known(errors)), "thickness": 1.3, "width": 3, "color": NEUTRAL}
     return bars(
         x=names,
@@ -84,7 +87,7 @@ def _bars(names: list[str], phi: npt.NDArray[np.float64], errors: npt.NDArray[np
         marker=signed_bars(phi.tolist()),
         error_y=whiskers,
         customdata=[f"± {significant(error, 2)}" if np.isfinite(error) else "error unknown" for error in errors],
-        hovertemplate="channel %{x}<br>φ = %{y:+.4f} %{customdata} logits<extra></extra>",
+        hovertemplate=f"channel %{{x}}<br>φ = %{{y:+.4f}} %{{customdata}} {unit}<extra></extra>",
         showlegend=False,
     )
 

@@ -1,4 +1,4 @@
-"""A logit as channels are taken away, against what was predicted."""
+"""A score as channels are taken away, against what was predicted."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from cam_core.charts.chart import Chart, Part, axis_title, margins, rounded, sca
 from cam_core.palette import MEASURED, NEUTRAL, SECOND
 
 
-def removal_chart(measured: Sequence[float], predicted: Sequence[float], at: int) -> Chart:
+def removal_chart(measured: Sequence[float], predicted: Sequence[float], at: int, *, quantity: str = "logit") -> Chart:
     """Two lines over the number of channels removed, and a marker at one number.
 
     Args:
-        measured, predicted: (n + 1,) logits after 0 … n channels.
+        measured, predicted: (n + 1,) scores after 0 … n channels.
         at: the number that is marked.
+        quantity: the score's name.
     """
     marks = scatter(
         x=[at, at],
@@ -33,7 +34,7 @@ def removal_chart(measured: Sequence[float], predicted: Sequence[float], at: int
         "dragmode": False,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         "xaxis": {**axis_title("channels removed", 4), "showgrid": False, "zeroline": False},
-        "yaxis": {**axis_title("logit"), "zeroline": True, "zerolinecolor": NEUTRAL, "nticks": 6},
+        "yaxis": {**axis_title(quantity), "zeroline": True, "zerolinecolor": NEUTRAL, "nticks": 6},
         "shapes": [vertical_line(at, color=NEUTRAL, width=1)],
     }
     return {"data": [*lines, marks], "layout": layout}

@@ -156,13 +156,12 @@ def _facts(report: ChannelReport) -> list[str]:
             f"{'converged' if report.converged else 'not converged'} (relative standard error {report.noise:.3f}, "
             f"limit {CONVERGED_NOISE:g}; gap at most {CONVERGED_GAP:g} of the sum of |phi|)"
         )
-    value = "logit" if isinstance(report.target, int) else "value"
     return [
         f"{_explained(report)} at {report.layer} of "
         f"{report.model}: {report.channels - report.dead} live channels, {report.dead} dead",
         f"{report.estimator}: {report.passes} tail passes, {state}",
-        f"{value} {report.v_all:.4f}, without any channel {report.v_empty:.4f}, sum of phi {report.phi_sum:.4f}, "
-        f"gap {report.gap:.4f} ({report.relative_gap:.2%})",
+        f"{report.measure.quantity} {report.v_all:.4f}, without any channel {report.v_empty:.4f}, "
+        f"sum of phi {report.phi_sum:.4f}, gap {report.gap:.4f} ({report.relative_gap:.2%})",
     ]
 
 

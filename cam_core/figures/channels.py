@@ -24,7 +24,7 @@ _SLIMMEST = 1.6  # millimetres: the least width that one channel takes
 
 
 def channel_figure(report: ChannelReport, count: int = 20, design: Design | None = None) -> Figure:
-    """The `count` largest φ ± standard error, in logits; below, coefficients on one scale where there are any.
+    """The `count` largest φ ± standard error; below, coefficients on one scale where there are any.
 
     What speaks against the class is below zero and hatched. Coefficients are scaled to an L2 norm of 1 over all
     channels, since their units differ.
@@ -80,7 +80,7 @@ def _shapley(axes: Axes, report: ChannelReport, shown: Sequence[int], design: De
     for bar, value in zip(bars, phi, strict=True):
         if value < 0:
             bar.set(hatch="/////", edgecolor="white", linewidth=0)
-    axes.set_ylabel("φ, logits", fontsize=design.small)
+    axes.set_ylabel(f"φ, {report.measure.unit}", fontsize=design.small)
     errors = "exact" if report.exact else f"±\u00a0standard error, {report.estimator}, {report.passes} passes"
     network = "" if report.trained else f", {UNTRAINED}"
     title = f"{report.label}: SHAP values ({errors}){network}"

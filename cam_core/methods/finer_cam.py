@@ -32,6 +32,7 @@ from cam_core.types import Activations, ClassIndex, Coefficients, Images, Logits
     score="logit less γ times the mean of the nearest classes' logits",
     unit="logits per unit of activation",
     claim="Shows what discriminates look-alike classes.",
+    check=lambda net, image, acts: _check_classes(net.tail(acts)),
 )
 def finer_cam(
     net: SplitModel,
@@ -53,12 +54,16 @@ def finer_cam(
     """
 
     def contrast(logits: Logits) -> Tensor:
-        if logits.shape[1] == 1:
-            raise MethodError("finer-cam sets a class apart from those nearest to it: ask it about a class")
+        _check_classes(logits)
         near = nearest_classes(logits.detach(), target, others)
         return class_score(logits, target) - gamma * logits.gather(1, near).mean(1)
 
     return score_gradient(net, acts, contrast).mean(dim=(2, 3))
+
+
+def _check_classes(logits: Logits) -> None:
+    if logits.shape[1] == 1:
+        raise MethodError("finer-cam sets a class apart from those nearest to it: ask it about a class")
 
 
 def nearest_classes(logits: Logits, target: ClassIndex, count: int) -> Tensor:

@@ -19,7 +19,6 @@ from cam_core.declarations.parameters import Parameter
 from cam_core.metrics.base import Scores, metric
 from cam_core.metrics.samples import ExplainWith, Samples, as_saliency
 from cam_core.metrics.similarity import spearman, ssim
-from cam_core.models.brought.answers import as_they_are
 from cam_core.models.classifier import Classifier
 from cam_core.models.devices import double
 from cam_core.models.split.model import SplitModel
@@ -63,15 +62,7 @@ def randomisation_steps(
         for name in layers:
             _redraw(private.get_submodule(name), generator)
         # A new classifier each time: it keeps prepared copies of the weights it has seen.
-        changed = Classifier(
-            private,
-            clf.labels,
-            name=f"{clf.name}, weights random down to {layers[-1]}",
-            preprocessing=clf.preprocessing,
-            default_layer=clf.default_layer,
-            device=clf.device,
-            logits=as_they_are,
-        )
+        changed = clf.changed(private, name=f"{clf.name}, weights random down to {layers[-1]}")
         again = as_saliency(explain_with(changed), (saliency.shape[0], saliency.shape[1]))
         correlation = spearman(saliency.numpy(), again.numpy())
         yield RandomisationStep(

@@ -116,7 +116,7 @@ class Classifier:
         self._opened = opened(module)
         if logits is None:
             check_scores(self._opened)
-        self._choose = logits
+        self._choose = self._chosen_by = logits
         self._brought: Brought | None = None
         self.name = name
         self.trained = trained
@@ -132,6 +132,7 @@ class Classifier:
         self._classes: int | None = None
         self._layers: list[LayerInfo] | None = None
         self._splits: OrderedDict[tuple[str, str, bool, bool], Halves] = OrderedDict()
+        self._answering: OrderedDict[Choose, Classifier] = OrderedDict()
         self._lock = threading.RLock()
         self._refitted: dict[Fit, Classifier] = {}
 
@@ -188,6 +189,7 @@ class Classifier:
                 self._as_brought()
                 other = copy.copy(self)
                 other.preprocessing = replace(self.preprocessing, fit=fit)
+                other._answering = OrderedDict()
                 other._refitted = {}  # not the same: it would hold itself, and its network, until garbage is collected
                 self._refitted[fit] = other
             return self._refitted[fit]
@@ -202,6 +204,11 @@ class Classifier:
         picture = self.preprocessing.picture(image.size)
         height, width = self.input_size
         return None if picture == (0, 0, width, height) else picture
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether the module gives one number per image, of which the two classes are the sides."""
+        return self._as_brought().single
 
     def _name_classes(self) -> list[str]:
         given = self._given_labels
@@ -219,6 +226,42 @@ class Classifier:
             if self._brought is None:
                 self._brought = brought(self._opened, self.input_shape, self._choose)
             return self._brought
+
+    def answering(self, choose: Choose) -> Classifier:
+        """The same network with other logits, `logits=choose`; kept for the few that were asked for last.
+
+        Args:
+            choose: has to be equal to another one that chooses the same.
+        """
+        with self._lock:
+            if choose == self._chosen_by:
+                return self
+            if choose not in self._answering:
+                other = copy.copy(self)
+                other._choose = other._chosen_by = choose
+                other._layers = self.layers
+                other._brought = other._classes = None
+                other._refitted = {}
+                other._splits, other._answering, other._lock = OrderedDict(), OrderedDict(), threading.RLock()
+                self._answering[choose] = other
+                while len(self._answering) > _CACHED_SPLITS:
+                    self._answering.popitem(last=False)
+            self._answering.move_to_end(choose)
+            return self._answering[choose]
+
+    def changed(self, network: nn.Module, *, name: str) -> Classifier:
+        """The same with a changed copy of its `network` in place of it."""
+        other = Classifier(
+            network,
+            self.labels,
+            name=name,
+            preprocessing=self.preprocessing,
+            default_layer=self.default_layer,
+            device=self.device,
+            logits=as_they_are,
+        )
+        other._chosen_by = self._chosen_by
+        return other
 
     def preprocess(self, image: Image.Image) -> Tensor:
         """PIL image → (channels, H, W) float32, resized, cropped, normalised."""

@@ -62,7 +62,7 @@ def load_model(
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         progress: of a download of torchvision's weights, in bytes; may raise `Cancelled`.
         labels: one name per class, for weights of one's own; where omitted, those of the official weights if there are
-            as many classes, "class 0" … otherwise.
+            as many classes, "class 0" … otherwise. Of weights that give one score the name of what it speaks for.
     Raises:
         ModelError: unknown network, one with neither feature maps nor tokens on a grid, or labels of another number
             than its classes.
@@ -89,13 +89,13 @@ def load_model(
     return Classifier(
         module.eval(),
         name=_full_name(architecture, weights, seed),
-        labels=labels or (architecture.labels if len(architecture.labels) == classes else labels_for(classes)),
+        labels=labels or _own_labels(architecture, classes),
         preprocessing=architecture.preprocessing,
         layers=architecture.layers,
         default_layer=architecture.default_layer,
         device=where,
         trained=weights != "random",
-        logits=as_they_are,
+        logits=None if classes == 1 else as_they_are,  # one score has two sides, which are found
     )
 
 
@@ -109,6 +109,12 @@ def _from_folder(
     if labels is not None and len(labels) != clf.classes:
         raise ModelError(f"{clf.name} has {clf.classes} classes here, and {len(labels)} labels were given")
     return clf
+
+
+def _own_labels(architecture: Architecture, classes: int) -> Sequence[str] | None:
+    if classes == 1:
+        return None
+    return architecture.labels if len(architecture.labels) == classes else labels_for(classes)
 
 
 def _with_weights(

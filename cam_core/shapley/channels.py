@@ -18,13 +18,13 @@ from cam_core.run import Run
 from cam_core.shapley.estimate import Estimate
 from cam_core.shapley.estimators import estimates, expected_passes
 from cam_core.shapley.games import ChannelGame
-from cam_core.targets.asking import Target, answer, ask
+from cam_core.targets.asking import LOGIT, Measure, Target, answer, ask, measure_of
 from cam_core.types import Activations, Progress
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelEstimate(Estimate):
-    """An estimate of every channel's Shapley value, in logits, and what it is of.
+    """An estimate of every channel's Shapley value, and what it is of.
 
     Attributes:
         model, layer, target, label: the network, and the explained class; of another target how it is written, and its
@@ -34,6 +34,7 @@ class ChannelEstimate(Estimate):
         activations: (1, K, h, w), the layer's output, on the CPU.
         budget, seed: what was asked for.
         trained: whether the network has learnt its weights.
+        measure: of the score, and of its shares.
     """
 
     model: str
@@ -46,6 +47,7 @@ class ChannelEstimate(Estimate):
     budget: int
     seed: int
     trained: bool = True
+    measure: Measure = LOGIT
 
     @property
     def live(self) -> Tensor:
@@ -129,6 +131,7 @@ def _stream(
         activations=acts.cpu(),
         budget=budget,
         seed=options.seed,
+        measure=measure_of(clf),
     )
     for estimate in estimates(game, estimator, run.generator(), budget):
         yield describe(**vars(estimate))

@@ -18,6 +18,7 @@ from cam_core.models.devices import double
 from cam_core.options import Options
 from cam_core.run import Run
 from cam_core.shapley.estimate import Estimate
+from cam_core.targets.asking import Asked, ClassTarget, Target, ask
 from cam_core.types import MethodError, Progress
 
 
@@ -27,13 +28,14 @@ class Removal:
 
     Attributes:
         order: (n,) channel numbers.
-        logit, probability: (n + 1,) of the explained class.
+        logit, probability: (n + 1,) of the explained class; of another target its value, and no probability unless it
+            is one.
         best: (n + 1,) the most probable class.
     """
 
     order: tuple[int, ...]
     logit: Tensor
-    probability: Tensor
+    probability: Tensor | None
     best: Tensor
 
     def predicted(self, estimate: Estimate) -> Tensor:
@@ -48,7 +50,7 @@ def remove_channels(
     image: Image.Image | Tensor,
     *,
     layer: str,
-    target: int,
+    target: Target,
     order: Sequence[int],
     precision: str = "float32",
     progress: Progress | None = None,
@@ -57,6 +59,7 @@ def remove_channels(
 
     Args:
         image: PIL image, or a normalised float tensor (channels, H, W) or (1, channels, H, W).
+        target: class index or label, or another target: see `explain`.
         order: channel numbers, each at most once.
         progress: called as `progress(done, total)` between batches, in tail passes; may raise `Cancelled`.
     Raises:
@@ -64,7 +67,9 @@ def remove_channels(
         CamError: a subclass that names what else is wrong.
     """
     options = Options(precision=precision, progress=progress)
-    seen = forward(clf, [image], [target], [layer], options)
+    asked, asked_class = ask(clf, target)
+    base = asked.base if isinstance(asked, Asked) else clf
+    seen = forward(base, [image], [None], [layer], options)
     acts, sample = seen.acts[0], seen.nets[0].sample(0)
     run = Run.of(clf, options)
     with torch.no_grad():
@@ -75,7 +80,16 @@ def remove_channels(
             return sample.tail(acts * coalitions[start:stop, :, None, None])
 
         logits = double(in_batches(evaluate, len(coalitions), tail_rows(sample, acts), run.advance)).cpu()
-    return Removal(tuple(order), logits[:, target], logits.softmax(1)[:, target], logits.argmax(1))
+    return Removal(tuple(order), *_followed(asked, asked_class, logits), logits.argmax(1))
+
+
+def _followed(asked: Classifier, asked_class: ClassTarget, logits: Tensor) -> tuple[Tensor, Tensor | None]:
+    """What is explained, (B,) of the logits (B, C), and its probability."""
+    if isinstance(asked, Asked):
+        values = asked.values(logits)
+        return values, values if asked.score.is_probability else None
+    index = asked.resolve_target(asked_class, logits[0])
+    return logits[:, index], logits.softmax(1)[:, index]
 
 
 def _coalitions(order: Sequence[int], channels: int) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
@@ -54,20 +54,25 @@ def _read(clf: Classifier, text: str) -> ClassTarget | TargetScore:
     """A string that is no more than a word is a label, whether there is such a one or not."""
     if text not in clf.labels and (":" in text or text.startswith(Similarity.PREFIX)):
         raise TargetError(
-            f"no class is called {text!r}, and no function or image is found by its name: give the target itself"
+            f"no class is called {text!r}, and no function, image, mask or box is found by its name: give the target "
+            "itself"
         )
     return read_target(text, clf.labels) if set(text) & set("-−|(") or text == "value" else text
 
 
 class Asked(Classifier):
-    """A classifier with one output, the value of a score, called as the score is. It has no probabilities."""
+    """A classifier with one output, the value of a score, called as the score is. It has no probabilities.
+
+    `base` is the classifier whose logits the score is made of.
+    """
 
     def __init__(self, clf: Classifier, score: TargetScore) -> None:
-        vars(self).update(vars(clf))
-        self.base = clf
+        base = clf if score.choose is None else clf.answering(score.choose)
+        vars(self).update(vars(base))
+        self.base = base
         self.score = score
         self._labels = [score.title(clf.labels)]
-        self._head = score.head(clf.classes)
+        self._head = score.head(self.base.classes)
         self._classes = 1
         self._splits = OrderedDict()
 
@@ -78,6 +83,11 @@ class Asked(Classifier):
     @property
     def layers(self) -> list[LayerInfo]:
         return self.base.layers
+
+    def values(self, logits: Logits) -> Tensor:
+        """(B,) of the logits (B, C) of `base`, which are left as they are."""
+        values: Tensor = copy.deepcopy(self._head).to(logits)(logits)
+        return values[:, 0]
 
     def _build(self, layer: str, precision: str, compiled: bool, force_hooks: bool) -> Halves:
         head = copy.deepcopy(self._head).to(self.device).to(dtype_of(precision))
@@ -128,6 +138,17 @@ def _longer(tail: fx.GraphModule, head: nn.Module) -> fx.GraphModule:
     return longer
 
 
+class Measure(NamedTuple):
+    """A quantity's name, and what shares of it are counted in."""
+
+    quantity: str
+    unit: str
+
+
+LOGIT: Final = Measure("logit", "logits")
+"""That of a class."""
+
+
 class Answer(NamedTuple):
     """What is explained of one image.
 
@@ -150,6 +171,11 @@ def answer(clf: Classifier, index: int, logits: Tensor) -> Answer:
     if isinstance(clf, Asked):
         return Answer(clf.score.text, clf.labels[index], value, value if clf.score.is_probability else None)
     return Answer(index, clf.labels[index], value, float(double(logits).softmax(0)[index]))
+
+
+def measure_of(clf: Classifier) -> Measure:
+    """The measure of what a classifier is asked about."""
+    return Measure(clf.score.quantity, clf.score.unit) if isinstance(clf, Asked) else LOGIT
 
 
 def gives_probabilities(clf: Classifier) -> bool:

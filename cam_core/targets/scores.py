@@ -8,16 +8,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cam_core.models.batching import is_out_of_memory
+from cam_core.models.brought.answers import Choose
+from cam_core.models.brought.named import named_function, what_was_raised
 from cam_core.models.classifier import Classifier
-from cam_core.types import Logits, TargetError
+from cam_core.types import CamError, Logits, TargetError
 
 Class: TypeAlias = int | str
 """A class by index or by label."""
@@ -30,9 +32,18 @@ class TargetScore(ABC):
 
     Attributes:
         is_probability: whether it lies in [0, 1] and is a probability. No other one has a probability.
+        quantity: its name, as "logit" is that of a class's score.
+        unit: what shares of it are counted in.
     """
 
     is_probability: ClassVar[bool] = False
+    quantity: ClassVar[str] = "value"
+    unit: ClassVar[str] = "units of the value"
+
+    @property
+    def choose(self) -> Choose | None:
+        """What the network returns → the logits that it is made of, for a score that needs others: see `Classifier`."""
+        return None
 
     def resolved(self, find: Find) -> TargetScore:
         """The same with every class by its index.
@@ -60,8 +71,10 @@ class TargetScore(ABC):
         """
 
 
-class _Linear(TargetScore):
+class LinearScore(TargetScore):
     """A weighted sum of logits. Its head is a linear layer, which every method knows, closed forms included."""
+
+    unit = "logits"
 
     @abstractmethod
     def weights(self) -> Mapping[int, float]:
@@ -78,13 +91,14 @@ class _Linear(TargetScore):
 
 
 @dataclass(frozen=True)
-class Difference(_Linear):
+class Difference(LinearScore):
     """y_a − y_b: why `a`, and not `b`?
 
     Their bias and whatever both logits share cancel: what is left tells the two apart. It is the log-odds of `a` where
     `a` and `b` alone are possible.
     """
 
+    quantity = "difference"
     a: Class
     b: Class
 
@@ -106,9 +120,10 @@ class Difference(_Linear):
 
 
 @dataclass(frozen=True)
-class Negative(_Linear):
+class Negative(LinearScore):
     """−y_c: what speaks against the class? Where the map is bright, the class loses."""
 
+    quantity = "negative logit"
     of: Class
 
     def resolved(self, find: Find) -> Negative:
@@ -126,12 +141,13 @@ class Negative(_Linear):
 
 
 @dataclass(frozen=True, init=False)
-class Sum(_Linear):
+class Sum(LinearScore):
     """y_a + y_b + …, the sum of the logits of a set of classes: why any of these?
 
     The sum, and not the log-sum-exp, which the largest of them decides alone: so shares of the sum are sums of shares.
     """
 
+    quantity = "sum of the logits"
     of: tuple[Class, ...]
 
     def __init__(self, *of: Class) -> None:
@@ -155,7 +171,7 @@ class Sum(_Linear):
 
 
 @dataclass(frozen=True)
-class Value(_Linear):
+class Value(LinearScore):
     """z, what a network with one output gives: a regression value, or the log-odds of its positive side.
 
     Such a network has the logits (−z/2, z/2): see `Classifier`. So z is the second less the first.
@@ -164,6 +180,7 @@ class Value(_Linear):
         negative: −z: what makes the value smaller?
     """
 
+    unit = "units of the value"
     negative: bool = False
 
     @property
@@ -186,6 +203,8 @@ class Value(_Linear):
 class Probability(TargetScore):
     """p_c, the softmax probability of a class: what speaks for it and against all others."""
 
+    quantity = "probability"
+    unit = "units of probability"
     of: Class
     is_probability = True
 
@@ -214,6 +233,8 @@ class Similarity(TargetScore):
         name: what the other image is called.
     """
 
+    quantity = "similarity"
+    unit = "units of similarity"
     PREFIX: ClassVar[str] = "similarity to "
     embedding: tuple[float, ...]
     name: str = "the other image"
@@ -249,14 +270,7 @@ class Custom(TargetScore):
         Raises:
             TargetError: there is no such function.
         """
-        module, _, name = path.partition(":")
-        try:
-            function = getattr(import_module(module), name)
-        except Exception as error:  # a foreign module may raise anything when it is imported
-            raise TargetError(f"cannot import the target {path!r}: {type(error).__name__}: {error}") from error
-        if not callable(function):
-            raise TargetError(f"the target {path!r} is no function, but {type(function).__name__}")
-        return cls(function)
+        return cls(named_function(path, TargetError, example="my_score"))
 
     @property
     def text(self) -> str:
@@ -294,10 +308,25 @@ class _Applied(nn.Module):
         self._score = score
 
     def forward(self, logits: Logits) -> Tensor:
-        values = self._score.function(logits)
+        values = self._called(logits)
         if not isinstance(values, Tensor) or values.shape not in {(len(logits),), (len(logits), 1)}:
             shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise TargetError(
                 f"the target {self._score.text} gives {shape} for {len(logits)} images, not one number each"
             )
+        if logits.requires_grad and torch.is_grad_enabled() and not values.requires_grad:
+            raise TargetError(
+                f"the target {self._score.text} does not follow from the logits by operations of torch alone: no "
+                "gradient passes through it, so only methods without gradients can explain it"
+            )
         return values.reshape(-1, 1)
+
+    def _called(self, logits: Logits) -> Any:
+        try:
+            return self._score.function(logits)
+        except CamError:  # of a rule, say, that an operation in the function lacks
+            raise
+        except Exception as error:  # a foreign function may raise anything
+            if is_out_of_memory(error):
+                raise
+            raise TargetError(f"the target {self._score.text} raised {what_was_raised(error)}") from error

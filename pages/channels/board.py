@@ -22,7 +22,7 @@ from cam_core.charts import channel_chart, waterfall_chart
 from cam_core.methods import title_of
 from cam_core.overlay import ACTIVATION, display_values, limits, outlined, shaded
 from cam_core.types import FloatArray, Part
-from pages.channels.estimate import convergence_section
+from pages.channels.estimate import convergence_section, score
 from pages.runtime.compute import Question
 from pages.shared import charts, links, pictures, style, tables
 from pages.shared.scene import Scene
@@ -84,7 +84,7 @@ def _zones(seen: Scene, report: ChannelReport, view: View) -> None:
         with st.container(key="channel-map"):
             channel = _channel(report)
             _map(seen, report, channel)
-            _facts(report, view, channel)
+            _facts(seen, report, view, channel)
         with bars:
             _bars(report, view, channel)
             _table(report, view, channel)
@@ -126,12 +126,14 @@ def _bars(report: ChannelReport, view: View, channel: int) -> None:
     scaled = report.scaled(channels, view.reading)
     st.html(
         style.quiet(
-            "A bar is what one channel adds to the class’s score, the logit, or takes from it: its SHAP value φ. "
+            f"A bar is what one channel adds to {score(report)}, or takes from it: its SHAP value φ. "
             "Click one to see where in the photo the channel is active."
         )
     )
     charts.show(
-        channel_chart(channels, report.phi[channels], report.stderr[channels], scaled, channel),
+        channel_chart(
+            channels, report.phi[channels], report.stderr[channels], scaled, channel, unit=report.measure.unit
+        ),
         key="bars",
         on_select=partial(_choose, _key(report), channels),
         selection_mode="points",
@@ -140,8 +142,8 @@ def _bars(report: ChannelReport, view: View, channel: int) -> None:
     units = " Below, the methods’ values, scaled to one length (an L2 norm of 1): their units differ." if scaled else ""
     st.html(
         style.quiet(
-            "Above zero and plain: speaks for the class. Below zero and hatched: against it. Whiskers: ± one standard "
-            f"error.{units}"
+            f"Above zero and plain: speaks for {_it(report)}. Below zero and hatched: against it. Whiskers: ± one "
+            f"standard error.{units}"
         )
     )
 
@@ -229,20 +231,21 @@ def _strongest(seen: Scene, report: ChannelReport) -> None:
                 )
 
 
-def _facts(report: ChannelReport, view: View, channel: int) -> None:
+def _facts(seen: Scene, report: ChannelReport, view: View, channel: int) -> None:
     phi, stderr = float(report.phi[channel]), float(report.stderr[channel])
     error = (
         " (exact)" if report.exact else f" ± {style.significant(stderr, 2)}" if isfinite(stderr) else ", error unknown"
     )
-    side = "speaks for" if phi > 0 else "speaks against" if phi < 0 else "says nothing about"
+    said = seen.words
+    verb, what = said.pro if phi > 0 else said.contra if phi < 0 else ("says nothing about", said.name)
     rows = "".join(
         f"<span>{escape(title_of(values.name))}</span><span>{values.ranks[channel]}</span>"
         for values in (report.shap, *report.methods[view.reading])
     )
     dead = "" if report.live[channel] else " It is dead: 0 everywhere in this photo."
     st.html(
-        f'<div class="cam-tile"><div><b>φ = {_signed(phi)}{error}</b> logits: '
-        f"{side} {escape(report.label)}.{dead}</div>"
+        f'<div class="cam-tile"><div><b>φ = {_signed(phi)}{error}</b> {report.measure.unit}: '
+        f"{verb} {escape(what)}.{dead}</div>"
         f'<div class="cam-quiet">Mean activation {style.significant(report.mean_activation[channel], 3)}. '
         f"Rank by magnitude among {report.channels} channels:</div>"
         f'<div class="cam-quiet cam-ranks">{rows}</div></div>'
@@ -273,7 +276,7 @@ def _columns(report: ChannelReport, view: View, channels: Sequence[int]) -> Mapp
     said = {title_of(values.name): values.values[channels] for values in report.methods[view.reading]}
     columns = {
         "channel": channels,
-        "SHAP value φ, logits": report.phi[channels],
+        f"SHAP value φ, {report.measure.unit}": report.phi[channels],
         "± standard error": report.stderr[channels],
         "mean activation": report.mean_activation[channels],
         **said,
@@ -286,21 +289,22 @@ def _cell(value: float) -> float | None:
 
 
 def _waterfall(report: ChannelReport, count: int) -> None:
-    st.header("From nothing to the logit")
+    end, unit = report.measure
+    st.header(f"From nothing to the {end}")
     steps = [
         (str(step.channel) if step.channel is not None else step.label, step.change)
         for step in waterfall(report, min(count, _MOST_STEPS))
     ]
     ends = [style.decimals(value, 2) for value in (report.v_empty, report.v_all)]
     charts.show(
-        waterfall_chart(("nothing", report.v_empty), steps, ("logit", report.v_all)),
+        waterfall_chart(("nothing", report.v_empty), steps, (end, report.v_all), unit=unit),
         key="waterfall",
-        alt=f"Waterfall from {ends[0]} without any channel to the logit {ends[1]}",
+        alt=f"Waterfall from {ends[0]} without any channel to the {end} {ends[1]}",
     )
     gap = "" if report.exact else " What the estimates leave unexplained, the efficiency gap, is the last step."
     st.html(
         style.quiet(
-            "Nothing is the score, the logit, with every channel set to 0, written v(∅); each step adds one channel’s "
+            f"Nothing is {score(report)}, with every channel set to 0, written v(∅); each step adds one channel’s "
             f"φ.{gap}"
         )
     )
@@ -343,6 +347,10 @@ def _small_map(
 ) -> Image.Image:
     frame = _frame.resize((_THUMBNAIL, max(1, _THUMBNAIL * _frame.height // _frame.width)))
     return shaded(frame, display_values(_raw, (frame.height, frame.width), signed=True, part=part))
+
+
+def _it(report: ChannelReport) -> str:
+    return "the class" if isinstance(report.target, int) else "what is explained"
 
 
 def _signed(value: float) -> str:

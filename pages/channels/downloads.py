@@ -9,6 +9,7 @@ import streamlit as st
 from cam_core.analysis.channels import ChannelReport, channel_csv
 from pages.shared import downloads, provenance, style
 from pages.shared.provenance import Facts
+from pages.shared.targets.words import in_a_file_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ def files(report: ChannelReport, facts: Facts, count: int = 20) -> None:
 
         return channel_figure(report, count, Design())
 
-    name = f"channels-{report.layer}-{report.target}{style.mark(report.trained)}"
+    name = f"channels-{report.layer}-{in_a_file_name(report.target)}{style.mark(report.trained)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="channel-downloads"):
         downloads.button(
             "CSV",

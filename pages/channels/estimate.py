@@ -32,7 +32,8 @@ RULE = (
 
 WORDS = """
 - **Head and tail**: the network in front of the layer, and behind it. A **tail pass** runs the tail once.
-- **Score**, or logit: the network’s answer for the class before it becomes a probability.
+- **Score**: what is explained of the network’s answer. Of a class the logit, its answer before it becomes a
+  probability.
 - **Score of nothing**, v(∅): the score with every channel of the layer set to 0.
 - **SHAP value**, φ (phi): a channel’s share of the way from the score of nothing to the score; the length of its bar.
 - **Explained**, Σ φ: all SHAP values together. They should come to the whole way.
@@ -157,7 +158,7 @@ def growing(job: Job) -> None:
     report = channel_report(trail.last, trail=trail.estimates)
     channels = list(report.order[:_GROWING])
     st.html(style.quiet(f"After {report.passes} of {job.total} passes:"))
-    bars = channel_chart(channels, report.phi[channels], report.stderr[channels], {})
+    bars = channel_chart(channels, report.phi[channels], report.stderr[channels], {}, unit=report.measure.unit)
     charts.show(bars, key="growing-bars", alt=f"SHAP values of {len(channels)} channels so far")
     draw_convergence(report, key="growing-convergence")
 
@@ -179,6 +180,11 @@ def status(seen: Scene, report: ChannelReport) -> None:
         st.html(style.quiet(_exactly(seen)))
     elif report.ceiling is None:
         st.html(style.notice_line("Too few repetitions fit into the budget: the standard errors are unknown."))
+
+
+def score(report: ChannelReport) -> str:
+    """What is explained, as the sentences of the page call it."""
+    return "the class’s score, the logit" if isinstance(report.target, int) else f"the {report.measure.quantity}"
 
 
 def facts(report: ChannelReport, seconds: float) -> None:
@@ -205,7 +211,7 @@ def _exactly(seen: Scene) -> str:
 def _facts(report: ChannelReport, seconds: float) -> list[tuple[str, str]]:
     """Name and value."""
     return [
-        ("score (logit)", _plain(report.v_all)),
+        (f"score ({report.measure.quantity})", _plain(report.v_all)),
         ("score of nothing, v(∅)", _plain(report.v_empty)),
         ("explained, Σ φ", f"{_plain(report.phi_sum)} of {_plain(report.span)}"),
         ("unexplained (efficiency gap)", f"{_plain(report.gap)} ({_share(report.relative_gap)})"),

@@ -27,9 +27,7 @@ def page() -> None:
     seen = scene.current()
     st.title("Channels")
     channels = seen.layer_info.channels
-    st.html(
-        style.subtitle(f"Which of the {channels} channels of {seen.question.layer} carry ", seen.prediction.label, "?")
-    )
+    st.html(style.subtitle(f"Which of the {channels} channels of {seen.question.layer} carry ", seen.words.name, "?"))
     notices, controls, answer = st.container(), st.container(key="channel-controls"), st.container()
     # The answer comes first on the page: how it was computed stands below it, and is read before.
     st.header("How the values are computed")
@@ -43,6 +41,7 @@ def page() -> None:
             offered=WITH_COEFFICIENTS,
             unfit=seen.unfit,
             misplaced=seen.misplaced,
+            unasked=seen.unasked,
             costs=seen.costs,
             help=f"Without one coefficient per channel, so not here: {', '.join(WITHOUT)}.",
         )

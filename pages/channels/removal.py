@@ -1,4 +1,4 @@
-"""Take channels away and look: the logit that the network then gives, beside the one that phi predicts."""
+"""Take channels away and look: the score that the network then gives, beside the one that phi predicts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def removal(seen: Scene, estimate: ChannelEstimate, report: ChannelReport) -> No
     task = Task(key, partial(_remove, seen, order), "Removal")
     outcome: Removal | Job = compute.outcomes("removal", [task])[0]
     if isinstance(outcome, Removal):
-        _look(removal_report(outcome, estimate, seen.classifier.labels))
+        _look(removal_report(outcome, estimate, seen.classifier.labels), report.measure.quantity)
         return
     lost = "No channel was removed."
     messages.pending(outcome, "Removing channels", lost, messages.again(outcome), key="removal")
@@ -67,27 +67,29 @@ def _remove(seen: Scene, order: list[int], job: Job) -> Removal:
 
 
 @st.fragment
-def _look(report: RemovalReport) -> None:
+def _look(report: RemovalReport, quantity: str) -> None:
     most = len(report.logit) - 1
     count = st.slider("Channels removed", 0, most, min(5, most), **links.kept(f"removed-{most}"), width=420)
-    st.html(f'<div class="cam-tile">{_sentence(report, count)}</div>')
+    st.html(f'<div class="cam-tile">{_sentence(report, count, quantity)}</div>')
     charts.show(
-        removal_chart(report.logit.tolist(), report.predicted.tolist(), count),
+        removal_chart(report.logit.tolist(), report.predicted.tolist(), count, quantity=quantity),
         key="removal",
-        alt=f"The logit while up to {most} channels are removed, and what φ predicts",
+        alt=f"The {quantity} while up to {most} channels are removed, and what φ predicts",
     )
     st.html(
         style.quiet(
-            "Predicted: the logit less the φ of what was removed. φ averages over all company that a channel can have; "
-            "here the company is all channels but those removed before, so the lines part where channels interact."
+            f"Predicted: the {quantity} less the φ of what was removed. φ averages over all company that a channel can "
+            "have; here the company is all channels but those removed before, so the lines part where channels "
+            "interact."
         )
     )
 
 
-def _sentence(report: RemovalReport, count: int) -> str:
+def _sentence(report: RemovalReport, count: int, quantity: str) -> str:
     now = "The network still says" if report.kept[count] else "The network now says"
-    logit, expected = (style.decimals(float(values[count]), 2) for values in (report.logit, report.predicted))
+    value, expected = (style.decimals(float(values[count]), 2) for values in (report.logit, report.predicted))
+    believed = "" if report.probability is None else f" · probability {style.percent(float(report.probability[count]))}"
     return (
-        f"Without {count} channel{'' if count == 1 else 's'}: logit <b>{logit}</b>, predicted <b>{expected}</b> · "
-        f"probability {style.percent(float(report.probability[count]))}. {now} <b>{escape(report.best[count])}</b>."
+        f"Without {count} channel{'' if count == 1 else 's'}: {quantity} <b>{value}</b>, predicted <b>{expected}</b>"
+        f"{believed}. {now} <b>{escape(report.best[count])}</b>."
     )

@@ -20,7 +20,8 @@ from pages.shared.scene import Scene
 def page() -> None:
     seen = scene.current()
     st.title("Compare")
-    st.html(style.subtitle("What in this photo speaks for ", seen.prediction.label, "? Do the methods agree?"))
+    verb, what = seen.words.pro
+    st.html(style.subtitle(f"What in this photo {verb} ", what, "? Do the methods agree?"))
     notices = st.container()
     with st.container(key="zones"):
         with st.container(key="seen"):
@@ -62,7 +63,7 @@ def top_classes(seen: Scene) -> None:
 
 
 def _report(seen: Scene, explanations: Sequence[Explanation]) -> ComparisonReport:
-    return comparison_report(explanations, seen.predictions, seen.question.target)
+    return comparison_report(explanations, seen.predictions, seen.prediction.index)
 
 
 def _computing_on(seen: Scene) -> str:
@@ -75,7 +76,9 @@ def _computing_on(seen: Scene) -> str:
 
 
 def what_the_methods_say(seen: Scene) -> None:
-    methods = pickers.methods(pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced, costs=seen.costs)
+    methods = pickers.methods(
+        pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced, unasked=seen.unasked, costs=seen.costs
+    )
     requests = pickers.parameters(methods)
     if not requests:
         messages.empty("Choose one or more methods to see where they look.")
@@ -100,13 +103,13 @@ def what_the_methods_say(seen: Scene) -> None:
 
 def how_to_read(seen: Scene, done: Sequence[Explanation], drawn: Sequence[DrawnMap], look: Look) -> str:
     """What the colours mean, in words."""
-    label = seen.prediction.label
+    pro, contra = " ".join(seen.words.pro), " ".join(seen.words.contra)
     kinds = sorted({entry.signed for entry in drawn}, reverse=True)
     maps = {True: look.diverging, False: look.sequential}
     units = "" if look.ranked else "Numbers at a colour bar: the map’s own values, for each method in its own unit. "
     blind = [METHODS[made.method].title for made in done if not METHODS[made.method].class_specific]
     classless = f"{style.listed(blind)}: the same for every class." if blind else ""
-    return style.legend([style.key_to_colours(maps[kind], label, kind) for kind in kinds], units + classless)
+    return style.legend([style.key_to_colours(maps[kind], pro, contra, kind) for kind in kinds], units + classless)
 
 
 @st.fragment

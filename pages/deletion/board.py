@@ -17,6 +17,7 @@ from cam_core.charts import Mark, curves_chart
 from cam_core.metrics.curves.frames import Frames
 from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE
 from cam_core.metrics.curves.spread import CONTROL
+from cam_core.targets import TargetScore
 from pages.deletion import curves
 from pages.deletion.curves import ARROWS, Settings, Source, Views
 from pages.runtime import polling
@@ -51,6 +52,8 @@ class Drawn:
         growing = curves.curves(seen, [*sources, *control], settings)
         self._job = growing.job
         self._settings = settings
+        target = seen.question.target
+        self._quantity = target.quantity if isinstance(target, TargetScore) else "logit"
         self._grows = growing.job is not None and growing.job.active
         self._every = _interval(settings, len(sources))
         self._views = Views(seen, [*sources, *control[:1]], settings)
@@ -91,7 +94,7 @@ class Drawn:
                 st.rerun()
             fraction = player()
             frames = self._views.at(fraction)
-            look = Look(self._report_now(), self._settings)
+            look = Look(self._report_now(), self._settings, self._quantity)
             with self._photos:
                 look.pictures(frames, fraction)
             if not self._grows:
@@ -106,7 +109,7 @@ class Drawn:
         percent = st.session_state.get(CHANGED)  # none before the slider was drawn
         fraction = None if percent is None else percent / 100
         frames = {} if fraction is None else self._views.known(fraction)
-        self._curves(Look(self._report_now(), self._settings), frames, fraction)
+        self._curves(Look(self._report_now(), self._settings, self._quantity), frames, fraction)
 
     def _curves(self, look: Look, frames: Frames, fraction: float | None) -> None:
         look.curves(frames, fraction)
@@ -184,10 +187,14 @@ def _step() -> None:
 
 
 class Look:
-    """One look at the report."""
+    """One look at the report.
 
-    def __init__(self, report: CurveReport, settings: Settings) -> None:
-        self._report, self._settings = report, settings
+    Args:
+        quantity: the name of what the curves follow, where that is no probability.
+    """
+
+    def __init__(self, report: CurveReport, settings: Settings, quantity: str) -> None:
+        self._report, self._settings, self._quantity = report, settings, quantity
 
     def curves(self, frames: Frames, fraction: float | None) -> None:
         """Charts with a mark at the fraction, and what is to be known of them."""
@@ -244,7 +251,7 @@ class Look:
     def _scored(self, value: float) -> str:
         if self._report.score == "probability":
             return f"p = {style.percent(value)}"
-        return f"logit = {style.number(value, max(abs(value), 1.0))}"
+        return f"{self._quantity} = {style.number(value, max(abs(value), 1.0))}"
 
     def areas(self) -> None:
         """The table of areas under the curves; which line is whose."""

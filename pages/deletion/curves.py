@@ -37,7 +37,7 @@ _FIRST_POINTS = 0.4  # seconds that the page waits for them: charts that are the
 
 @dataclass(frozen=True)
 class Settings:
-    """How curves are drawn. An empty `baseline` is each kind's own."""
+    """How curves are drawn. An empty `baseline` is each kind's own; an empty `score` is what is explained."""
 
     kinds: tuple[Kind, ...]
     steps: int
@@ -47,8 +47,8 @@ class Settings:
     @property
     def params(self) -> dict[str, Any]:
         """As the core takes them."""
-        own = {"baseline": self.baseline} if self.baseline else {}
-        return {"steps": self.steps, "score": self.score} | own
+        own = {"baseline": self.baseline, "score": self.score}
+        return {"steps": self.steps} | {name: value for name, value in own.items() if value}
 
     def replacement(self, kind: Kind) -> str:
         """What stands in a removed pixel's place, in a word."""

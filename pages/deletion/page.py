@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from cam_core.metrics.curves.perturbation import KINDS
+from cam_core.targets import TargetScore
 from pages.deletion import board, curves, score_board
 from pages.deletion.curves import Settings, Source
 from pages.runtime import compute, polling
@@ -30,14 +31,16 @@ def page() -> None:
     st.html(
         style.subtitle(
             "If a map is true, removing what it marks takes ",
-            seen.prediction.label,
+            seen.words.name,
             " away quickly (a low curve), and showing it brings it back quickly (a high one).",
         )
     )
     notices = st.container()
     with st.container(key="curve-controls"):
-        methods = pickers.methods(pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced, costs=seen.costs)
-        settings = how()
+        methods = pickers.methods(
+            pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced, unasked=seen.unasked, costs=seen.costs
+        )
+        settings = how(seen.question.target)
     requests = pickers.parameters(methods)
     if not requests or not settings.kinds:
         messages.empty("Choose one or more methods, and deletion or insertion, to see curves.")
@@ -47,7 +50,7 @@ def page() -> None:
         messages.link_notices()
 
 
-def how() -> Settings:
+def how(target: int | TargetScore) -> Settings:
     """Which curves, how fine, and onto what."""
     with st.container(horizontal=True, vertical_alignment="top", key="curve-settings"):
         kinds = st.pills(
@@ -78,21 +81,29 @@ def how() -> Settings:
             "class, and then the curves have little to show. Noise: independent normal draws. As published (RISE): "
             "deletion to grey, insertion from blur.",
         )
-        score = st.segmented_control(
-            "Score",
-            ["Probability", "Logit"],
-            default="Probability",
-            required=True,
-            **links.kept("score"),
-            help="What the curve follows. Probability: the share of its belief that the network gives the class, "
-            "softmax. Logit: the class’s own score before that, which other classes do not touch.",
-        )
+        score = _score() if isinstance(target, int) else ""
+    if isinstance(target, TargetScore):
+        st.html(style.quiet(f"The curves follow the {target.quantity} that is explained."))
     return Settings(
         tuple(kind for kind in KINDS if kind.capitalize() in kinds),
         int(steps),
         "" if baseline == PUBLISHED else baseline.lower(),
-        score.lower(),
+        score,
     )
+
+
+def _score() -> str:
+    """What the curves of a class follow."""
+    score: str = st.segmented_control(
+        "Score",
+        ["Probability", "Logit"],
+        default="Probability",
+        required=True,
+        **links.kept("score"),
+        help="What the curve follows. Probability: the share of its belief that the network gives the class, softmax. "
+        "Logit: the class’s own score before that, which other classes do not touch.",
+    )
+    return score.lower()
 
 
 def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:

@@ -80,7 +80,7 @@ class Question:
     model: ModelSpec
     layer: str
     target: int | TargetScore
-    """A class by its index, or what else is asked about."""
+    """A class by index, or what else is explained, which names classes by index."""
     precision: str = "float32"
     seed: int = 0
     compiled: bool = False

@@ -5,8 +5,6 @@ It is built once, before the first visitor, and shared by all of them. What is w
 
 from __future__ import annotations
 
-import importlib
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +12,7 @@ import streamlit as st
 from PIL import Image
 
 from cam_core import Classifier
+from cam_core.models.brought.named import named_function, what_was_raised
 from cam_core.types import CamError, ModelError
 
 _UNNAMED = "custom"  # what a `Classifier` is called that nobody has named
@@ -49,7 +48,7 @@ def serve(reference: str) -> None:
     Raises:
         ModelError: there is no such function, or what it returns is no network to explain.
     """
-    built = _called(reference, _function(reference))
+    built = _called(reference, named_function(reference, ModelError, example="build"))
     try:
         clf = built if isinstance(built, Classifier) else Classifier(built, name=reference)
         clf.predict(Image.new("RGB", (64, 64), "grey"))
@@ -59,30 +58,8 @@ def serve(reference: str) -> None:
     _networks()[reference] = clf
 
 
-def _function(reference: str) -> Callable[[], Any]:
-    module, _, function = reference.partition(":")
-    if not module or not function:
-        raise ModelError(f"{reference!r} names no function: write my_module:build, the module and the function in it")
-    try:
-        found = getattr(importlib.import_module(module), function, None)
-    except Exception as error:  # a foreign module may raise anything
-        raise ModelError(
-            f"the module {module} cannot be imported ({_what(error)}): start the app in its folder, or name that in "
-            "PYTHONPATH"
-        ) from error
-    if not callable(found):
-        raise ModelError(f"the module {module} has no function {function!r}")
-    return found
-
-
 def _called(reference: str, function: Callable[[], Any]) -> Any:
     try:
         return function()
     except Exception as error:  # a foreign function may raise anything
-        raise ModelError(f"{reference} raised {_what(error)}") from error
-
-
-def _what(error: Exception) -> str:
-    """ "ValueError: no weights, in net.py, line 12"."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error}, in {where.filename}, line {where.lineno}"
+        raise ModelError(f"{reference} raised {what_was_raised(error)}") from error

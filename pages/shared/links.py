@@ -97,6 +97,37 @@ def choice(
     return value
 
 
+def choices(
+    name: str,
+    label: str,
+    options: Sequence[str],
+    *,
+    default: Sequence[str],
+    scope: str = "",
+    shown: Callable[[str], str] = str,
+    **widget: Any,
+) -> list[str]:
+    """Several options, in the order in which they were chosen, as `?name=one&name=two`; arguments as of `choice`.
+
+    None at all is a choice too, and stands in the address as `?name=`.
+    """
+    key = widget_key(name, scope)
+    chosen, default_before = st.session_state.get(key), st.session_state.get(f"{key}|default", default)
+    st.session_state[f"{key}|default"] = default
+    first = st.session_state.setdefault(_first_scope(name), scope)
+    if _follows_address(name) or (chosen is None and first == scope):
+        st.session_state[key] = _all_in_address(name, options, default)
+    elif chosen is None or chosen == list(default_before):
+        st.session_state[key] = list(default)
+    else:  # what has left the options is none any more; where nothing else was chosen, the default is
+        st.session_state[key] = [option for option in chosen if option in options] or (list(default) if chosen else [])
+    values: list[str] = st.multiselect(
+        label, options, key=key, format_func=shown, filter_mode="contains", persist_state="session", **widget
+    )
+    _write_all(name, None if values == list(default) else values)
+    return values
+
+
 def kept(key: str) -> dict[str, Any]:
     """For a widget whose value stands in the address as `?key=value`, and stays when another page is looked at."""
     return {"key": key, "bind": "query-params", "persist_state": "session"}
@@ -149,6 +180,23 @@ def _first_scope(name: str) -> str:
 def _from_link(name: str, scope: str, options: Sequence[str]) -> str | None:
     first = st.session_state.setdefault(_first_scope(name), scope)
     return _in_address(name, options) if first == scope else None
+
+
+def _all_in_address(name: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
+    if name not in st.query_params:
+        return list(default)
+    linked = [option for option in st.query_params.get_all(name) if option]
+    for option in linked:
+        if option not in options:
+            note_unknown(name, option, "The others are shown.")
+    return [option for option in linked if option in options]
+
+
+def _write_all(name: str, values: Sequence[str] | None) -> None:
+    if values is None:
+        write(name, None)
+    elif st.query_params.get_all(name) != (written := list(values) or [""]):
+        st.query_params[name] = written
 
 
 def _in_address(name: str, options: Sequence[str]) -> str | None:

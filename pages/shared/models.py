@@ -84,12 +84,13 @@ def _of_kept(network: Kept) -> Offer:
         title = network.name.removeprefix(PREFIX)
         return Offer(network.key, network.name, title, f"{title} · {size}", f"timm, by name · {_whence(network.name)}")
     named = "your labels" if network.labels else "without labels of its own"
+    classes = "one output" if network.classes == 1 else f"{network.classes:,} classes"
     return Offer(
         network.key,
         network.name,
         network.file,
         f"{network.file} · {network.name.removeprefix(PREFIX)}",
-        f"{network.name}, {network.classes:,} classes, {named} · uploaded in this visit",
+        f"{network.name}, {classes}, {named} · uploaded in this visit",
         weights=network.weights,
         labels=network.labels,
     )

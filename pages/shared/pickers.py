@@ -62,6 +62,7 @@ def methods(
     help: str = "Random and Fake-CAM are controls: a method worth its name differs from them.",
     unfit: Mapping[str, str] = MappingProxyType({}),
     misplaced: Collection[str] = (),
+    unasked: Collection[str] = (),
     costs: Callable[[], Mapping[str, Cost]] = dict,
 ) -> list[Method]:
     """Several methods in the order in which they were chosen, of all in the registry or of those `offered`.
@@ -72,6 +73,7 @@ def methods(
         unfit: why methods cannot work here, by key: they are left out.
         misplaced: those of them that work at another layer, which a line below says; the others need another network,
             which the help says.
+        unasked: those of them that explain a class here and not what is to be explained, which a line below says.
         costs: what methods will cost here, by key; asked for when somebody looks at the list of them.
     """
     known = {method.title: method for method in by_family(METHODS.values() if offered is None else offered)}
@@ -86,9 +88,12 @@ def methods(
         linked = st.query_params.get_all(key)
         first = linked or [METHODS[method].title for method in default]
         st.session_state[_aside(key)] = [title for title in first if title in known and title not in by_title]
+    place = {key: "target" if key in unasked else "layer" if key in misplaced else "network" for key in unfit}
     absent = {title: unfit[method.key] for title, method in known.items() if method.key in unfit}
-    layer = {title: why for title, why in absent.items() if known[title].key in misplaced}
-    network = {title: why for title, why in absent.items() if title not in layer}
+    layer, target, network = (
+        {title: why for title, why in absent.items() if place[known[title].key] == kind}
+        for kind in ("layer", "target", "network")
+    )
     chosen_here = st.session_state.pop(_written(key), False)
     with st.container():  # one below the other, also in a row of widgets
         titles = st.multiselect(
@@ -104,7 +109,8 @@ def methods(
         )
         if layer:
             st.caption(f"Not at this layer: {', '.join(layer)}", help=_reasons(layer))
-        place = {method: "layer" if method in misplaced else "network" for method in unfit}
+        if target:
+            st.caption(f"Not for what is explained: {', '.join(target)}", help=_reasons(target))
         nowhere = {
             method: f"**Not for this {place[method]}:** {style.plain(style.sentence(why))} "
             for method, why in unfit.items()

@@ -18,6 +18,7 @@ from cam_core import Explanation
 from cam_core.models.trainable.checkpoints import SUFFIX
 from cam_core.version import versions
 from pages.shared.scene import Scene
+from pages.shared.targets.words import title, written
 
 Facts = Mapping[str, str]
 
@@ -34,8 +35,9 @@ def facts(seen: Scene, parameters: Mapping[str, Any]) -> Facts:
         "network": Path(model.name).name.removesuffix(SUFFIX),
         "weights": _weights(seen),
         "layer": question.layer,
-        "class": seen.prediction.label,
-        "class_index": str(question.target),
+        "class": title(question.target, seen.classifier.labels),
+        "class_index": str(question.target) if isinstance(question.target, int) else "",
+        "target": written(question.target),
         "photo": seen.photo.title,
         "photo_sha256": seen.whole_photo.digest,
         "resize": seen.classifier.preprocessing.fit,

@@ -1,7 +1,7 @@
 """The scene: what is explained. The sidebar makes it, every page starts from it.
 
 scene = current()            # draws why there is none and stops the page, while a model loads or cannot be had
-scene.photo.image, scene.question.layer, scene.question.target, scene.classifier, scene.prediction, scene.frame()
+scene.photo.image, scene.question.layer, scene.question.target, scene.words, scene.classifier, scene.frame()
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from cam_core.analysis.costs import Cost, Pace, method_costs, pace_at
 from cam_core.images import Fit
 from cam_core.models.classifier import Prediction
 from cam_core.overlay import Box, close_up, framed
+from cam_core.targets import TargetScore
+from cam_core.targets.asking import Asked
 from cam_core.types import Part, shares
 from pages.runtime import compute, polling
 from pages.runtime.compute import ModelSpec, Question
 from pages.shared import links, style
+from pages.shared.targets.words import Words, leading_class, words
 
 _KEY = "_scene"
 
@@ -72,15 +75,37 @@ class Scene:
         return compute.classifier(self.question.model)
 
     @property
+    def asked(self) -> Classifier:
+        """The same, whose logits answer what is explained, where that is no class; never modify it."""
+        target = self.question.target
+        return Asked(self.classifier, target) if isinstance(target, TargetScore) else self.classifier
+
+    @property
+    def words(self) -> Words:
+        """What is explained, in words."""
+        return words(self.question.target, self.classifier.labels)
+
+    @property
     def unfit(self) -> dict[str, str]:
-        """The methods that cannot work at the chosen layer, by key, with the reason."""
-        return _unfit(self.question.model, self.question.layer)
+        """The methods that cannot explain this target at the chosen layer, by key, with the reason."""
+        return self._unfit(self.question.layer)
 
     @property
     def misplaced(self) -> dict[str, str]:
         """Those of the unfit that work at the network's own choice of a layer: another layer would help."""
-        elsewhere = _unfit(self.question.model, self.classifier.default_layer)
+        elsewhere = self._unfit(self.classifier.default_layer)
         return {key: reason for key, reason in self.unfit.items() if key not in elsewhere}
+
+    @property
+    def unasked(self) -> dict[str, str]:
+        """Those of the unfit that explain a class at the chosen layer: another target would help."""
+        of_class = _unfit(self.question.model, self.question.layer, "", self.classifier)
+        return {key: reason for key, reason in self.unfit.items() if key not in of_class}
+
+    def _unfit(self, layer: str) -> dict[str, str]:
+        target = self.question.target
+        kind = type(target).__name__ if isinstance(target, TargetScore) else ""
+        return _unfit(self.question.model, layer, kind, self.asked)
 
     def costs(self) -> dict[str, Cost]:
         """What every method will cost at the chosen layer, on this machine: the page waits for a few passes."""
@@ -101,8 +126,9 @@ class Scene:
 
     @property
     def prediction(self) -> Prediction:
-        """The network's belief in the explained class."""
-        return next(prediction for prediction in self.predictions if prediction.index == self.question.target)
+        """The network's belief in the explained class, or in the first that the target names."""
+        leading = leading_class(self.question.target)
+        return next(prediction for prediction in self.predictions if prediction.index == leading)
 
     @property
     def box(self) -> Box:
@@ -141,8 +167,9 @@ class Scene:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _unfit(spec: ModelSpec, layer: str) -> dict[str, str]:
-    return {key: reason for key, reason in methods_at(compute.classifier(spec), layer).items() if reason}
+def _unfit(spec: ModelSpec, layer: str, kind: str, _asked: Classifier) -> dict[str, str]:
+    """It depends on the kind of target alone, "" for a class, whatever classes that names."""
+    return {key: reason for key, reason in methods_at(_asked, layer).items() if reason}
 
 
 @st.cache_data(max_entries=4, scope="session", show_spinner=False)  # a visitor's photo goes with the visitor

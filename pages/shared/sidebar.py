@@ -11,6 +11,7 @@ import streamlit as st
 from cam_core.models.classifier import Prediction
 from cam_core.models.devices import available_devices
 from cam_core.models.tails import nonlinear_layer
+from cam_core.targets import TargetScore
 from cam_core.training import BUILT_IN
 from cam_core.types import CamError, ImageError
 from pages.runtime import compute
@@ -21,6 +22,7 @@ from pages.shared.models import BUNDLED, Offer
 from pages.shared.networks import dialog, linked
 from pages.shared.photo import photo_picker
 from pages.shared.scene import Photo, Scene
+from pages.shared.targets import picker
 
 _WITHOUT_SCENE = ("lfi",)  # pages that explain no photo of the visitor's choice
 _MOST_NAMED = 6  # classes that are called by their names
@@ -72,7 +74,7 @@ def _scene(page: str) -> None:
     with layer_box:
         layer = _layer(spec, nonlinear=page in _NONLINEAR)
     with class_box:
-        target = _class(spec, photo, outcome)
+        target = _target(spec, photo, outcome)
     question = Question(photo.digest, spec, layer, target, precision, seed, compiled)
     scene.put(Scene(photo, question, outcome, tuple(_notices(spec, offer, photo))))
 
@@ -158,21 +160,23 @@ def _layer(spec: ModelSpec, nonlinear: bool) -> str:
     )
 
 
-def _class(spec: ModelSpec, photo: Photo, predictions: tuple[Prediction, ...]) -> int:
+def _target(spec: ModelSpec, photo: Photo, predictions: tuple[Prediction, ...]) -> int | TargetScore:
+    """The class, and what of it is explained."""
     options = {
         str(prediction.index): f"{prediction.label} · {style.percent(prediction.probability)}"
         for prediction in predictions
     }
+    scope = scene.class_scope(spec, photo)
     index = links.choice(
         "class",
         "Class to explain",
         list(options),
         default=str(predictions[0].index),
-        scope=scene.class_scope(spec, photo),
+        scope=scope,
         shown=options.__getitem__,
         help="All classes, most probable first. Type to search.",
     )
-    return int(index)
+    return picker.choose(int(index), options, scope=scope, two_sided=compute.classifier(spec).two_sided)
 
 
 def _computation() -> tuple[str, st.delta_generator.DeltaGenerator, str, int, bool]:

@@ -66,13 +66,13 @@ def colour_bar(colour_map: str, low: float, high: float, unit: str = "") -> str:
     )
 
 
-def key_to_colours(colour_map: str, label: str, signed: bool) -> str:
-    """What the colours of a map say about the class `label`, in words beside the colours themselves."""
+def key_to_colours(colour_map: str, pro: str, contra: str, signed: bool) -> str:
+    """What the colours of a map say, in words beside the colours themselves: "speaks for tabby"."""
     low, middle, high = colour_stops(colour_map, 3)
     if signed:
-        said = [(high, f"speaks for {label}"), (middle, "does not count"), (low, f"speaks against {label}")]
+        said = [(high, pro), (middle, "does not count"), (low, contra)]
     else:
-        said = [(high, f"bright: speaks for {label}, by what the method says"), (low, "dark: does not count")]
+        said = [(high, f"bright: {pro}, by what the method says"), (low, "dark: does not count")]
     return "".join(f'<span><i style="background: {colour}"></i>{escape(words)}</span>' for colour, words in said)
 
 

@@ -27,6 +27,7 @@ from pages.shared import charts, downloads, messages, pictures, provenance, styl
 from pages.shared.pickers import Look
 from pages.shared.provenance import Facts
 from pages.shared.scene import Scene
+from pages.shared.targets.words import in_a_file_name
 
 _PALE: Final = 0.08  # of the scale: what stays below differs from the colour of 0 by less than is seen over a photo
 _TRACES: Final = {"trace": "Score of the masked photo, step by step"}
@@ -40,7 +41,7 @@ def grid(key: str) -> AbstractContextManager[object]:
 def same_maps(seen: Scene, requests: Sequence[Request]) -> None:
     """Which of the methods cannot but agree at this layer, and why."""
     chosen = {request.method: dict(request.params) for request in requests}
-    for why, keys in coinciding(seen.classifier, seen.question.layer, chosen).items():
+    for why, keys in coinciding(seen.asked, seen.question.layer, chosen).items():
         titles = style.listed([METHODS[key].title for key in keys])
         st.html(
             style.notice_line(
@@ -64,7 +65,7 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
             downloads.button(
                 f"Save :small[{method.title}]",  # the title is for those who hear it: every tile has such a button
                 lambda: pictures.described_png(picture, provenance.description(origin)),
-                f"{method.key}-{explanation.target}{style.mark(explanation.trained)}.png",
+                f"{method.key}-{in_a_file_name(explanation.target)}{style.mark(explanation.trained)}.png",
                 key=f"save-{method.key}",
                 help="This picture as PNG.",
             )

@@ -36,6 +36,15 @@ def test_predicted_is_the_logit_less_what_went() -> None:
     np.testing.assert_array_equal(report.probability, removal.probability.numpy())
 
 
+def test_of_a_target_of_several_classes_the_first_best_is_kept() -> None:
+    clf, image = tiny_classifier("residual"), tiny_images(1)[0]
+    estimate = channel_shap(clf, image, layer="relu1", target="1 - 3", budget=40)
+    values, best = torch.tensor([5.0, 1.0, 0.0], dtype=torch.float64), torch.tensor([4, 2, 4])
+    report = removal_report(Removal((0, 1), values, None, best), estimate, clf.labels)
+    assert report.best == ("class 4", "class 2", "class 4") and report.kept == (True, False, True)
+    assert report.probability is None
+
+
 def test_the_best_class_has_its_label() -> None:
     clf, image = tiny_classifier("residual"), tiny_images(1)[0]
     estimate = channel_shap(clf, image, layer="relu1", target=2, budget=40)

@@ -1,4 +1,4 @@
-"""A target that a command imports by its name."""
+"""Targets that a command imports by their names."""
 
 from __future__ import annotations
 
@@ -7,3 +7,11 @@ from torch import Tensor
 
 def margin(logits: Tensor) -> Tensor:
     return logits[:, 0] - logits[:, 4]
+
+
+def all_logits(logits: Tensor) -> Tensor:
+    return logits
+
+
+def fails(logits: Tensor) -> Tensor:
+    return logits[:, 0] / (1 // 0)

@@ -41,7 +41,7 @@ def test_channels_of_a_difference(succeed: Call, photo: Path) -> None:
     largest = float(estimate.phi[int(estimate.phi.abs().argmax())])
     assert float(first[names.index("phi")]) == pytest.approx(largest, rel=1e-3)
     assert "not class 2 (-2) at relu1 of tiny residual" in result.stderr
-    assert f"value {estimate.v_all:.4f}, without any channel" in result.stderr
+    assert f"negative logit {estimate.v_all:.4f}, without any channel" in result.stderr
 
 
 def test_curve_of_a_function(succeed: Call, photo: Path, tmp_path: Path) -> None:
@@ -67,7 +67,13 @@ def test_class_may_be_given_as_a_target(succeed: Call, photo: Path) -> None:
         (("--target", "class 1 - clas 2"), "no class is called 'clas 2' (near: class 2"),
         (("--target", "1 - 7"), "target 7 is out of range for 5 classes"),
         (("--target", "-1", "--class", "2"), "ask about two things"),
-        (("--target", "nowhere:f"), "cannot import the target 'nowhere:f'"),
+        (
+            ("--target", "nowhere:f"),
+            "the module nowhere cannot be imported (ModuleNotFoundError: No module",
+        ),
+        (("--target", "math:pi"), "the module math has no function 'pi': its type is float"),
+        (("--target", "tests.cli.targets:all_logits"), "tests.cli.targets:all_logits gives (1, 5) for 1 images"),
+        (("--target", "tests.cli.targets:fails"), "tests.cli.targets:fails raised ZeroDivisionError: "),
     ],
 )
 def test_what_is_wrong_with_a_target(

@@ -166,7 +166,7 @@ def test_methods_without_coefficients_are_named_not_offered(open_channels: OpenC
 
 
 def test_a_failing_method_leaves_the_others(open_channels: OpenChannels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scene, "_unfit", lambda spec, layer: {})  # CAM is not known to be out of place here
+    monkeypatch.setattr(scene, "_unfit", lambda *of: {})  # CAM is not known to be out of place here
     at = open_channels(beside=["CAM", "LIFT-CAM"])
     assert len(at.error) == 1 and "stands in the way" in at.error[0].value
     assert "LIFT-CAM" in similarity(at) and len(charts(at)) == 4
@@ -285,7 +285,7 @@ def test_many_channels_are_not_many_steps(monkeypatch: pytest.MonkeyPatch) -> No
     from pages.channels import board
 
     drawn: list[Any] = []
-    monkeypatch.setattr(board, "waterfall_chart", lambda start, steps, end: drawn.extend(steps))
+    monkeypatch.setattr(board, "waterfall_chart", lambda start, steps, end, unit: drawn.extend(steps))
     monkeypatch.setattr(board.charts, "show", lambda *arguments, **options: None)
     wide = channel_shap(load_model(BUNDLED), SAMPLES[0].open(), layer="bn2")
     board._waterfall(channel_report(wide), 60)
@@ -331,6 +331,6 @@ def test_the_pages_layer_follows_where_none_was_chosen(open_app: Open) -> None:
 def test_numbers_get_a_true_minus_and_names_keep_their_hyphens() -> None:
     logit, predicted, probability = np.array([1.0, -2.0]), np.array([1.0, -0.001]), np.array([0.9, 0.2])
     labels = ("soft-coated wheaten terrier",) * 2
-    text = removal._sentence(RemovalReport(logit, predicted, probability, labels, (True, True)), 1)
+    text = removal._sentence(RemovalReport(logit, predicted, probability, labels, (True, True)), 1, "logit")
     assert "logit <b>−2.00</b>, predicted <b>0.00</b>" in text
     assert "still says <b>soft-coated wheaten terrier</b>" in text

@@ -461,7 +461,7 @@ def test_downloads_hold_every_curve(open_page: Open, monkeypatch: pytest.MonkeyP
     names = {line.split(",")[0] for line in lines}
     assert names == {"grad-cam", *(control_name(seed) for seed in range(5))}
     assert len(lines) == 2 * 6 * 15
-    assert {len(line) for line in csv.reader([head, *lines])} == {4 + 14}
+    assert {len(line) for line in csv.reader([head, *lines])} == {4 + 15}
     assert saved["PDF"]().startswith(b"%PDF")
     assert b"Grad-CAM" in saved["SVG"]()
 

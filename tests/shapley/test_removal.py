@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from cam_core import Cancelled
 from cam_core.shapley import channel_shap, remove_channels
+from cam_core.targets import Difference, Probability, Sum
 from cam_core.types import MethodError
 from tests.tiny import tiny_classifier, tiny_images
 
@@ -43,6 +46,28 @@ def test_exact_values_of_a_linear_tail_predict_every_row() -> None:
     torch.testing.assert_close(found.predicted(estimate).tolist(), by_hand, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found.logit.tolist(), by_hand, atol=1e-5, rtol=1e-5)
     assert float(found.logit[-1]) == pytest.approx(estimate.v_empty, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("target", "weights"), [(Difference(1, 3), {1: 1, 3: -1}), (Sum(0, 2), {0: 1, 2: 1}), ("-4", {4: -1})]
+)
+def test_a_target_of_several_classes_is_followed_by_its_value(target: Any, weights: dict[int, float]) -> None:
+    clf = tiny_classifier("residual")
+    order = (5, 0, 3)
+    of_class = {c: remove_channels(clf, IMAGE, layer="relu1", target=c, order=order) for c in range(5)}
+    found = remove_channels(clf, IMAGE, layer="relu1", target=target, order=order)
+    expected = [sum(w * float(of_class[c].logit[row]) for c, w in weights.items()) for row in range(4)]
+    torch.testing.assert_close(found.logit.tolist(), expected, atol=1e-6, rtol=0)
+    assert found.probability is None
+    assert found.best.tolist() == of_class[0].best.tolist()
+
+
+def test_a_probability_is_followed_as_one() -> None:
+    clf = tiny_classifier("residual")
+    of_class = remove_channels(clf, IMAGE, layer="relu1", target=2, order=[5, 0])
+    found = remove_channels(clf, IMAGE, layer="relu1", target=Probability(2), order=[5, 0])
+    torch.testing.assert_close(found.logit, of_class.probability, atol=1e-9, rtol=0)
+    assert found.probability is not None and found.probability.tolist() == found.logit.tolist()
 
 
 def test_nothing_removed_is_the_network() -> None:

@@ -171,11 +171,64 @@ def test_a_function_of_the_logits_is_explained() -> None:
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("no_such_module:f", "ModuleNotFoundError"), ("math:no", "AttributeError"), ("math:pi", "no function, but float")],
+    [
+        ("no_such_module:f", r"no_such_module cannot be imported \(ModuleNotFoundError: .*name that in PYTHONPATH"),
+        ("math:no", "the module math has no function 'no'"),
+        ("math:pi", "the module math has no function 'pi': its type is float"),
+        ("math", "'math' names no function: write my_module:my_score"),
+    ],
 )
 def test_a_function_that_is_not_there_is_refused(path: str, message: str) -> None:
     with pytest.raises(TargetError, match=message):
         Custom.named(path)
+
+
+def fails(logits: Tensor) -> Tensor:
+    raise KeyError("no such score")
+
+
+def of_its_own(logits: Tensor) -> Tensor:
+    return torch.ones(len(logits))
+
+
+def best(logits: Tensor) -> Tensor:
+    return logits.argmax(1)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (fails, r":fails raised KeyError: 'no such score', in .*test_explained.py, line \d+"),
+        (lambda logits: 1.0, "gives float for 1 images, not one number each"),
+        (of_its_own, ":of_its_own does not follow from the logits .* only methods without gradients"),
+        (best, ":best does not follow from the logits"),
+    ],
+)
+def test_what_is_wrong_with_a_function_is_said(function: Any, message: str) -> None:
+    with pytest.raises(TargetError, match=message):
+        explain(tiny_classifier("plain"), tiny_images(1), method="grad-cam", target=function)
+
+
+def test_a_function_without_gradients_is_explained_by_methods_without() -> None:
+    clf, image = tiny_classifier("plain"), tiny_images(1)
+    made = explain(clf, image, method="ablation-cam", target=best)
+    assert made.score == float(clf.logits(image).argmax()) and made.label == "best"
+
+
+@pytest.mark.parametrize(
+    ("target", "measure"),
+    [
+        (2, ("logit", "logits")),
+        (Difference(1, 3), ("difference", "logits")),
+        (Negative(2), ("negative logit", "logits")),
+        (Sum(1, 2), ("sum of the logits", "logits")),
+        (Probability(1), ("probability", "units of probability")),
+        (Similarity((1.0, 2.0, 3.0, 4.0, 5.0)), ("similarity", "units of similarity")),
+        (logit_difference, ("value", "units of the value")),
+    ],
+)
+def test_shares_are_counted_in_the_unit_of_what_is_explained(target: Any, measure: tuple[str, str]) -> None:
+    assert channel_shap(tiny_classifier("plain"), tiny_images(1), target=target, budget=8).measure == measure
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from cam_core.types import ModelError
 Choose: TypeAlias = Callable[[Any], Tensor]
 """What a network returns → its logits."""
 
-# The names that transformers, and torchvision's networks with several outputs, give to logits.
-_NAMES: Final = ("logits", "out")
+NAMES: Final = ("logits", "out")
+"""The names that transformers, and torchvision's networks with several outputs, give to logits."""
 _HOW: Final = "say which by Classifier(…, logits=lambda output: …)"
 
 
@@ -96,7 +96,7 @@ def _path(output: Any) -> tuple[str | int, ...]:
 
 
 def _step(output: Any) -> tuple[str | int, Any]:
-    for name in _NAMES:
+    for name in NAMES:
         if isinstance(output, Mapping) and output.get(name) is not None:
             return name, output[name]
     if getattr(output, "logits", None) is not None:
@@ -130,7 +130,7 @@ def _classes(rows: Tensor) -> int:
     if rows.ndim > 2 and rows.numel() > rows.shape[0] * rows.shape[1]:
         raise ModelError(
             f"for 2 images the network returns {shape}: {_several(rows.ndim)}, not one row of logits per image; if you "
-            "ask about their mean, say so by Classifier(…, logits=lambda output: …)"
+            "ask about their mean, say so by Classifier(…, logits=cam_core.targets.mean_scores)"
         )
     return rows.numel() // 2
 

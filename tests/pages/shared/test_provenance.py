@@ -65,8 +65,8 @@ def described(name: str, content: bytes) -> dict[str, str]:
     """The facts that a file states."""
     if name.endswith(".csv"):
         table = pandas.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
-        assert len(table.iloc[:, -14:].drop_duplicates()) == 1, "the same in each row"
-        return {str(column): fact for column, fact in table.iloc[0, -14:].items()}
+        assert len(table.iloc[:, -15:].drop_duplicates()) == 1, "the same in each row"
+        return {str(column): fact for column, fact in table.iloc[0, -15:].items()}
     if name.endswith(".png"):
         with Image.open(io.BytesIO(content)) as picture:
             found: dict[str, str] = json.loads(picture.text["Description"])

@@ -79,6 +79,17 @@ def test_a_checkpoint_is_explained_with_its_labels(open_app: Open) -> None:
     assert not [button for button in at.button if button.key == "network-use"], "the dialog is closed"
 
 
+@pytest.mark.parametrize(("labels", "sides"), [(b"sick\n", {"not sick", "sick"}), (None, {"negative", "positive"})])
+def test_one_output_has_two_sides(open_app: Open, labels: bytes | None, sides: set[str]) -> None:
+    at = upload(open_app(methods=["Grad-CAM"]), checkpoint(1), labels=labels)
+    options = box(at, "Class to explain").options
+    assert {option.split(" · ")[0] for option in options} == sides
+    shares = [float(option.rsplit("· ", 1)[1].removesuffix(" %")) for option in options]
+    assert sum(shares) == pytest.approx(100, abs=0.11) and min(shares) > 0
+    assert "timm:test_resnet, one output, " in html(at) and heatmaps(at) == ["Grad-CAM"]
+    assert "What the network returns" in box(at, "What to explain").options
+
+
 def test_without_labels_classes_have_numbers(open_app: Open) -> None:
     at = upload(open_app(), checkpoint(4))
     classes = {option.split(" · ")[0] for option in box(at, "Class to explain").options}

@@ -1,0 +1,1 @@
+"""What is explained of the network's output: the widgets that choose it, and the words that say it."""

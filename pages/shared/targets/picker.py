@@ -1,0 +1,109 @@
+"""The picker of what to explain: the class's score, or what else can be asked about it and other classes.
+
+It stands below the class's own picker. A function of the visitor's own is no choice here: it would be imported, and so
+run, on the server; `--target module:function` does so in one's own shell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import streamlit as st
+
+from cam_core.targets import Difference, Negative, Probability, Sum, TargetScore, Value
+from pages.shared import links, style
+
+LOGIT: Final = "logit"
+
+_KINDS: Final[Mapping[str, str]] = {
+    LOGIT: "Its score (logit)",
+    "probability": "Its probability",
+    "difference": "It, and not another class",
+    "set": "It together with other classes",
+    "negative": "What speaks against it",
+    "value": "What the network returns",
+}
+"""What can be asked, as the link has it and as it is read."""
+
+_OF_TWO_SIDES: Final = (LOGIT, "probability", "value")
+_OF_CLASSES: Final = (LOGIT, "probability", "difference", "set", "negative")
+
+_HELP: Final[Mapping[str, str]] = {
+    LOGIT: "The network’s answer for the class before it becomes a probability.",
+    "probability": "After softmax: what raises this class, or lowers all others.",
+    "difference": "The class’s score less another’s: what tells the two apart.",
+    "set": "The sum of the scores of several classes: what speaks for any of them.",
+    "negative": "The score with its sign turned: bright is what the class loses by.",
+    "value": "The number itself, for a network that returns a measurement. The sides are half of it, and half of its "
+    "negative.",
+}
+
+
+def choose(index: int, classes: Mapping[str, str], *, scope: str, two_sided: bool) -> int | TargetScore:
+    """What is explained: the class, or a score that is made of it.
+
+    Args:
+        index: the class that was chosen.
+        classes: class index → as it is read in pickers, most probable first.
+        scope: what the other classes depend on: see `links.choice`.
+        two_sided: whether the network returns one number, whose sides the classes are.
+    """
+    kinds = [kind for kind in (_OF_TWO_SIDES if two_sided else _OF_CLASSES) if kind != "set" or len(classes) > 2]
+    kind = links.choice(
+        "target",
+        "What to explain",
+        kinds,
+        default=LOGIT,
+        scope=" ".join(kinds),
+        shown=_KINDS.__getitem__,
+        help="  \n".join(f"**{_KINDS[kind]}**: {_HELP[kind]}" for kind in kinds),
+    )
+    others = [other for other in classes if other != str(index)]
+    if kind == "difference":
+        return Difference(index, _rival(others, classes, scope))
+    if kind == "set":
+        return _together(index, _partners(others, classes, scope))
+    one: dict[str, TargetScore] = {
+        "probability": Probability(index),
+        "negative": Negative(index),
+        "value": Value(negative=index == 0),
+    }
+    return one.get(kind, index)
+
+
+def _rival(others: Sequence[str], classes: Mapping[str, str], scope: str) -> int:
+    key = links.widget_key("rival", scope)
+    if key in st.session_state and st.session_state[key] not in others:  # it has become the class itself
+        st.session_state[key] = others[0]
+    return int(
+        links.choice(
+            "rival",
+            "And not",
+            others,
+            default=others[0],
+            scope=scope,
+            shown=classes.__getitem__,
+            help="The class that is subtracted. Type to search.",
+        )
+    )
+
+
+def _partners(others: Sequence[str], classes: Mapping[str, str], scope: str) -> list[int]:
+    chosen = links.choices(
+        "partner",
+        "Together with",
+        others,
+        default=others[:1],
+        scope=scope,
+        shown=classes.__getitem__,
+        placeholder="Choose at least one class",
+        help="The classes whose scores are added. Type to search.",
+    )
+    if not chosen:
+        st.html(style.quiet("Choose one more class at least. Until then the class is explained alone."))
+    return [int(other) for other in chosen]
+
+
+def _together(index: int, partners: Sequence[int]) -> int | TargetScore:
+    return Sum(index, *partners) if partners else index
