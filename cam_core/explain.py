@@ -33,7 +33,8 @@ from cam_core.targets.asking import Asked, ClassTarget, Target, answer, ask, res
 from cam_core.targets.scores import TargetScore
 from cam_core.types import IMPROBABLE, Explanation, FloatArray, MethodError, Passes, Picture, Progress
 
-# Cheap methods share one pass over this many images; expensive ones take one at a time and fill their batches inside.
+# Cheap methods share one pass over this many images; expensive ones take one at a time and fill their batches inside,
+# unless they say otherwise.
 _IMAGES_AT_ONCE = 16
 
 Layer = str | Sequence[str] | None
@@ -224,7 +225,7 @@ def _explain_same(
     """
     checked = method.validate(params)
     job = _Job(clf, method, _layers(clf, method, layer), checked, options)
-    at_once = 1 if method.expensive else _IMAGES_AT_ONCE
+    at_once = method.at_once or (1 if method.expensive else _IMAGES_AT_ONCE)
     chunks = [slice(start, start + at_once) for start in range(0, len(images), at_once)]
     rows = remembered_rows(clf, ("explain", method.key, *job.layers, options.precision), at_once)
     if len(chunks) == 1:
@@ -291,7 +292,8 @@ class _Job:
 
     def _package(self, index: int, outcome: _Outcome, seen: Forward, seconds: float) -> Explanation:
         told = answer(self.clf, int(seen.target[index]), seen.logits[index])
-        passes = [sum(net.passes[half] for net in seen.nets) // len(seen.images) for half in (0, 1)]
+        own = outcome.result.passes or [0] * len(seen.images)
+        shared = [sum(net.passes[half] for net in seen.nets) - sum(own) for half in (0, 1)]
         return Explanation(
             method=self.method.key,
             model=self.clf.name,
@@ -304,7 +306,7 @@ class _Job:
             image_sha256=_digest(seen.images[index]),
             trained=self.clf.trained,
             seconds=seconds,
-            passes=Passes(*passes),
+            passes=Passes(*(total // len(seen.images) + own[index] for total in shared)),
             warnings=tuple(outcome.warnings(index, told.probability, seen.nets[0].halves, self.method.control)),
             **outcome.arrays(index),
         )

@@ -40,7 +40,8 @@ def evaluate(
         typer.Option(metavar="KEY=VALUE", help="A metric's parameter; METRIC:KEY=VALUE concerns one metric."),
     ] = None,
     ground_truth: Annotated[
-        Path | None, typer.Option(help="Boxes by file name, in the form of assets/samples/boxes.json.")
+        Path | None,
+        typer.Option(help="Boxes by path in FOLDER or file name, in the form of assets/samples/boxes.json."),
     ] = None,
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = "default",

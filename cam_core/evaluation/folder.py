@@ -19,7 +19,7 @@ from typing import Any
 
 from cam_core.deprecated import formerly_positional
 from cam_core.evaluation.parts import Parts
-from cam_core.evaluation.plan import Plan
+from cam_core.evaluation.plan import ImageFile, Listener, Plan
 from cam_core.evaluation.results import Row
 from cam_core.methods import METHODS
 from cam_core.metrics.base import METRICS
@@ -56,11 +56,13 @@ def evaluate_folder(
     """Explain each image's most probable class by each method and measure the map by each metric.
 
     The table appears at `out` when all is done; until then the finished units lie beside it, in a folder of the same
-    name with the ending .parts. What fails on one image leaves rows without a value that say why, and the work goes on.
+    name with the ending .parts. What fails on one image, for whatever reason, leaves rows without a value that say why,
+    and the work goes on.
 
     Args:
         folder: searched with its subfolders, in the order of the paths.
-        ground_truth: a file of boxes in the form of assets/samples/boxes.json, by file name.
+        ground_truth: a file of boxes in the form of assets/samples/boxes.json, by path within the folder, or by file
+            name where one image alone has it.
         method_params, metric_params: own parameters by key.
         progress: called as `progress(done, total)`, also between the batches of a unit; may raise `Cancelled`.
     Yields:
@@ -75,18 +77,23 @@ def evaluate_folder(
         metrics={key: METRICS[key].validate((metric_params or {}).get(key, {})) for key in metrics},
         layer=layer,
         ground_truth=None if ground_truth is None else Path(ground_truth),
-        options=Options(seed, precision, progress=progress),
+        options=Options(seed, precision, progress=None if progress is None else Listener(progress)),
     )
     store = Parts(Path(out), plan.settings)
-    units = plan.units()
+    total = len(plan.images) * len(plan.methods)
     finished: list[Row] = []
-    for done, unit in enumerate(units):
+
+    def waits(file: ImageFile, method: str) -> bool:
+        return store.find((file.name, file.sha256, method)) is None
+
+    for done, work in enumerate(plan.work()):
+        unit = (work.file.name, work.file.sha256, work.method)
         rows = store.find(unit)
         if rows is None:
-            rows = plan.work(unit, plan.options.part(done, len(units), steps=1))
+            rows = plan.rows(work, waits, plan.options.part(done, total, steps=1))
             store.keep(unit, rows)
         finished += rows
         if progress is not None:
-            progress(done + 1, len(units))
-        yield Step(done + 1, len(units), tuple(rows))
+            progress(done + 1, total)
+        yield Step(done + 1, total, tuple(rows))
     store.complete(finished)

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import io
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cam_core.evaluation.parts import Unit
+from PIL import Image
+
 from cam_core.evaluation.results import Row
-from cam_core.explain import explain
+from cam_core.explain import explain, explain_batch
 from cam_core.images import EXTENSIONS, load_image
+from cam_core.methods import METHODS
 from cam_core.metrics.base import METRICS
-from cam_core.metrics.evaluating import measure, missing_needs
-from cam_core.metrics.ground_truth import framed, own_and_other, read_ground_truth
+from cam_core.metrics.evaluating import measure, missing_needs, wanting
+from cam_core.metrics.ground_truth import by_path, framed, own_and_other, read_ground_truth
 from cam_core.metrics.samples import Samples, gather
+from cam_core.models.batching import is_out_of_memory
 from cam_core.models.classifier import Classifier
 from cam_core.options import Options
-from cam_core.types import CamError, Cancelled, DeviceError, Explanation, MetricError
+from cam_core.types import CamError, Cancelled, DeviceError, Explanation, MetricError, Progress
 from cam_core.version import versions
 
 
@@ -34,11 +40,12 @@ class Plan:
     layer: str | None
     ground_truth: Path | None
     options: Options
+    _ahead: dict[tuple[str, str], Explanation] = field(default_factory=dict, init=False)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """All that the values depend on, apart from the images."""
-        truth = None if self.ground_truth is None else _digest(self.ground_truth)
+        truth = None if self.ground_truth is None else hashlib.sha256(_read(self.ground_truth)).hexdigest()
         return {
             "model": self.clf.name,
             "weights": weights_digest(self.clf),
@@ -52,12 +59,8 @@ class Plan:
         }
 
     @cached_property
-    def photos(self) -> Mapping[str, Mapping[str, Any]]:
-        """Ground truth by file name."""
-        return {} if self.ground_truth is None else read_ground_truth(self.ground_truth)
-
-    def units(self) -> list[Unit]:
-        """Every image with every method, image by image.
+    def images(self) -> list[str]:
+        """The images' paths within the folder, with forward slashes.
 
         Raises:
             MetricError: there is no such folder, or no image in it.
@@ -68,49 +71,171 @@ class Plan:
         paths = sorted(p for p in self.folder.rglob("*") if p.suffix.lower().lstrip(".") in endings and p.is_file())
         if not paths:
             raise MetricError(f"there is no image in {self.folder}: looked for {', '.join(sorted(endings))}")
-        named = [(path.relative_to(self.folder).as_posix(), _digest(path)) for path in paths]
-        return [(name, digest, method) for name, digest in named for method in self.methods]
+        return [path.relative_to(self.folder).as_posix() for path in paths]
 
-    def work(self, unit: Unit, options: Options) -> list[Row]:
-        """The rows of one unit, one per metric."""
-        name, digest, method = unit
+    @cached_property
+    def photos(self) -> Mapping[str, Mapping[str, Any]]:
+        """Ground truth by the image's path within the folder."""
+        return {} if self.ground_truth is None else by_path(read_ground_truth(self.ground_truth), self.images)
+
+    def work(self) -> Iterator[Work]:
+        """Every image with every method, image by image; each file is read when its turn comes, and once."""
+        photos = self.photos
+        files = deque(ImageFile(self.folder / name, name, photos.get(name)) for name in self.images)
+        while files:
+            file = files.popleft()
+            for method in self.methods:
+                yield Work(file, method, list(islice(files, max(0, METHODS[method].at_once - 1))))
+
+    def rows(self, work: Work, waits: Callable[[ImageFile, str], bool], options: Options) -> list[Row]:
+        """One image by one method: a row per metric.
+
+        Args:
+            waits: whether an image still needs to be explained by a method.
+        """
+        file, method = work.file, work.method
         # The explanation, each metric, and at last what whoever called does with the rows: only then is the unit done.
         parts = [options.part(place, len(self.metrics) + 2) for place in range(len(self.metrics) + 1)]
+        blank = Row(file.name, file.sha256, method, metric="")
         try:
-            batch, explanation = self._explained(name, method, parts[0])
-        except (Cancelled, DeviceError):
-            raise
-        except CamError as error:
-            return [Row(name, digest, method, metric, note=str(error)) for metric in self.metrics]
+            explanation = self._explanation(work, waits, parts[0])
+            batch = self._samples(file, explanation)
+        except Exception as error:
+            return [replace(blank, metric=key, note=self._reason(error)) for key in self.metrics]
+        explained = replace(
+            blank, target=int(batch.target), label=explanation.label, probability=explanation.probability
+        )
         return [
-            self._row(unit, metric, batch, explanation, part)
-            for metric, part in zip(self.metrics, parts[1:], strict=True)
+            self._row(replace(explained, metric=key), batch, explanation, part)
+            for key, part in zip(self.metrics, parts[1:], strict=True)
         ]
 
-    def _explained(self, name: str, method: str, options: Options) -> tuple[Samples, Explanation]:
-        path = self.folder / name
-        image = load_image(path)
-        explanation = explain(self.clf, image, method=method, layer=self.layer, **vars(options), **self.methods[method])
-        photo = self.photos.get(path.name)
-        regions = [] if photo is None else framed(photo, self.clf.preprocessing)
+    def _explanation(self, work: Work, waits: Callable[[ImageFile, str], bool], options: Options) -> Explanation:
+        """A method that is faster on several images explains those that come next with this one."""
+        file, method = work.file, work.method
+        if (file.name, method) in self._ahead:
+            return self._ahead.pop((file.name, method))
+        how = {"method": method, "layer": self.layer, **vars(options), **self.methods[method]}
+        new = [other for other in work.beside if (other.name, method) not in self._ahead]
+        others = [other for other in new if other.fit and waits(other, method)]
+        try:
+            found, *ahead = explain_batch(self.clf, [file.image, *(other.image for other in others)], **how)
+        except Exception as error:
+            self._reason(error)
+            if not others:
+                raise
+            # It may be another image's.
+            return explain(self.clf, file.image, **how)
+        self._ahead.update({(other.name, method): made for other, made in zip(others, ahead, strict=True)})
+        return found
+
+    def _samples(self, file: ImageFile, explanation: Explanation) -> Samples:
+        regions = [] if file.truth is None else framed(file.truth, self.clf.preprocessing)
         own, other = own_and_other(regions, explanation.label)
         batch = gather(
-            self.clf, [image], [explanation], regions=[own], other_regions=[other], precision=options.precision
+            self.clf,
+            [file.image],
+            [explanation],
+            regions=[own],
+            other_regions=[other],
+            precision=self.options.precision,
         )
-        return batch, explanation
+        return wanting(batch, [(METRICS[key], params) for key, params in self.metrics.items()])
 
-    def _row(self, unit: Unit, key: str, batch: Samples, explanation: Explanation, options: Options) -> Row:
-        name, digest, method = unit
-        metric = METRICS[key]
-        assert isinstance(explanation.target, int), "a folder is asked about classes"
-        explained = (explanation.target, explanation.label, explanation.probability)
+    def _row(self, row: Row, batch: Samples, explanation: Explanation, options: Options) -> Row:
+        metric = METRICS[row.metric]
         if missing_needs(metric, batch):
-            note = f"no ground truth for {explanation.label!r} on this photo"
-            return Row(name, digest, method, key, *explained, note=note)
-        result = measure(batch, metric, dict(self.metrics[key]), options)[0]
+            return replace(row, note=f"no ground truth for {explanation.label!r} on this photo")
+        try:
+            result = measure(batch, metric, dict(self.metrics[metric.key]), options)[0]
+        except Exception as error:
+            return replace(row, note=self._reason(error))
         details = tuple(result.extras[metric.details].ravel().tolist()) if metric.details else ()
         note = " ".join(dict.fromkeys((*explanation.warnings, *result.warnings)))
-        return Row(name, digest, method, key, *explained, result.value, details, note)
+        return replace(row, value=result.value, details=details, note=note)
+
+    def _reason(self, error: Exception) -> str:
+        """Why there is no value, in words; raises what is no image's: the work is stopped, or the device is full."""
+        listener = self.options.progress
+        told = isinstance(listener, Listener) and listener.error is error
+        if told or isinstance(error, Cancelled | DeviceError) or is_out_of_memory(error):
+            raise error
+        return str(error) if isinstance(error, CamError) else f"{type(error).__name__}: {error}"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One image to be explained by one method; `beside`: images that come next, which the method takes with it."""
+
+    file: ImageFile
+    method: str
+    beside: Sequence[ImageFile]
+
+
+class Listener:
+    """Progress told to whoever listens, and the error by which they stopped the work: it is not an image's."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.error: Exception | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        try:
+            self._progress(done, total)
+        except Exception as error:
+            self.error = error
+            raise
+
+
+class ImageFile:
+    """One file of the folder, read once: what is hashed is what is decoded.
+
+    Attributes:
+        name: its path within the folder, with forward slashes.
+        truth: what is known to be where on it, an entry of `read_ground_truth`.
+    """
+
+    def __init__(self, path: Path, name: str, truth: Mapping[str, Any] | None) -> None:
+        self.name = name
+        self.truth = truth
+        self._path = path
+
+    @cached_property
+    def _bytes(self) -> bytes:
+        return _read(self._path)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file's bytes, in hexadecimal; empty where they cannot be read."""
+        try:
+            return hashlib.sha256(self._bytes).hexdigest()
+        except MetricError:
+            return ""
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The image, decoded when first asked for.
+
+        Raises:
+            CamError: the file cannot be read, or is no image.
+        """
+        return load_image(_Named(self._bytes, self.name))
+
+    @property
+    def fit(self) -> bool:
+        """Whether there is an image in it."""
+        try:
+            return bool(self.image)
+        except CamError:
+            return False
+
+
+class _Named(io.BytesIO):
+    """Bytes that say in messages where they are from."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self.name = name
 
 
 def weights_digest(clf: Classifier) -> str:
@@ -122,8 +247,8 @@ def weights_digest(clf: Classifier) -> str:
     return digest.hexdigest()
 
 
-def _digest(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return path.read_bytes()
     except OSError as error:
         raise MetricError(f"cannot read {path}: {error.strerror}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -18,11 +18,13 @@ from cam_core.methods.registry import Planned, Result, Site, method
 from cam_core.models.precision import computing_in
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
-from cam_core.types import Activations, ClassIndex, FloatArray, Images, Passes
+from cam_core.types import Activations, ClassIndex, Images, Passes
 
 # The paper's 100 steps; the published script's 50.
 _PRESET_STEPS = {"paper": 100, "repo": 50}
 _EARLY_STOP_CHECKS = 10
+# Images that go through the network together.
+_AT_ONCE = 8
 
 
 def _preset_steps(before: Mapping[str, Any]) -> str:
@@ -78,6 +80,7 @@ def _planned(site: Site, params: Mapping[str, Any]) -> Planned:
     unit="share (sums to 1)",
     signed=False,
     expensive=True,
+    at_once=_AT_ONCE,
     exact=False,
     claim="Best average drop and average gain; localisation need not follow.",
 )
@@ -96,72 +99,123 @@ def opti_cam(net: SplitModel, image: Images, acts: Activations, target: ClassInd
     run.expect(recipe.planned * len(image))
     own = recipe.channels == "activations"
     channels = acts.relu() if own else class_attention(net, acts)
-    results = [_optimise(net, image, channels, target, run, recipe, index) for index in range(len(image))]
-    weights = torch.stack([weight for weight, _ in results])
+    # Any equal start gives uniform weights; 0.5 is the published code's.
+    ways = [_Way(start) for start in torch.full_like(channels[..., 0, 0], 0.5)]
+    _climb(net, _varying(net, image, channels, target, run, recipe), ways, run, recipe)
+    weights = torch.stack([way.kept for way in ways]).softmax(1)
     return Result(
         coefficients=weights if own else None,
         map=maps.weighted_sum(weights, channels),
-        extras={"trace": [trace for _, trace in results]},
+        extras={"trace": [np.asarray(way.trace, dtype=np.float32) for way in ways]},
+        # One for the whole image, and one per step.
+        passes=[len(way.trace) + 1 if way.trace else 0 for way in ways],
     )
 
 
-def _optimise(
-    net: SplitModel, image: Images, mixed: Tensor, target: ClassIndex, run: Run, recipe: Recipe, index: int
-) -> tuple[Tensor, FloatArray]:
-    """The weights (K,) of one image, and the objective at each step.
+@dataclass
+class _Way:
+    """The way of one image: the objective at each step, and the variable (K,) that is returned.
 
-    A step's weights are scored before they are stepped on, so the weights returned are the last that were scored.
+    A step's variable is scored before it is stepped on, so the one returned is the last that was scored.
     """
-    picture, channels, label = image[index : index + 1], mixed[index], target[index : index + 1]
-    if bool((maps.is_constant(channels)).all()):
+
+    kept: Tensor
+    trace: list[float] = field(default_factory=list)
+    best: float = -np.inf
+    checked: float = -np.inf
+
+    def take(self, value: float, variable: Tensor, recipe: Recipe) -> None:
+        """Go on to a variable with this objective."""
+        self.trace.append(value)
+        if np.isfinite(value) and (recipe.keep == "last" or value > self.best):
+            self.kept, self.best = variable.detach().clone(), value
+
+    def falls(self, recipe: Recipe) -> bool:
+        """Whether the objective is lower than at the last check, where this step is one."""
+        step, value = len(self.trace) - 1, self.trace[-1]
+        if not recipe.early_stop or step % max(1, recipe.planned // _EARLY_STOP_CHECKS):
+            return False
+        fell, self.checked = value < self.checked, value
+        return fell
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """Images that are under way together.
+
+    Attributes:
+        places: (A,), the images' places in the batch.
+        picture: (A, channels, H, W). fill: what a masked pixel becomes. channels: (A, K, h, w), rectified.
+        label: (A,) classes, and their scores on the unmasked images, `whole`.
+    """
+
+    places: Tensor
+    picture: Tensor
+    fill: Tensor
+    channels: Tensor
+    label: Tensor
+    whole: Tensor
+
+    def only(self, going: list[bool]) -> _Scene:
+        """Those that go on."""
+        if all(going):
+            return self
+        on = torch.tensor(going, device=self.places.device)
+        return _Scene(self.places[on], self.picture[on], self.fill, self.channels[on], self.label[on], self.whole[on])
+
+
+def _varying(net: SplitModel, image: Images, channels: Tensor, target: ClassIndex, run: Run, recipe: Recipe) -> _Scene:
+    """The images of which at least one channel prefers a position; the others are warned of."""
+    constant = torch.stack([maps.is_constant(planes).all() for planes in channels])
+    for index in constant.nonzero()[:, 0].tolist():
         run.warn(index, "Every channel is constant, so no weighting of them prefers a position.")
-        return torch.full_like(channels[:, 0, 0], 1 / len(channels)), np.zeros(0, dtype=np.float32)
-    fill = run.fill(recipe.mask_space, picture)
-    whole = class_score(net.model(picture), label)
-    # Any equal start gives uniform weights; 0.5 is the published code's.
-    variable = torch.full_like(channels[:, 0, 0], 0.5).requires_grad_()
+    places = (~constant).nonzero()[:, 0]
+    picture, label = image[places], target[places]
+    whole = class_score(net.model(picture), label) if len(places) else torch.zeros_like(picture[:, 0, 0, 0])
+    return _Scene(places, picture, run.fill(recipe.mask_space, image), channels[places], label, whole)
+
+
+def _climb(net: SplitModel, scene: _Scene, ways: list[_Way], run: Run, recipe: Recipe) -> None:
+    """Adam on the variables of all images, of which none depends on the others, nor on those whose search has ended."""
+    variable = torch.stack([way.kept for way in ways]).requires_grad_()
     adam = torch.optim.Adam([variable], lr=recipe.learning_rate)
-    every = max(1, recipe.planned // _EARLY_STOP_CHECKS)
-    trace: list[float] = []
-    kept, best, checked = variable.detach().clone(), -np.inf, -np.inf
-    for step in range(recipe.planned):
-        value = _objective(net, picture, channels, label, variable, fill, whole, recipe)
-        trace.append(float(value))
-        if not np.isfinite(trace[-1]):
-            run.warn(index, f"The objective was not finite at step {step}: the last finite weights are shown.")
+    for _ in range(recipe.planned if len(scene.places) else 0):
+        values = _objective(net, scene, variable, recipe)
+        going = [
+            _goes_on(ways[place], value, variable[place], place, run, recipe)
+            for place, value in zip(scene.places.tolist(), values.tolist(), strict=True)
+        ]
+        if not any(going):
             break
-        if recipe.keep == "last" or trace[-1] > best:
-            kept, best = variable.detach().clone(), trace[-1]
-        run.advance()
-        if recipe.early_stop and step % every == 0:
-            if trace[-1] < checked:
-                run.advance(recipe.planned - step - 1)
-                break
-            checked = trace[-1]
         with computing_in(net.precision, variable.device):
-            (rise,) = torch.autograd.grad(value, variable)
+            (rise,) = torch.autograd.grad(values, variable, torch.ones_like(values))
         variable.grad = -rise  # Adam descends
         adam.step()
-    return kept.softmax(0), np.asarray(trace, dtype=np.float32)
+        scene = scene.only(going)
 
 
-def _objective(
-    net: SplitModel,
-    picture: Tensor,
-    channels: Tensor,
-    label: Tensor,
-    variable: Tensor,
-    fill: Tensor,
-    whole: Tensor,
-    recipe: Recipe,
-) -> Tensor:
-    """F(u) of one image, to be raised."""
+def _goes_on(way: _Way, value: float, variable: Tensor, place: int, run: Run, recipe: Recipe) -> bool:
+    """Whether an image's search goes on after the objective `value` at `variable` (K,)."""
+    way.take(value, variable, recipe)
+    if not np.isfinite(value):
+        step = len(way.trace) - 1
+        run.warn(place, f"The objective was not finite at step {step}: the last finite weights are shown.")
+        return False
+    run.advance()
+    if way.falls(recipe):
+        run.advance(recipe.planned - len(way.trace))
+        return False
+    return True
+
+
+def _objective(net: SplitModel, scene: _Scene, variable: Tensor, recipe: Recipe) -> Tensor:
+    """F(u) of each image that is under way (A,), to be raised; `variable` is that of the whole batch (B, K)."""
+    picture, fill = scene.picture, scene.fill
     with torch.enable_grad():
-        combined = torch.einsum("k,khw->hw", variable.softmax(0), channels)
-        mask = _as_mask(maps.upsample(combined[None], (picture.shape[-2], picture.shape[-1])), recipe.normalisation)
-        score = class_score(net.model(fill + (picture - fill) * mask[:, None]), label)
-        value = score if recipe.objective == "plain" else -(whole - score).abs()
-        return value.sum()
+        combined = maps.weighted_sum(variable[scene.places].softmax(1), scene.channels)
+        mask = _as_mask(maps.upsample(combined, (picture.shape[-2], picture.shape[-1])), recipe.normalisation)
+        score = class_score(net.model(fill + (picture - fill) * mask[:, None]), scene.label)
+        return score if recipe.objective == "plain" else -(scene.whole - score).abs()
 
 
 def _as_mask(combined: Tensor, normalisation: str) -> Tensor:

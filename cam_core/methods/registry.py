@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -90,12 +90,14 @@ class Result:
 
     Exactly one of `coefficients` (B, K) and `map` (B, h, w) is required; with both, the map is taken as given and the
     coefficients are reported beside it. `stderr` has the shape of what is estimated. `extras` are (B, …) arrays.
+    `passes` (B,) is there where images differ in the passes of the whole network that the method took for them.
     """
 
     coefficients: Coefficients | None = None
     map: RawMap | None = None
     stderr: Tensor | None = None
     extras: Mapping[str, list[FloatArray]] = field(default_factory=dict)
+    passes: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ class Method(Registered[Tensor | Result]):
     `pooled` is there where theory says what it gives before pooling and one linear layer.
     `score` is what it explains of the network's output. `unit` is the unit of its coefficients, empty where it has
     none. `fails` says, in words for a user, where not to trust it. `multi_layer` methods receive one network and one
-    activation tensor per layer, as tuples. `check` is there where the method does not work at every layer.
+    activation tensor per layer, as tuples. `check` is there where the method does not work at every layer. `at_once` is
+    how many images it takes at once, where it says so: others take 16, and expensive ones, whose batches are full, one.
     """
 
     kind = "method"
@@ -128,6 +131,7 @@ class Method(Registered[Tensor | Result]):
     class_specific: bool = True
     stochastic: bool = False
     expensive: bool = False
+    at_once: int = 0
     multi_layer: bool = False
     control: bool = False
     exact: bool = True

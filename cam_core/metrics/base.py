@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -68,6 +68,7 @@ class Metric(Registered[Tensor | Scores]):
         details: name of the extra that `pool` reads.
         pool: for a metric that is defined on a set of images: the details of all (N, D) → one value per image, whose
             mean is the metric on the set. None where that is the mean of the values.
+        shows: parameters → what it has scored, as in `Samples.wanted`; None where no other metric has the same scored.
     """
 
     kind = "metric"
@@ -90,6 +91,7 @@ class Metric(Registered[Tensor | Scores]):
     needs: tuple[Need, ...] = ()
     details: str = ""
     pool: Pool | None = None
+    shows: Callable[[Mapping[str, Any]], Hashable] | None = None
 
 
 METRICS: Registry[Metric] = Registry(Metric)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cam_core.declarations.parameters import MaskSpace, Parameter
 from cam_core.metrics.base import Scores, metric
-from cam_core.metrics.confidence import Masking, drop, probabilities
+from cam_core.metrics.confidence import Masking, drop, masked, probabilities
 from cam_core.metrics.road import Removal, combined
 from cam_core.metrics.samples import Samples
 from cam_core.metrics.similarity import pearson
@@ -26,8 +26,8 @@ def coherencies(batch: Samples, run: Run, mask_space: str) -> Tensor:
     run.expect(len(batch))
     coherency_of = []
     for index, (image, saliency) in enumerate(zip(batch.images, batch.saliency, strict=True)):
-        masked = fill + (image - fill) * saliency.to(image)
-        correlation = pearson(saliency.numpy(), batch.mapped_again(index, masked).numpy())
+        shown = fill + (image - fill) * saliency.to(image)
+        correlation = pearson(saliency.numpy(), batch.mapped_again(index, shown).numpy())
         coherency_of.append(0.0 if math.isnan(correlation) else (1 + correlation) / 2)
         run.advance()
     return torch.tensor(coherency_of, dtype=torch.float64)
@@ -93,6 +93,7 @@ def complexity(net: SplitModel, batch: Samples, run: Run) -> Tensor:
     cost="one pass and one explanation",
     expensive=True,
     needs=("explain_again",),
+    shows=masked,
 )
 def adcc(net: SplitModel, batch: Samples, run: Run, mask_space: MaskSpace = "normalized") -> Scores:
     """The harmonic mean of coherency, 1 − complexity and 1 − average drop. Extras: the three of them."""

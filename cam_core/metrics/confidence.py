@@ -5,8 +5,9 @@ Y = p(class | x), O = p(class | x under the map), D = p(class | x under one minu
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
@@ -41,21 +42,59 @@ class Masking:
     mask_space: MaskSpace = "normalized"
 
 
+@dataclass(frozen=True)
+class Masked:
+    """Each image under its mask or, inverted, under one minus its mask."""
+
+    masking: Masking
+    invert: bool = False
+
+
+def masked(params: Mapping[str, Any], *, invert: bool = False) -> Masked:
+    """What a metric with these parameters, those of `Masking` among them, has scored."""
+    return Masked(Masking(**{name: params[name] for name in Masking.__dataclass_fields__ if name in params}), invert)
+
+
+def _unmasked(params: Mapping[str, Any]) -> Masked:
+    return masked(params, invert=True)
+
+
 def probabilities(net: SplitModel, batch: Samples, run: Run, masking: Masking, *, invert: bool = False) -> Tensor:
     """(B,) float64: the class's probability on each image under its mask, or under one minus its mask.
+
+    Scored once, together with all other masks that are wanted of the samples.
 
     Raises:
         MetricError: what is explained has no probability.
     """
     check_probabilities(batch.clf, "this metric")
-    masks = _masks(batch, masking, invert)[:, None].to(batch.images)
-    fill = run.fill(masking.mask_space, batch.images)
-    run.expect(len(batch))
+    asked = Masked(masking, invert)
+    if (net.halves, asked) not in batch.known:
+        wanted = [kind for kind in batch.wanted if isinstance(kind, Masked) and (net.halves, kind) not in batch.known]
+        kinds = list(dict.fromkeys([asked, *wanted]))
+        batch.known.update(zip([(net.halves, kind) for kind in kinds], _scores(net, batch, run, kinds), strict=True))
+    return batch.known[net.halves, asked]
+
+
+def _scores(net: SplitModel, batch: Samples, run: Run, kinds: Sequence[Masked]) -> Tensor:
+    """(kinds, B) float64."""
+    images = [_under(kind, batch, run) for kind in kinds]
+    run.expect(len(kinds) * len(batch))
+    target = batch.target.repeat(len(kinds))
 
     def pictures(start: int, stop: int) -> Tensor:
-        return fill + (batch.images[start:stop] - fill) * masks[start:stop]
+        places = [divmod(place, len(batch)) for place in range(start, stop)]
+        return torch.stack([images[kind](index) for kind, index in places])
 
-    return picture_scores(net, pictures, batch.target, image_rows(net, batch.images), advance=run.advance)
+    scores = picture_scores(net, pictures, target, image_rows(net, batch.images), advance=run.advance)
+    return scores.view(len(kinds), len(batch))
+
+
+def _under(kind: Masked, batch: Samples, run: Run) -> Callable[[int], Tensor]:
+    """Image by number (channels, H, W), under its mask."""
+    masks = _masks(batch, kind.masking, kind.invert)[:, None].to(batch.images)
+    fill = run.fill(kind.masking.mask_space, batch.images)[0]
+    return lambda index: fill + (batch.images[index] - fill) * masks[index]
 
 
 def _masks(batch: Samples, masking: Masking, invert: bool) -> Tensor:
@@ -97,6 +136,7 @@ def _both(before: Tensor, after: Tensor) -> dict[str, list[Values]]:
     formula="100 · max(0, Y − O) / Y",
     edge_cases="0 where Y = 0. A map of zeros masks everything.",
     cost="one pass",
+    shows=masked,
 )
 def average_drop(net: SplitModel, batch: Samples, run: Run, masking: Masking) -> Scores:
     """How much of the probability is lost when only what the map shows is left. Extras: `before` Y, `after` O."""
@@ -116,6 +156,7 @@ def average_drop(net: SplitModel, batch: Samples, run: Run, masking: Masking) ->
     formula="100 · [O > Y]",
     edge_cases="Strict: 0 where O = Y.",
     cost="one pass",
+    shows=masked,
 )
 def average_increase(net: SplitModel, batch: Samples, run: Run, masking: Masking) -> Scores:
     """Whether the network is surer of the class when it sees only what the map shows: how often, not how much."""
@@ -134,6 +175,7 @@ def average_increase(net: SplitModel, batch: Samples, run: Run, masking: Masking
     formula="100 · max(0, O − Y) / (1 − Y)",
     edge_cases="0 where Y = 1 (1 − Y below 1e-12): nothing is left to gain.",
     cost="one pass",
+    shows=masked,
 )
 def average_gain(net: SplitModel, batch: Samples, run: Run, masking: Masking) -> Scores:
     """How much of the missing probability is gained when the network sees only what the map shows.
@@ -156,6 +198,7 @@ def average_gain(net: SplitModel, batch: Samples, run: Run, masking: Masking) ->
     formula="100 · (Y − D) / Y",
     edge_cases="0 where Y = 0. Negative where removing what the map shows makes the network surer; 0 then with clip.",
     cost="one pass",
+    shows=_unmasked,
 )
 def average_drop_in_deletion(
     net: SplitModel,

@@ -82,7 +82,7 @@ def box_around(part: tuple[slice, slice]) -> Box:
 
 
 def read_ground_truth(path: Path = SAMPLE_BOXES) -> dict[str, dict[str, Any]]:
-    """The photos of a boxes file by file name: {"size": [W, H], "regions": [{"classes": […], "boxes": […]}, …]}.
+    """The photos of a boxes file by name: {"size": [W, H], "regions": [{"classes": […], "boxes": […]}, …]}.
 
     Raises:
         MetricError: there is no such file, or it is not of this form.
@@ -97,6 +97,28 @@ def read_ground_truth(path: Path = SAMPLE_BOXES) -> dict[str, dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError):
         raise MetricError(f"{path} is not a file of boxes: see assets/samples/boxes.json for the form") from None
     return dict(photos)
+
+
+def by_path(photos: Mapping[str, Mapping[str, Any]], paths: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """The photos of a boxes file by the path of the image in a folder that each is of; the others are left out.
+
+    A photo is named by its path within the folder, with forward slashes, or by its mere file name where one image alone
+    has that.
+
+    Args:
+        photos: of `read_ground_truth`.
+        paths: of all images in the folder.
+    Raises:
+        MetricError: a mere file name that several images in subfolders have.
+    """
+    named = {name: photo for name, photo in photos.items() if name in paths}
+    for name, photo in photos.items():
+        bearing = [path for path in paths if path.rpartition("/")[2] == name]
+        if name not in named and len(bearing) > 1:
+            raise MetricError(f"boxes for {name!r}, but that is the name of {' and '.join(bearing)}: give the path")
+        if name not in named and bearing:
+            named.setdefault(bearing[0], photo)
+    return named
 
 
 def framed(photo: Mapping[str, Any], preprocessing: Preprocessing) -> list[Region]:

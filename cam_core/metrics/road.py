@@ -1,43 +1,28 @@
 """ROAD: remove pixels so that no outline of the removed part remains, then ask the network.
 
 A pixel that is merely blanked out leaves the shape of the mask behind, and the shape itself can speak for a class.
-Noisy linear imputation replaces a removed pixel by a weighted mean of its neighbours, removed ones among them: one
-sparse linear system per image.
+Noisy linear imputation replaces a removed pixel by a weighted mean of its neighbours, removed ones among them: see
+`cam_core.metrics.imputation`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from scipy import sparse
-from scipy.sparse.linalg import splu
 from torch import Tensor
 
 from cam_core.declarations.parameters import Parameter
 from cam_core.masked import image_rows
-from cam_core.metrics.base import Scores, Values, metric
+from cam_core.metrics.base import Scores, metric
+from cam_core.metrics.imputation import imputed
 from cam_core.metrics.samples import Samples
 from cam_core.metrics.scoring import Score, picture_scores
 from cam_core.models.devices import double
 from cam_core.models.split.model import SplitModel
 from cam_core.run import Run
-
-Mask: TypeAlias = npt.NDArray[np.bool_]
-Indices: TypeAlias = npt.NDArray[np.int64]
-
-# Offsets (down, right) of the neighbours and their weights, from the authors' code; they sum to 1.
-_NEIGHBOURS = tuple(
-    ((down, right), 1 / 6 if down == 0 or right == 0 else 1 / 12)
-    for down in (-1, 0, 1)
-    for right in (-1, 0, 1)
-    if (down, right) != (0, 0)
-)
-_OUTSIDE, _KNOWN = -2, -1
 
 _EDGE_CASES = "Exactly as many pixels go as the percentile says, ties by place. Any range where the score is the logit."
 
@@ -55,54 +40,12 @@ class Removal:
     score: Score = "probability"
 
 
-def impute(image: Values, removed: Mask) -> Values:
-    """Fill the removed pixels of an image (C, H, W) with the weighted mean of their neighbours.
-
-    Rong et al. 2022, arXiv:2202.00449, section 4.2: for every removed pixel, x_p Σ_n w_n = Σ_n w_n x_n over the eight
-    neighbours n within the image.
-
-    Args:
-        removed: (H, W), true where the value is to be found; at least one pixel must be known.
-    """
-    matrix, known = _system(image, removed)
-    # The matrix is symmetric and diagonally dominant: no pivoting, and an ordering made for symmetric ones.
-    solver = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    filled = image.copy()
-    filled[:, removed] = solver.solve(known).T
-    return filled
-
-
-def _system(image: Values, removed: Mask) -> tuple[sparse.csc_matrix, Values]:
-    """The matrix (N, N) of the N removed pixels and the right-hand sides (N, C), from the known neighbours."""
-    count = int(removed.sum())
-    unknown = np.arange(count)
-    numbers = np.full((removed.shape[0] + 2, removed.shape[1] + 2), _OUTSIDE)
-    numbers[1:-1, 1:-1] = _KNOWN
-    numbers[1:-1, 1:-1][removed] = unknown
-    down, right = np.nonzero(removed)
-    diagonal, known = np.zeros(count), np.zeros((count, len(image)))
-    rows: list[Indices] = [unknown]
-    columns: list[Indices] = [unknown]
-    weights: list[Values] = []
-    for (d, r), weight in _NEIGHBOURS:
-        neighbour = numbers[down + 1 + d, right + 1 + r]
-        diagonal += weight * (neighbour != _OUTSIDE)
-        at = neighbour == _KNOWN
-        known[at] += weight * image[:, down[at] + d, right[at] + r].T
-        at = neighbour >= 0
-        rows.append(unknown[at])
-        columns.append(neighbour[at])
-        weights.append(np.full(int(at.sum()), -weight))
-    entries = np.concatenate([diagonal, *weights])
-    return sparse.csc_matrix((entries, (np.concatenate(rows), np.concatenate(columns))), shape=(count, count)), known
-
-
 def percentiles(spacing: int) -> list[int]:
     """10 → [10, 20, …, 90]."""
     return list(range(spacing, 100, spacing))
 
 
-def removal_masks(saliency: Tensor, spacing: int, most_relevant_first: bool) -> list[Mask]:
+def removal_masks(saliency: Tensor, spacing: int, most_relevant_first: bool) -> list[Tensor]:
     """The pixels that are removed at each percentile, by their place in a map (H, W).
 
     Percentile p keeps the share p of the pixels and removes the rest: the most salient ones, or the least. Exactly so
@@ -114,47 +57,56 @@ def removal_masks(saliency: Tensor, spacing: int, most_relevant_first: bool) -> 
     masks = []
     for percentile in percentiles(spacing):
         kept = -(-percentile * (len(flat) - 1) // 100)
-        removed = np.zeros(len(flat), dtype=bool)
-        removed[order[: len(flat) - kept].numpy()] = True
-        masks.append(removed.reshape(saliency.shape))
+        removed = torch.zeros(len(flat), dtype=torch.bool)
+        removed[order[: len(flat) - kept]] = True
+        masks.append(removed.view(saliency.shape))
     return masks
 
 
 def _changes(net: SplitModel, batch: Samples, run: Run, removal: Removal, orders: Sequence[bool]) -> Tensor:
-    """(B, orders, percentiles) float64: the change of the score when pixels are removed and imputed."""
+    """(B, orders, percentiles) float64: the change of the score when pixels are removed and imputed.
+
+    Each order is scored once, however many metrics ask for it.
+    """
+    keys = {order: (net.halves, removal, run.seed, order) for order in orders}
+    missing = [order for order, key in keys.items() if key not in batch.known]
+    if missing:
+        computed = _computed_changes(net, batch, run, removal, missing)
+        batch.known.update({keys[order]: computed[:, place] for place, order in enumerate(missing)})
+    return torch.stack([batch.known[key] for key in keys.values()], dim=1)
+
+
+def _computed_changes(net: SplitModel, batch: Samples, run: Run, removal: Removal, orders: Sequence[bool]) -> Tensor:
     steps = len(percentiles(removal.spacing))
     run.expect(len(batch) * len(orders) * steps)
     before = batch.score(removal.score)
     changes = []
     for index, target in enumerate(batch.target):
-        masks = [m for first in orders for m in removal_masks(batch.saliency[index], removal.spacing, first)]
-        after = _after_removal(net, batch.images[index], masks, steps, target, run, removal)
-        changes.append((after - before[index]).view(len(orders), steps))
+        by_order = [removal_masks(batch.saliency[index], removal.spacing, first) for first in orders]
+        # The orders' masks of one percentile side by side: they have the same noise.
+        masks = torch.stack([mask for masks in zip(*by_order, strict=True) for mask in masks])
+        after = _after_removal(net, batch.images[index], masks, len(orders), target, run, removal)
+        changes.append((after - before[index]).view(steps, len(orders)).T)
     return torch.stack(changes)
 
 
 def _after_removal(
-    net: SplitModel,
-    image: Tensor,
-    masks: Sequence[Mask],
-    steps: int,
-    target: Tensor,
-    run: Run,
-    removal: Removal,
+    net: SplitModel, image: Tensor, masks: Tensor, orders: int, target: Tensor, run: Run, removal: Removal
 ) -> Tensor:
-    """(len(masks),) float64: the score of one image with each mask's pixels imputed; every `steps` the noise recurs."""
-    exact = double(image).cpu().numpy()
+    """(N,) float64: the score of one image with the pixels of each mask (N, H, W) imputed, and noise on them."""
+    exact = double(image).cpu()
 
-    def picture(place: int) -> Tensor:
-        draws = torch.randn(image.shape, generator=run.generator(place % steps), dtype=torch.float64).numpy()
-        return torch.from_numpy(impute(exact, masks[place]) + removal.noise * draws * masks[place])
+    def noise(start: int, stop: int) -> Tensor:
+        steps = range(start // orders, (stop - 1) // orders + 1)
+        draws = {step: torch.randn(image.shape, generator=run.generator(step), dtype=torch.float64) for step in steps}
+        return torch.stack([draws[place // orders] for place in range(start, stop)])
 
     def pictures(start: int, stop: int) -> Tensor:
-        return torch.stack([picture(place) for place in range(start, stop)]).to(image)
+        removed = masks[start:stop]
+        return (imputed(exact, removed) + removal.noise * noise(start, stop) * removed[:, None]).to(image)
 
+    rows = image_rows(net, image[None])
     classes = target.expand(len(masks))
-    # Imputing takes longer than scoring: short batches, for the progress to move.
-    rows = image_rows(net, image[None]).at_most(4)
     return picture_scores(net, pictures, classes, rows, score=removal.score, advance=run.advance)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -80,6 +80,9 @@ class Samples:
         logits: (B, C) float64, of the unmasked images, on the CPU.
         pictures: the part of each image that is no padding; None for all of it.
         regions, other_regions, explain_again, explain_with: one per image, or None.
+        wanted: what the metrics to come will have scored: who scores one kind of pictures scores all of it at once.
+        known: scores that several metrics ask for, each (B, …) float64, by the network that gave them and what they are
+            of. Filled by the metrics.
     """
 
     clf: Classifier
@@ -92,6 +95,8 @@ class Samples:
     other_regions: Sequence[Region | None]
     explain_again: Sequence[ExplainAgain | None]
     explain_with: Sequence[ExplainWith | None]
+    wanted: Sequence[Hashable] = ()
+    known: dict[Hashable, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)

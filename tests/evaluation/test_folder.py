@@ -11,15 +11,19 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cam_core import Cancelled, evaluate, explain, load_image
+from cam_core import Cancelled, Classifier, Explanation, evaluate, explain, explain_batch, load_image
+from cam_core.evaluation import plan
 from cam_core.evaluation.plan import weights_digest
 from cam_core.evaluation.results import Row, paired_difference, read_rows, read_settings, summarise, write_rows
-from cam_core.metrics.ground_truth import framed, own_and_other, read_ground_truth
+from cam_core.metrics import Metric, MetricResult
+from cam_core.metrics.ground_truth import by_path, framed, own_and_other, read_ground_truth
+from cam_core.metrics.samples import Samples
 from cam_core.metrics.statistics import bootstrap_interval
 from cam_core.types import MetricError
 from tests.metrics.evaluating import METHODS, METRICS, evaluating
@@ -236,6 +240,120 @@ def test_max_box_acc_is_taken_over_the_set() -> None:
     (summary,) = summarise(rows)
     assert summary.interval is not None
     assert math.isclose(summary.interval.mean, (2 / 3 + 2 / 3 + 1 / 3) / 3)
+
+
+def test_an_error_of_any_kind_is_a_row_and_not_the_end(
+    folder: Path, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = plan.measure
+
+    def wrong(batch: Samples, metric: Metric, *arguments: Any) -> list[MetricResult]:
+        if metric.key == "road":
+            raise ZeroDivisionError("by nothing")
+        return right(batch, metric, *arguments)
+
+    def no_map(clf: Classifier, images: list[Image.Image], **arguments: Any) -> list[Explanation]:
+        if arguments["method"] == "random":
+            raise RuntimeError("no such thing")
+        return explain_batch(clf, images, **arguments)
+
+    monkeypatch.setattr(plan, "measure", wrong)
+    monkeypatch.setattr(plan, "explain_batch", no_map)
+    list(evaluating(folder, tmp_path / "results.parquet"))
+    before = {(row.image, row.method, row.metric): row for row in read_rows(unbroken)}
+    for row in read_rows(tmp_path / "results.parquet"):
+        if row.method == "random" and row.image != "broken.jpg":
+            assert (row.value, row.target, row.note) == (None, None, "RuntimeError: no such thing")
+        elif row.metric == "road" and before[row.image, row.method, row.metric].value is not None:
+            assert (row.value, row.note) == (None, "ZeroDivisionError: by nothing")
+            assert row.label == before[row.image, row.method, row.metric].label
+        else:
+            assert row == before[row.image, row.method, row.metric]
+
+
+OPTI: dict[str, Any] = {
+    "methods": ("opti-cam", "random"),
+    "metrics": ("average-drop",),
+    "metric_params": {},
+    "method_params": {"opti-cam": {"steps": 4}},
+}
+
+
+def test_a_method_that_takes_several_images_gets_them(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[tuple[str, int]] = []
+
+    def counting(clf: Classifier, images: list[Image.Image], **arguments: Any) -> list[Explanation]:
+        taken.append((arguments["method"], len(images)))
+        return explain_batch(clf, images, **arguments)
+
+    monkeypatch.setattr(plan, "explain_batch", counting)
+    out = tmp_path / "results.parquet"
+    next(evaluating(folder, out, **OPTI))
+    assert taken == [("opti-cam", 4)]
+    rows = [row for step in evaluating(folder, out, **OPTI) for row in step.rows if row.method == "opti-cam"]
+    assert taken[1:] == [("random", 1), ("opti-cam", 3), *[("random", 1)] * 3], (
+        "what was finished is not explained again"
+    )
+    clf = tiny_classifier("residual")
+    for row in rows:
+        if row.image != "broken.jpg":
+            photo = load_image(folder / row.image)
+            alone = explain(clf, photo, method="opti-cam", layer="relu1", steps=4)
+            value = evaluate(clf, photo, alone, metric="average-drop").value
+            assert row.value == pytest.approx(value, rel=1e-4, abs=1e-4)
+    assert sum(row.value is None for row in rows) == 1
+
+
+def test_what_fails_together_is_done_one_by_one(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def only_alone(clf: Classifier, images: list[Image.Image], **arguments: Any) -> list[Explanation]:
+        if len(images) > 1:
+            raise ValueError("one of them")
+        return explain_batch(clf, images, **arguments)
+
+    monkeypatch.setattr(plan, "explain_batch", only_alone)
+    rows = [row for step in evaluating(folder, tmp_path / "results.parquet", **OPTI) for row in step.rows]
+    assert {row.image for row in rows if row.value is None} == {"broken.jpg"}
+
+
+def test_an_error_of_the_listener_ends_the_work(folder: Path, tmp_path: Path) -> None:
+    def listen(done: int, total: int) -> None:
+        raise KeyError("the listener's own")
+
+    with pytest.raises(KeyError, match="own"):
+        list(evaluating(folder, tmp_path / "results.parquet", progress=listen))
+
+
+def test_each_file_is_read_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, read = plan._read, []
+    monkeypatch.setattr(plan, "_read", lambda path: read.append(path.name) or right(path))
+    out = tmp_path / "results.parquet"
+    steps = evaluating(folder, out, metrics=("complexity",), metric_params={})
+    next(steps)
+    assert sorted(read) == ["a.png", "boxes.json"], "each when its turn comes"
+    list(steps)
+    assert sorted(read) == ["a.png", "b.PNG", "boxes.json", "broken.jpg", "c.png", "d.png"]
+
+
+def test_a_file_that_cannot_be_read_any_more_says_so(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (20, 20), "red").save(tmp_path / name)
+    steps = evaluating(tmp_path, tmp_path / "out.parquet", ground_truth=None, metrics=("complexity",), metric_params={})
+    next(steps)
+    (tmp_path / "b.png").unlink()
+    rows = [row for step in steps for row in step.rows if row.image == "b.png"]
+    assert len(rows) == len(METHODS)
+    assert all(row.value is None and "cannot read" in row.note and "b.png" in row.note for row in rows)
+
+
+def test_ground_truth_is_by_path_or_by_a_name_that_one_image_has() -> None:
+    paths = ["a.png", "cats/a.png", "cats/b.png", "dogs/a.png", "dogs/c.png"]
+    photos = {name: {"of": name} for name in ("dogs/a.png", "a.png", "b.png", "dogs/c.png", "c.png", "x.png")}
+    expected = {"a.png": "a.png", "cats/b.png": "b.png", "dogs/a.png": "dogs/a.png", "dogs/c.png": "dogs/c.png"}
+    assert {path: photo["of"] for path, photo in by_path(photos, paths).items()} == expected
+    with pytest.raises(MetricError, match=r"boxes for 'a.png', .* name of cats/a.png and dogs/a.png: give the path"):
+        by_path({"a.png": {}}, paths[1:])
 
 
 def test_progress_counts_kept_units_and_never_goes_back(folder: Path, tmp_path: Path) -> None:

@@ -11,8 +11,13 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import Tensor
 
 from cam_core import Classifier, evaluate, evaluate_batch
-from cam_core.metrics.road import impute, percentiles, removal_masks
+from cam_core.metrics.imputation import imputed
+from cam_core.metrics.road import percentiles, removal_masks
 from tests.metrics.scenes import coloured, plane, scene, weighted
+
+
+def impute(image: np.ndarray, removed: np.ndarray) -> np.ndarray:
+    return imputed(torch.from_numpy(image), torch.from_numpy(removed)[None])[0].numpy()
 
 
 def literal_impute(image: np.ndarray, removed: np.ndarray) -> np.ndarray:
