@@ -9,7 +9,10 @@ import threading
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 CHECKSUMS: Final = "SHA256SUMS"
 """The file of a bundle that names the others with their checksums, as `sha256sum -c` reads them."""
@@ -53,4 +56,11 @@ def bundle(files: Mapping[str, bytes]) -> bytes:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, content)
+    return buffer.getvalue()
+
+
+def npy(array: npt.NDArray[Any]) -> bytes:
+    """An array as NumPy's own file format has it."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()

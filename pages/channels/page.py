@@ -12,6 +12,7 @@ from cam_core import METHODS, Explanation
 from cam_core.analysis.channels import channel_report, coefficients_of
 from pages.channels import board, downloads, estimate, removal
 from pages.channels.estimate import Settings, Trail
+from pages.channels.share import share
 from pages.runtime import compute
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
@@ -72,7 +73,11 @@ def show(answer: DeltaGenerator, seen: Scene, settings: Settings, requests: Sequ
         board.board(seen, report)
     estimate.facts(report, trail.seconds)
     removal.removal(seen, trail.last, report)
-    downloads.files(report, provenance.facts(seen, {"shap": vars(settings)}))
+    facts = provenance.facts(seen, {"shap": vars(settings)})
+    downloads.files(report, facts)
+    share(
+        seen, settings, requests, [outcome for outcome in outcomes if isinstance(outcome, Explanation)], report, facts
+    )
 
 
 def unfinished(requests: Sequence[Request], outcomes: Sequence[Explanation | Job]) -> None:

@@ -17,9 +17,10 @@ from pages.classes import board, channels, downloads, maps, pair
 from pages.classes.board import Tile
 from pages.classes.maps import FINER, Maps
 from pages.classes.pair import Pair
+from pages.classes.share import share
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
-from pages.shared import messages, pickers, preload, scene, style, tiles
+from pages.shared import messages, pickers, preload, provenance, scene, style, tiles
 from pages.shared.scene import Scene
 
 
@@ -60,6 +61,8 @@ def answer(seen: Scene, chosen: Pair, requests: Sequence[Request], regions: Sequ
         report = channels.section(seen, estimating)
     if contrasts:
         downloads.files(seen, chosen, contrasts, report)
+        facts = {**provenance.facts(seen, provenance.of_maps(each.a for each in contrasts)), **chosen.facts}
+        share(seen, chosen, requests, contrasts, report, facts)
 
 
 def where(seen: Scene, chosen: Pair, requests: Sequence[Request], regions: Sequence[Region]) -> list[Contrast]:

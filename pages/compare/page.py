@@ -11,6 +11,7 @@ import streamlit as st
 from cam_core import METHODS, Explanation
 from cam_core.analysis.comparison import ComparisonReport, DrawnMap, comparison_report, drawn_maps
 from cam_core.models.hardware import hardware
+from pages.compare.share import share
 from pages.runtime import compute
 from pages.shared import messages, pickers, pictures, preload, provenance, scene, style, tables, tiles
 from pages.shared.pickers import Look
@@ -98,7 +99,9 @@ def what_the_methods_say(seen: Scene) -> None:
                 tiles.unfinished(outcome, request.method, seen.frame(), retry, remove)
     with look:
         maps(seen, done)
-    agreement(_report(seen, [explanation for explanation, _ in done]))
+    made = [explanation for explanation, _ in done]
+    agreement(_report(seen, made))
+    share(seen, requests, made)
 
 
 def how_to_read(seen: Scene, done: Sequence[Explanation], drawn: Sequence[DrawnMap], look: Look) -> str:

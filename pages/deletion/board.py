@@ -58,9 +58,9 @@ class Drawn:
         self._every = _interval(settings, len(sources))
         self._views = Views(seen, [*sources, *control[:1]], settings)
         self._mark = style.mark(sources[0].explanation.trained)
-        self._report_now = _reporter(growing, sources, control, settings)
+        self.report_now = _reporter(growing, sources, control, settings)
         parameters = provenance.of_maps(source.explanation for source in sources)
-        self._facts = provenance.facts(seen, parameters | {"curves": settings.params})
+        self.facts = provenance.facts(seen, parameters | {"curves": settings.params})
 
     def charts(self, others: Callable[[], None]) -> None:
         """Charts and the table of areas: while the curves grow they draw themselves again, later the slider does it.
@@ -80,7 +80,7 @@ class Drawn:
         self._areas = st.container(key="poll-areas")
         if self._job is not None and self._grows:
             polling.watch([self._job], self._growing, place=self._charts, every=self._every)
-        files(self._report_now, f"curves{self._mark}", self._facts)
+        files(self.report_now, f"curves{self._mark}", self.facts)
 
     def looks(self) -> None:
         """The slider below the curves, and beside both the photos at the share of pixels that it says.
@@ -94,7 +94,7 @@ class Drawn:
                 st.rerun()
             fraction = player()
             frames = self._views.at(fraction)
-            look = Look(self._report_now(), self._settings, self._quantity)
+            look = Look(self.report_now(), self._settings, self._quantity)
             with self._photos:
                 look.pictures(frames, fraction)
             if not self._grows:
@@ -109,7 +109,7 @@ class Drawn:
         percent = st.session_state.get(CHANGED)  # none before the slider was drawn
         fraction = None if percent is None else percent / 100
         frames = {} if fraction is None else self._views.known(fraction)
-        self._curves(Look(self._report_now(), self._settings, self._quantity), frames, fraction)
+        self._curves(Look(self.report_now(), self._settings, self._quantity), frames, fraction)
 
     def _curves(self, look: Look, frames: Frames, fraction: float | None) -> None:
         look.curves(frames, fraction)

@@ -11,6 +11,7 @@ from cam_core.metrics.curves.perturbation import KINDS
 from cam_core.targets import TargetScore
 from pages.deletion import board, curves, score_board
 from pages.deletion.curves import Settings, Source
+from pages.deletion.share import share
 from pages.runtime import compute, polling
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
@@ -127,6 +128,7 @@ def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:
     score_board.board(seen, [*sources, *control[:1]], fake(seen))
     polling.begin()  # curves that are there come first, pictures that have to be computed after them
     drawn.looks()
+    share(seen, settings, requests, sources, drawn.report_now, drawn.facts)
 
 
 def missing_map(request: Request, job: Job) -> None:
