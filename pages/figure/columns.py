@@ -64,7 +64,12 @@ def choose(seen: Scene) -> Columns:
         columns = [Column(asked.method, asked.params, target=target) for target in _classes(seen)]
     else:
         methods = pickers.methods(
-            FIRST_METHODS, key="shown", unfit=seen.unfit, misplaced=seen.misplaced, costs=seen.costs
+            FIRST_METHODS,
+            key="shown",
+            unfit=seen.unfit,
+            misplaced=seen.misplaced,
+            unasked=seen.unasked,
+            costs=seen.costs,
         )
         columns = [Column(asked.method, asked.params) for asked in pickers.parameters(methods)]
     return Columns(tuple(columns), own, layer, {own: model}, classes=kind != "Classes")

@@ -15,6 +15,7 @@ from cam_core.images import image_digest, sample
 from pages.figure.widgets import several
 from pages.shared import links
 from pages.shared.scene import Scene
+from pages.shared.targets.words import written
 
 _BESIDE: Final = ("panda", "chelsea")  # what stands below the sidebar's photo at first: the first that is another
 _MOST: Final = 8
@@ -90,10 +91,11 @@ def _row(seen: Scene, photo: RowPhoto, row: int, classes: bool) -> Shown:
     return Shown(photo.name, target, title.strip(), zoom, photo.digest)
 
 
-def _class(seen: Scene, photo: RowPhoto, row: int) -> int | None:
-    """The index of a class; None for the most probable one. That of the first row is the sidebar's."""
+def _class(seen: Scene, photo: RowPhoto, row: int) -> int | str | None:
+    """The index of a class; None for the most probable one. What the first row is asked is the sidebar's."""
     if row == 1:
-        return seen.question.target
+        target = seen.question.target
+        return target if isinstance(target, int) else written(target)
     labels = seen.classifier.labels
     index = links.choice(
         f"class-{row}",

@@ -182,8 +182,8 @@ def image_opener(folder: Path) -> OpenImage:
 
 
 def native_frame(preprocessing: Preprocessing, image: Image.Image) -> Image.Image:
-    """The frame that the network sees, in the image's own resolution."""
-    left, top, right, bottom = box = preprocessing.box(image.size)
+    """The part of the image that the network sees, in the image's own resolution."""
+    left, top, right, bottom = box = preprocessing.shown(image.size)
     return close_up(image, box, max(1, round(max(right - left, bottom - top))))
 
 
