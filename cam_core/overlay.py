@@ -31,12 +31,20 @@ DIVERGING = ("RdBu_r", "PuOr_r", "BrBG_r", "coolwarm")
 Their warm end is what speaks for a class, their cold end what speaks against it, as `palette.FOR` and `AGAINST` are.
 """
 
+CRAMERI_SEQUENTIAL = ("cmc.batlow", "cmc.lipari", "cmc.imola")
+"""Fabio Crameri's, of the package cmcrameri, for whoever has it."""
+
+CRAMERI_DIVERGING = ("cmc.vik", "cmc.broc")
+"""The same for signed values."""
+
 ACTIVATION = "PiYG"
 """The colour map of a channel's activation, which is no evidence: its middle is 0 too, neither end is warm or cold."""
 
-_CENTRED = (*DIVERGING, ACTIVATION)
+LEVELS = (0.25, 0.5, 0.75)
+"""Shares of the largest magnitude that lines are drawn at."""
+
+_CENTRED = (*DIVERGING, *CRAMERI_DIVERGING, ACTIVATION)
 _STRONGEST = 0.85  # opacity where a channel is most active
-_LEVELS = (0.25, 0.5, 0.75)  # of the largest magnitude, that lines are drawn at
 
 Pixels = npt.NDArray[np.uint8]
 Limits = tuple[float, float]
@@ -108,7 +116,7 @@ def colourise(values: FloatArray, colour_map: str = SEQUENTIAL[0], limits: Limit
     takes the lowest colour of a sequential map and the neutral middle of a diverging one.
 
     Raises:
-        ColourMapError: not one of `SEQUENTIAL` and `DIVERGING`, nor `ACTIVATION`.
+        ColourMapError: not one of `SEQUENTIAL` and `DIVERGING` or Crameri's, nor `ACTIVATION`.
     """
     table = _colour_map(colour_map)
     low, high = limits
@@ -167,7 +175,7 @@ def outlined(image: Image.Image, values: FloatArray) -> Image.Image:
         values: (H, W) of `image`, signed.
     """
     picture = np.array(image.convert("RGB"))
-    for level in _LEVELS:
+    for level in LEVELS:
         inside = Image.fromarray((_strength(values) >= level).astype(np.uint8) * 255)
         picture[_rim(inside, 5)] = 0
         picture[_rim(inside, 3)] = 255
@@ -231,8 +239,25 @@ def colour_stops(colour_map: str, count: int = 9) -> list[str]:
     return ["#{:02x}{:02x}{:02x}".format(*colour) for colour in row]
 
 
+def has_crameri() -> bool:
+    """Whether Crameri's colour maps are installed; matplotlib knows them from then on."""
+    try:
+        import cmcrameri.cm  # noqa: F401  (it registers them)
+    except ImportError:
+        return False
+    return True
+
+
+def check_crameri(name: str) -> None:
+    """Raises ColourMapError: a colour map of Crameri's, and they are not installed."""
+    if not has_crameri():
+        raise ColourMapError(f"the colour map {name} is one of the package cmcrameri: pip install cmcrameri")
+
+
 def _colour_map(name: str) -> Colormap:
-    if name not in SEQUENTIAL + _CENTRED:
+    if name.startswith("cmc."):
+        check_crameri(name)
+    if name not in SEQUENTIAL + CRAMERI_SEQUENTIAL + _CENTRED:
         raise ColourMapError(f"unknown colour map {name!r}; there are: {', '.join(SEQUENTIAL + DIVERGING)}")
     return colormaps[name]
 

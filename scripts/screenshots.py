@@ -194,6 +194,9 @@ VIEWS = (
     View("deletion-failed", "/deletion", {"methods": ["CAM", "Grad-CAM"], "layer": "blocks.4", "steps": "14"}),
     View("deletion-improbable", "/deletion", {"class": "1", "score": "Logit", "steps": "14"}),
     View("lfi", "/lfi", {}),
+    View("figure", "/figure", {}),
+    View("figure-contours", "/figure", {"style": "contours", "letters": "a", "zoom-1": "true", "venue": "nature-page"}),
+    View("figure-networks", "/figure", {"columns": "Networks"}),
     View("lfi-table", "/lfi", {"from": "4"}, scrolled_to("Accuracy and stability")),
 )
 README_VIEWS = (

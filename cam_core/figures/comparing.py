@@ -17,11 +17,11 @@ from cam_core.analysis.comparison import ComparisonReport, comparison_report
 from cam_core.explain import Layer, explain
 from cam_core.figures.design import Design, Row
 from cam_core.figures.drawings import drawn_html, html_of
+from cam_core.figures.grid.explained import native_frame
 from cam_core.figures.heatmaps import heatmap_figure
 from cam_core.methods import METHODS
 from cam_core.models.classifier import Classifier
 from cam_core.notebooks.drawn import Drawn
-from cam_core.overlay import close_up
 from cam_core.targets.asking import Target
 from cam_core.types import Explanation
 
@@ -100,8 +100,7 @@ def compare(
 
 def row_of(clf: Classifier, image: Image.Image, explanations: Sequence[Explanation]) -> Row:
     """The maps over the part of the image that the network sees, in the image's own resolution."""
-    left, top, right, bottom = box = clf.preprocessing.shown(image.size)
-    return Row(close_up(image, box, max(1, round(max(right - left, bottom - top)))), explanations)
+    return Row(native_frame(clf.preprocessing, image), explanations)
 
 
 @html_of.register

@@ -8,7 +8,14 @@ from typing import Final
 
 from PIL import Image
 
-from cam_core.overlay import DIVERGING, SEQUENTIAL, ColourMapError
+from cam_core.overlay import (
+    CRAMERI_DIVERGING,
+    CRAMERI_SEQUENTIAL,
+    DIVERGING,
+    SEQUENTIAL,
+    ColourMapError,
+    check_crameri,
+)
 from cam_core.types import CamError, Explanation
 
 SINGLE_COLUMN: Final = 85.0
@@ -55,6 +62,7 @@ class Design:
         signed: draw what speaks against the class too, on a scale centred at 0.
         shared: one scale for all maps, in raw values; otherwise each has its own and fills it.
         colour_map: one of `overlay.SEQUENTIAL`, or of `overlay.DIVERGING` where signed; the first of them if empty.
+            Where the package cmcrameri is installed, one of `overlay.CRAMERI_SEQUENTIAL` or `CRAMERI_DIVERGING`.
         dpi: pixels per inch of photos and maps, and of a PNG as a whole.
     Raises:
         FigureError: a number is out of range.
@@ -73,7 +81,8 @@ class Design:
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise FigureError(f"{name}={getattr(self, name)} is out of range ({low} to {high})")
-        offered, unsuitable = (DIVERGING, SEQUENTIAL) if self.signed else (SEQUENTIAL, DIVERGING)
+        sequential, diverging = (*SEQUENTIAL, *CRAMERI_SEQUENTIAL), (*DIVERGING, *CRAMERI_DIVERGING)
+        offered, unsuitable = (diverging, sequential) if self.signed else (sequential, diverging)
         if self.colour_map in unsuitable:
             values, kind = ("signed", "diverging") if self.signed else ("positive", "sequential")
             raise ColourMapError(
@@ -82,6 +91,8 @@ class Design:
             )
         if self.colour_map not in ("", *offered):
             raise ColourMapError(f"unknown colour map {self.colour_map!r}; there are: {', '.join(offered)}")
+        if self.colour_map in CRAMERI_SEQUENTIAL + CRAMERI_DIVERGING:
+            check_crameri(self.colour_map)
 
     @property
     def colours(self) -> str:

@@ -16,7 +16,8 @@ from cam_core.numbers import significant
 from cam_core.types import Explanation
 
 GAP, PAD, BAR = 1.5, 0.9, 2.4  # millimetres: between panels, between text and panel, width of the colour bar
-_SLIM, _SLIMMEST = 22.0, 8.0  # millimetres: a panel's least width, where lines may be broken and where they may not
+_SLIM = 22.0  # millimetres: a panel's least width, where lines may be broken
+SLIMMEST = 8.0  # millimetres: the same where they may not
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,10 @@ class Layout:
         # A label of many words takes several lines, which make the panels narrower: so again.
         for _ in range(3 if self._several else 0):
             self._indent(PAD + leading(small) * max(len(self._row_label(row)) for row in rows))
-        if self._panel_width < _SLIMMEST:
+        if self._panel_width < SLIMMEST:
             raise FigureError(
                 f"{self._columns} panels side by side do not fit into {self._design.width:g} mm: each would be "
-                f"{max(0.0, self._panel_width):.1f} mm wide, and {_SLIMMEST:g} is the least"
+                f"{max(0.0, self._panel_width):.1f} mm wide, and {SLIMMEST:g} is the least"
             )
 
     def _indent(self, left: float) -> None:

@@ -13,7 +13,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from cam_core.figures.design import FORMATS, FigureError
-from cam_core.figures.text import font_families
+from cam_core.figures.text import SANS, font_families
 
 _METADATA: Final[dict[str, dict[str, str | None]]] = {
     "pdf": {"Creator": "CAMscope", "CreationDate": None},
@@ -25,10 +25,10 @@ _drawing = threading.RLock()
 
 
 @contextmanager
-def drawing() -> Iterator[None]:
-    """The block in which everything is drawn and encoded, one thread at a time."""
+def drawing(font: str = SANS) -> Iterator[None]:
+    """The block in which everything is drawn and encoded, one thread at a time; `font` as of `font_families`."""
     settings: dict[Any, Any] = {
-        "font.family": list(font_families()),
+        "font.family": list(font_families(font)),
         "text.parse_math": False,  # a class or layer may have a dollar sign in its name
         "axes.linewidth": 0.4,
         "svg.fonttype": "none",  # text that can be searched and edited

@@ -9,13 +9,26 @@ import numpy as np
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.textpath import TextPath
 
+from cam_core.figures.design import FigureError
+
 INCH: Final = 25.4
 """Millimetres."""
 
 POINT: Final = INCH / 72
 """Millimetres."""
 
-_FONTS: Final = ("Helvetica", "Arial", "Liberation Sans")  # what journals ask for; alike in shape and width
+SANS: Final = "sans"
+"""Helvetica, or what is alike in shape and width."""
+
+SERIF: Final = "serif"
+"""Times, or what is alike."""
+
+# TrueType only: of other fonts matplotlib's PDF has no outlines but Type 3, which journals refuse. STIX is a Times that
+# comes with matplotlib.
+_FONTS: Final = {
+    SANS: ("Helvetica", "Arial", "Liberation Sans"),
+    SERIF: ("Times New Roman", "Liberation Serif", "STIXGeneral"),
+}
 _FALLBACK: Final = "DejaVu Sans"  # comes with matplotlib, and has nearly every letter
 
 
@@ -24,10 +37,18 @@ UNTRAINED: Final = "untrained network"
 
 
 @cache
-def font_families() -> tuple[str, ...]:
-    """Those of the fonts that this machine has, and the one that comes with matplotlib."""
+def font_families(font: str = SANS) -> tuple[str, ...]:
+    """Those of the fonts that this machine has, and the one that comes with matplotlib.
+
+    Args:
+        font: "sans", "serif", or the name of a font of this machine.
+    Raises:
+        FigureError: there is no such font here.
+    """
     installed = set(fontManager.get_font_names())
-    return (*(name for name in _FONTS if name in installed), _FALLBACK)
+    if font not in _FONTS and font not in installed:
+        raise FigureError(f"no font called {font!r} is installed here; {SANS} and {SERIF} are everywhere")
+    return (*(name for name in _FONTS.get(font, (font,)) if name in installed), _FALLBACK)
 
 
 def leading(size: float) -> float:
@@ -36,28 +57,28 @@ def leading(size: float) -> float:
 
 
 @lru_cache(maxsize=4096)
-def text_width(text: str, size: float) -> float:
+def text_width(text: str, size: float, font: str = SANS) -> float:
     """Millimetres that a line of text takes, up to the last point that its outlines are drawn by; `size` in points."""
     if not text.strip():
         return 0.0
-    outlines = TextPath((0, 0), text, size=size, prop=FontProperties(family=list(font_families())))
+    outlines = TextPath((0, 0), text, size=size, prop=FontProperties(family=list(font_families(font))))
     return float(np.asarray(outlines.vertices)[:, 0].max()) * POINT
 
 
-def wrapped(text: str, width: float, size: float) -> list[str]:
+def wrapped(text: str, width: float, size: float, font: str = SANS) -> list[str]:
     """The text in lines of at most `width` millimetres, broken at spaces; a word longer than that is cut short."""
     lines: list[str] = []
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width(longer, size) <= width:
+        if lines and text_width(longer, size, font) <= width:
             lines[-1] = longer
         else:
-            lines.append(_shortened(word, width, size))
+            lines.append(_shortened(word, width, size, font))
     return lines
 
 
-def _shortened(word: str, width: float, size: float) -> str:
-    if text_width(word, size) <= width:
+def _shortened(word: str, width: float, size: float, font: str) -> str:
+    if text_width(word, size, font) <= width:
         return word
     lengths = range(len(word) - 1, 0, -1)
-    return next((f"{word[:n]}…" for n in lengths if text_width(f"{word[:n]}…", size) <= width), "…")
+    return next((f"{word[:n]}…" for n in lengths if text_width(f"{word[:n]}…", size, font) <= width), "…")

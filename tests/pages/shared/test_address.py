@@ -128,7 +128,8 @@ def test_what_the_pages_show_stands_in_the_address(open_app: Open) -> None:
 
 
 def test_every_page_copies_its_address(open_app: Open) -> None:
-    for page in ("", "pages/classes/page.py", "pages/channels/page.py", "pages/lfi/page.py"):
+    pages = ("classes", "channels", "lfi", "figure")
+    for page in ("", *(f"pages/{name}/page.py" for name in pages)):
         assert "Copy link" in html(open_app(page=page))
     assert "${" not in links._script() and "{{" not in links._script(), "nothing is put into the script"
 

@@ -1,0 +1,84 @@
+"""The snippet for LaTeX and the BibTeX entries; compiled where LaTeX is at hand."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cam_core.figures import bibliography, grid_file, latex_snippet
+from cam_core.figures.grid.bibliography import works_of
+from cam_core.figures.grid.escaping import escaped
+from cam_core.methods import METHODS
+from cam_core.version import versions
+from tests.figures.grid.grids import explanation, grid, grid_of
+
+
+def test_every_method_but_controls_has_a_work_and_keys_tell_works_apart() -> None:
+    works = {work for method in METHODS for work in works_of(method)}
+    assert [method for method in METHODS if not works_of(method)] == ["random"]
+    assert len({work.key for work in works}) == len(works)
+
+
+def test_an_entry_has_what_the_registry_says() -> None:
+    assert bibliography(["grad-cam"]) == (
+        "@misc{selvaraju2017gradcam,\n"
+        "  author = {Selvaraju and others},\n"
+        "  title = {{Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization}},\n"
+        "  howpublished = {ICCV},\n"
+        "  year = {2017},\n"
+        "  eprint = {1610.02391},\n"
+        "  archiveprefix = {arXiv}\n"
+        "}\n"
+    )
+
+
+def test_a_work_that_several_methods_name_stands_once_with_its_title() -> None:
+    entries = bibliography(["lime-cam", "lift-cam", "lrp-cam"])
+    assert entries.count("@misc") == 2
+    assert "author = {Jung and Oh},\n  title = {{Towards Better" in entries and "Bach and others" in entries
+
+
+def test_the_caption_says_network_layer_class_methods_seed_and_versions() -> None:
+    rows = [[explanation(), explanation("score-cam", params={"batch_size": 8, "baseline": 0.5})]]
+    text = latex_snippet(grid(rows), "cams_1.pdf")
+    assert text.startswith("\\begin{figure*}[t]") and text.endswith("\\end{figure*}\n")
+    assert "\\includegraphics[width=174.62mm]{cams_1.pdf}" in text and "\\label{fig:cams_1}" in text
+    assert "of tiny, layer \\texttt{layer4}" in text
+    assert (
+        "Grad-CAM~\\cite{selvaraju2017gradcam}; Score-CAM~\\cite{wang2020scorecam} (batch\\_size 8, baseline 0.5)"
+        in text
+    )
+    assert "photo 0 (German shepherd, $p = 0.973$)" in text
+    assert "Seed 0, float32" in text and f"camscope {versions()['camscope']}" in text
+    assert latex_snippet(grid(rows, venue="eccv"), "a.pdf").startswith("\\begin{figure}[t]")
+
+
+def test_the_caption_names_layers_networks_and_classes_where_they_differ() -> None:
+    rows = [[explanation(), explanation(layer="a_b", model="other", trained=False, target=1, label="50 % cat")]]
+    text = latex_snippet(grid(rows), "a.pdf")
+    assert "of tiny at \\texttt{layer4}" in text and "of other (untrained) at \\texttt{a\\_b}" in text
+    assert "(German shepherd, $p = 0.973$; 50 \\% cat, $p = 0.973$)" in text
+
+
+def test_signs_of_latex_are_printed_as_they_are() -> None:
+    assert escaped("a_b & 5 % {x} \\y") == "a\\_b \\& 5 \\% \\{x\\} \\textbackslash{}y"
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")
+def test_the_snippet_compiles(tmp_path: Path) -> None:
+    made = grid_of(2, 3)
+    (tmp_path / "grid.pdf").write_bytes(grid_file(made, "pdf"))
+    (tmp_path / "refs.bib").write_text(bibliography(METHODS))
+    snippet = latex_snippet(made, "grid.pdf")
+    (tmp_path / "paper.tex").write_text(
+        "\\documentclass[twocolumn]{article}\\usepackage{graphicx}\\begin{document}\n"
+        f"{snippet}\\nocite{{*}}\\bibliographystyle{{plain}}\\bibliography{{refs}}\\end{{document}}\n"
+    )
+    for command in (["pdflatex", "-interaction=nonstopmode", "paper"], ["bibtex", "paper"]):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+        assert not re.search(r"^!", done.stdout, re.MULTILINE)
