@@ -12,7 +12,7 @@ from cam_core.analysis.curves import CurveLine, CurvePanel
 from cam_core.charts.chart import Chart, Part, axis_title, rounded, scatter, vertical_line
 from cam_core.metrics.base import Values
 from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE
-from cam_core.metrics.curves.spread import Band
+from cam_core.metrics.curves.spread import CONTROL, Band
 from cam_core.palette import NEUTRAL, method_colour, style_of, translucent
 
 _MARGIN: Final = 0.05  # of the extent, above and below the curves
@@ -36,6 +36,9 @@ def curves_chart(
 ) -> Chart:
     """Curves of one kind over the band of the random control.
 
+    All that is drawn of a method has the method's name as the first word of its `uid`, which plotly makes a class of
+    it: style sheets tell by that whose it is.
+
     Args:
         panel: its lines, complete or not, are drawn in the style of the method that their name says.
         score: "probability" or "logit", as the curves have it.
@@ -56,13 +59,21 @@ def _band(control: Band) -> list[Part]:
     places = _places(control.fractions)
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False, **places}
     return [
-        scatter(y=rounded(control.low), name="lowest", **edge),
-        scatter(y=rounded(control.high), name="highest", fill="tonexty", fillcolor=translucent(NEUTRAL, 0.25), **edge),
+        scatter(y=rounded(control.low), name="lowest", uid=f"{CONTROL} lowest", **edge),
+        scatter(
+            y=rounded(control.high),
+            name="highest",
+            uid=f"{CONTROL} highest",
+            fill="tonexty",
+            fillcolor=translucent(NEUTRAL, 0.25),
+            **edge,
+        ),
         scatter(
             **places,
             y=rounded(control.mean, decimals=3),
             mode="lines",
             name="random",
+            uid=f"{CONTROL} mean",
             line={"color": NEUTRAL, "width": 1.5, "dash": "dot"},
             hovertemplate=f"Mean of {control.count} random maps: %{{y:.3f}}<extra></extra>",
         ),
@@ -93,6 +104,7 @@ def _line(line: CurveLine) -> Part:
         y=rounded(line.values, decimals=3),
         mode="lines" if line.complete else "lines+markers",
         name=line.name,
+        uid=line.name,
         line={"color": colour, "width": 2, "dash": dash},
         marker={"size": 4},
         hovertemplate=f"{line.title}: %{{y:.3f}}<extra></extra>",
@@ -105,6 +117,7 @@ def _dot(name: str, fraction: float, value: float) -> Part:
         y=[value],
         mode="markers",
         name=f"{name} here",
+        uid=f"{name} here",
         marker={"color": method_colour(name), "size": 10, "line": {"color": "white", "width": 1.5}},
         hoverinfo="skip",
     )

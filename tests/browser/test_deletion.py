@@ -14,7 +14,7 @@ FRAME = 'img[alt*=" of its pixels "]'
 # drawing, a chart may be there twice, as it was and as it is.
 CHARTS = "[...document.querySelectorAll('.st-key-chart-deletion .js-plotly-plot')].filter(chart => chart._fullData)"
 POINTS = f"""Math.max(0, ...{CHARTS}.map(
-    chart => (chart._fullData.find(line => line.name === 'grad-cam') || {{y: []}}).y.length))"""
+    chart => (chart._fullData.find(line => /^grad-cam(\\+\\+)?$/.test(line.name)) || {{y: []}}).y.length))"""
 MARKS = f"{CHARTS}.map(chart => chart._fullLayout?.shapes?.[0]?.x0)"
 
 
@@ -73,6 +73,32 @@ def test_curves_slider_and_pictures_are_in_sight_together(visit: Visit) -> None:
         ".map(layout => [layout.xaxis.range, layout.yaxis.range])"
     )
     assert len(scales) == 2 and scales[0] == scales[1]
+
+
+OPACITIES = f"""Object.fromEntries({CHARTS}.flatMap(chart => [...chart.querySelectorAll('.scatterlayer .trace')].map(
+    trace => [trace.getAttribute('class').split(' trace').at(-1), getComputedStyle(trace).opacity])))"""
+
+
+def test_a_row_of_the_table_lights_its_curve(visit: Visit) -> None:
+    page = visit(390, 844, path="/deletion", first=FRAME, methods=["Grad-CAM++", "LIFT-CAM"], steps="14")
+    wait_for_points(page, 14)
+    wait_for_calm(page)
+    for width, height in ((800, 900), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        wait_for_calm(page)
+        boxes = [page.locator(name).bounding_box() for name in (".cam-legend", *IN_SIGHT[:3])]
+        assert None not in boxes and [box["y"] for box in boxes] == sorted(box["y"] for box in boxes)
+        assert boxes[-1]["y"] + boxes[-1]["height"] <= height, "legend, curves and slider are in sight at once"
+    page.get_by_role("row", name="LIFT-CAM").first.get_by_text("than random").first.click()
+    page.wait_for_function(f"({OPACITIES})['grad-cam++'] < 0.2")
+    lit = page.evaluate(OPACITIES)
+    assert {name.split()[0] for name in lit} == {"grad-cam++", "lift-cam", "random"}
+    assert all((float(opacity) == 1) == name.startswith("lift-cam") for name, opacity in lit.items())
+    page.get_by_role("radio", name="LIFT-CAM").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(f"({OPACITIES})['grad-cam++'] == 1 && ({OPACITIES})['lift-cam'] < 0.2")
+    page.locator(".cam-legend").get_by_text("All").click()
+    page.wait_for_function(f"Object.values({OPACITIES}).every(opacity => opacity == 1)")
 
 
 @pytest.mark.slow
