@@ -70,8 +70,7 @@ class Drawn:
         """
         with st.container(key="curve-zones"):
             with st.container(key="curve-side"):
-                st.html(legend.legend(self._names))
-                style.style_rules(legend.rules(self._names))
+                legend.legend(self._names)
                 self._charts = st.container(key="poll-deletion")
                 self._slider = st.container()
             self._photos = st.container(key="curve-photos")
@@ -209,7 +208,7 @@ class Look:
     def _chart(self, panel: CurvePanel, frames: Frames, fraction: float | None) -> None:
         """One kind's curves, with the mark at the fraction, and a dot where what is shown was scored."""
         with st.container():
-            name = f"{panel.kind.capitalize()}: the {panel.better} the curve, the better the map"
+            name = f"{panel.kind.capitalize()}: the {panel.better}, the better the map"
             replaced = f"{_GOES[panel.kind]} {self._settings.replacement(panel.kind)}, the most salient first."
             st.html(f"{style.name_line(name)}{style.quiet(replaced)}")
             keys = [(line.name, panel.kind) for line in panel.lines]

@@ -188,7 +188,7 @@ def _html(content: Board, networks: dict[str, TrainedNetwork], opacity: float) -
         cells += [
             _cell(sample, network_looks[index], networks[key], opacity) for key, network_looks in content.looks.items()
         ]
-    return f'<div class="cam-board" style="--cam-columns: {len(heads)}">{"".join(heads)}{"".join(cells)}</div>'
+    return f'<div class="cam-board" style="--columns: {len(heads)}">{"".join(heads)}{"".join(cells)}</div>'
 
 
 def _head(entry: TrainedNetwork, look: Look) -> str:

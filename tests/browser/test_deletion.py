@@ -88,8 +88,13 @@ def test_a_row_of_the_table_lights_its_curve(visit: Visit) -> None:
         wait_for_calm(page)
         boxes = [page.locator(name).bounding_box() for name in (".cam-legend", *IN_SIGHT[:3])]
         assert None not in boxes and [box["y"] for box in boxes] == sorted(box["y"] for box in boxes)
-        assert boxes[-1]["y"] + boxes[-1]["height"] <= height, "legend, curves and slider are in sight at once"
-    page.get_by_role("row", name="LIFT-CAM").first.get_by_text("than random").first.click()
+        extent = boxes[-1]["y"] + boxes[-1]["height"] - boxes[0]["y"]
+        assert extent <= height - 100, "legend, curves and slider are in sight at once"
+    cell = page.get_by_role("row", name="LIFT-CAM").first.get_by_role("cell").last
+    cell.scroll_into_view_if_needed()
+    box = cell.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_function(f"({OPACITIES})['grad-cam++'] < 0.2")
     lit = page.evaluate(OPACITIES)
     assert {name.split()[0] for name in lit} == {"grad-cam++", "lift-cam", "random"}

@@ -138,11 +138,12 @@ def test_a_curve_chart_by_hand() -> None:
     filled = {"fill": "tonexty", "fillcolor": "rgba(138, 143, 148, 0.25)"}
     dotted = {"color": NEUTRAL, "width": 1.5, "dash": "dot"}
     assert chart["data"] == [
-        {**edge, **silent, "name": "lowest", "y": [0.5, 0.1, 0.0]},
-        {**edge, **silent, **filled, "name": "highest", "y": [1.0, 0.3, 0.0]},
+        {**edge, **silent, "name": "lowest", "uid": "random lowest", "y": [0.5, 0.1, 0.0]},
+        {**edge, **silent, **filled, "name": "highest", "uid": "random highest", "y": [1.0, 0.3, 0.0]},
         {
             **edge,
             "name": "random",
+            "uid": "random mean",
             "y": [0.75, 0.2, 0.0],
             "line": dotted,
             "hovertemplate": "Mean of 5 random maps: %{y:.3f}<extra></extra>",
@@ -153,6 +154,7 @@ def test_a_curve_chart_by_hand() -> None:
             "y": [0.9, 0.3333, 0.0625],
             "mode": "lines+markers",
             "name": "random",
+            "uid": "random",
             "line": {"color": NEUTRAL, "width": 2, "dash": "dot"},
             "marker": {"size": 4},
             "hovertemplate": "Noise: %{y:.3f}<extra></extra>",

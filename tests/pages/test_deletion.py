@@ -283,8 +283,8 @@ def test_curves_have_something_to_show_unless_another_baseline_is_asked_for(
     monkeypatch.setattr(curves, "curve_points", noted)
     text = html(open_page())
     assert asked[-1]["baseline"] == "zero"
-    assert "Deletion: the lower the curve, the better the map" in text
-    assert "Insertion: the higher the curve, the better the map" in text
+    assert "Deletion: the lower, the better the map" in text
+    assert "Insertion: the higher, the better the map" in text
     assert "Pixels give way to grey, the most salient first." in text
     assert "Pixels come back out of grey, the most salient first." in text
     text = html(open_page(baseline="Usual"))
