@@ -11,6 +11,7 @@ from typing import Final
 
 import streamlit as st
 
+from cam_core.charts import trace_opacity
 from cam_core.metrics.curves.spread import CONTROL
 from pages.deletion.curves import title
 from pages.shared import style, tables
@@ -29,7 +30,7 @@ def legend(names: Sequence[str]) -> None:
         f'<input type="radio" name="{_GROUP}" id="{_id(name)}">{label(name, text)}' for name, text in titles.items()
     )
     st.html(f'<div class="cam-legend" role="radiogroup" aria-label="The curve to light">{every}{each}</div>')
-    style.style_rules("".join(map(_rules, titles)))
+    style.style_rules("".join(_rules(name, _places(name, names)) for name in titles))
 
 
 def label(name: str, text: str) -> str:
@@ -37,11 +38,19 @@ def label(name: str, text: str) -> str:
     return f'<label for="{_id(name)}">{tables.line(name)}{escape(text)}</label>'
 
 
-def _rules(name: str) -> str:
+def _places(name: str, names: Sequence[str]) -> list[int]:
+    """Of what is drawn under that name: see `trace_opacity`. A random map may be among the methods as well."""
+    return [place for place, other in enumerate((CONTROL, *names)) if other == name]
+
+
+def _rules(name: str, places: Sequence[int]) -> str:
     """What the style sheet has to say while a name is chosen."""
+    others = "".join(f':not([style*="opacity: {trace_opacity(place)};"])' for place in places)
+    if name == CONTROL:
+        others += ":not(:has(.js-fill))"  # the band, of which plotly shows no opacity
     chosen, row = f':root:has([id="{_id(name)}"]:checked)', f'tr:has(label[for="{_id(name)}"])'
     return (
-        f'{chosen} .st-key-charts .trace:not([class~="trace{name}"]) {{ opacity: {_FADED} !important; }}'
+        f"{chosen} .st-key-charts .trace{others} {{ opacity: {_FADED} !important; }}"
         f"{chosen} .cam-table {row} {{ background: color-mix(in srgb, var(--cam-accent) 16%, transparent); }}"
     )
 
