@@ -20,6 +20,7 @@ from cam_core.deprecated import formerly_positional
 from cam_core.forward import Forward, forward
 from cam_core.methods import METHODS
 from cam_core.methods.registry import Method, Result
+from cam_core.models import resuming
 from cam_core.models.batching import Rows, batches, remembered_rows
 from cam_core.models.classifier import Classifier
 from cam_core.models.devices import moved_to_cpu, wait_for
@@ -31,7 +32,7 @@ from cam_core.options import Options
 from cam_core.run import Run
 from cam_core.targets.asking import Asked, ClassTarget, Target, answer, ask, resolve
 from cam_core.targets.scores import TargetScore
-from cam_core.types import IMPROBABLE, Explanation, FloatArray, MethodError, Passes, Picture, Progress
+from cam_core.types import IMPROBABLE, Cancelled, Explanation, FloatArray, MethodError, Passes, Picture, Progress
 
 # Cheap methods share one pass over this many images; expensive ones take one at a time and fill their batches inside,
 # unless they say otherwise.
@@ -275,13 +276,25 @@ class _Job:
         started = time.perf_counter()
         seen = forward(self.clf, images, targets, self.layers, self.options, exactly=self.method.expensive)
         run = Run.of(self.clf, self.options, batch=len(seen.images))
-        with torch.no_grad(), moved_to_cpu() as moved:
-            pictures = [self.clf.picture(image) for image in images]
-            outcome = _Outcome(self._call(seen, run), seen, run, moved, pictures)
+        earlier = resuming.current()
+        if earlier is None:
+            earlier = resuming.Record()
+        try:
+            with torch.no_grad(), moved_to_cpu() as moved:
+                pictures = [self.clf.picture(image) for image in images]
+                outcome = _Outcome(self._call(seen, run), seen, run, moved, pictures)
+        except Cancelled:
+            earlier.spent(time.perf_counter() - started - run.seconds_told, *_passes(seen))
+            raise
         wait_for(self.clf.device)
         # Whoever is told of progress may have others go first: that is not the method's time.
-        seconds = (time.perf_counter() - started - run.seconds_told) / len(seen.images)
-        return [self._package(index, outcome, seen, seconds) for index in range(len(seen.images))]
+        seconds = earlier.seconds + time.perf_counter() - started - run.seconds_told
+        head, tail = (before + now for before, now in zip((earlier.head, earlier.tail), _passes(seen), strict=True))
+        count = len(seen.images)
+        own = outcome.result.passes or [0] * count  # of the whole network, where images differ in them
+        shared = [(total - sum(own)) // count for total in (head, tail)]
+        passes = [Passes(*(total + extra for total in shared)) for extra in own]
+        return [self._package(index, outcome, seen, seconds / count, passes[index]) for index in range(count)]
 
     def _call(self, seen: Forward, run: Run) -> Result:
         nets, acts = (seen.nets, seen.acts) if self.method.multi_layer else (seen.nets[0], seen.acts[0])
@@ -290,10 +303,8 @@ class _Job:
             return returned
         return Result(coefficients=returned) if returned.ndim == 2 else Result(map=returned)
 
-    def _package(self, index: int, outcome: _Outcome, seen: Forward, seconds: float) -> Explanation:
+    def _package(self, index: int, outcome: _Outcome, seen: Forward, seconds: float, passes: Passes) -> Explanation:
         told = answer(self.clf, int(seen.target[index]), seen.logits[index])
-        own = outcome.result.passes or [0] * len(seen.images)
-        shared = [sum(net.passes[half] for net in seen.nets) - sum(own) for half in (0, 1)]
         return Explanation(
             method=self.method.key,
             model=self.clf.name,
@@ -306,10 +317,15 @@ class _Job:
             image_sha256=_digest(seen.images[index]),
             trained=self.clf.trained,
             seconds=seconds,
-            passes=Passes(*(total // len(seen.images) + own[index] for total in shared)),
+            passes=passes,
             warnings=tuple(outcome.warnings(index, told.probability, seen.nets[0].halves, self.method.control)),
             **outcome.arrays(index),
         )
+
+
+def _passes(seen: Forward) -> list[int]:
+    """Of head and tail, for all images together."""
+    return [sum(net.passes[half] for net in seen.nets) for half in (0, 1)]
 
 
 class _Outcome:

@@ -1,10 +1,12 @@
-"""Files that are written whole or not at all, and many in one."""
+"""Files and folders that are written whole or not at all, many files in one, and names that are safe to write under."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import os
+import re
+import shutil
 import threading
 import zipfile
 from collections.abc import Callable, Mapping
@@ -18,6 +20,7 @@ CHECKSUMS: Final = "SHA256SUMS"
 """The file of a bundle that names the others with their checksums, as `sha256sum -c` reads them."""
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the first date that a zip can hold
+_LONGEST_STEM: Final = 50  # characters
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -64,3 +67,27 @@ def npy(array: npt.NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
+
+
+def fill_whole(folder: Path, fill: Callable[[Path], object]) -> None:
+    """Make a folder and fill it; where that fails, nothing is left behind.
+
+    Args:
+        folder: in one that exists; what lies there is written over.
+        fill: is given the folder.
+    """
+    folder.mkdir(exist_ok=True)
+    try:
+        fill(folder)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+
+
+def safe_stem(name: str, instead: str) -> str:
+    """What a file or folder can be called after a name that a stranger has chosen, less its ending.
+
+    Args:
+        instead: where nothing of the name can be used.
+    """
+    return re.sub(r"^\.|[^\w .-]", "_", Path(name).stem)[:_LONGEST_STEM].strip(" .") or instead

@@ -39,11 +39,11 @@ INK: Final = "#333333"
 """Around a point that would else vanish in its background."""
 
 HUES: Final = (
-    "#6818f8", "#98a808", "#286808", "#38a8b8", "#884868", "#b89858", "#485898", "#7838c8", "#78a888", "#9888f8",
+    "#7925ff", "#8b9d00", "#357115", "#32a2b2", "#8f4f70", "#af9054", "#5160a0", "#7e3fd2", "#6f9f80", "#9585f5",
 )  # fmt: skip
 """Searched for: any two are at least 21 apart in CIELAB, as seen with normal vision, protanopia or deuteranopia
-(simulated after Machado et al. 2009), and have a contrast of at least 2.6 with white and with the dark page. None is
-red or blue: those are `FOR` and `AGAINST`."""
+(simulated after Machado et al. 2009), and have a contrast of at least 3 with white and with the dark page, as lines
+need (WCAG 2.1, 1.4.11). None is red or blue: those are `FOR` and `AGAINST`."""
 
 DASHES: Final[Mapping[str, tuple[float, ...]]] = MappingProxyType(
     {"solid": (), "dash": (4, 2), "dot": (1, 1.5), "dashdot": (4, 1.5, 1, 1.5), "longdash": (8, 2)}

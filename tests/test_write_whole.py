@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cam_core.files import write_whole
+from cam_core.files import fill_whole, safe_stem, write_whole
 
 ROOT = Path(__file__).parents[1]
 
@@ -95,3 +95,33 @@ def test_nobody_else_moves_a_draft_into_place() -> None:
     folders = ("cam_core", "pages", "benchmarks", "scripts")
     found = {path for folder in folders for path in (ROOT / folder).rglob("*.py") if moves(path)}
     assert found == {ROOT / "cam_core/files.py"}
+
+
+def test_a_folder_that_cannot_be_filled_is_not_there(tmp_path: Path) -> None:
+    def fill(folder: Path) -> None:
+        (folder / "first").write_text("one")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fill_whole(tmp_path / "set", fill)
+    assert list(tmp_path.iterdir()) == []
+    fill_whole(tmp_path / "set", lambda folder: (folder / "first").write_text("one"))
+    assert (tmp_path / "set" / "first").read_text() == "one"
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("my photos.zip", "my photos"),
+        ("../../etc/passwd", "passwd"),
+        ("a:b*c?.png", "a_b_c_"),
+        (".zip", "_zip"),
+        ("..", "_"),
+        (" .zip", "instead"),
+        ("", "instead"),
+        ("x" * 300 + ".pt", "x" * 50),
+    ],
+)
+def test_what_a_stranger_has_named_is_safe_to_write(name: str, stem: str, tmp_path: Path) -> None:
+    assert safe_stem(name, "instead") == stem
+    fill_whole(tmp_path / stem, lambda folder: None)

@@ -6,7 +6,7 @@ Maps are never drawn here: as pictures they are a tenth of the size.
 from cam_core.charts.channels import channel_chart
 from cam_core.charts.chart import Chart
 from cam_core.charts.convergence import convergence_chart
-from cam_core.charts.curves import Mark, curves_chart
+from cam_core.charts.curves import Mark, curves_chart, trace_opacity
 from cam_core.charts.learning import learning_chart
 from cam_core.charts.removal import removal_chart
 from cam_core.charts.trace import trace_chart
@@ -21,5 +21,6 @@ __all__ = [
     "learning_chart",
     "removal_chart",
     "trace_chart",
+    "trace_opacity",
     "waterfall_chart",
 ]

@@ -71,7 +71,7 @@ def _axes(tickangle: int, panels: int, unit: str) -> Part:
         "xaxis": {**x, "anchor": "y", "matches": "x2", "showticklabels": False},
         "yaxis": {**phi, "anchor": "x", "domain": [0.4548, 1]},
         "xaxis2": {**named, "anchor": "y2"},
-        "yaxis2": {**y, **axis_title("unit L2 norm"), "anchor": "x2", "domain": [0, 0.3948]},
+        "yaxis2": {**y, **axis_title("relative size"), "anchor": "x2", "domain": [0, 0.3948]},
     }
 
 

@@ -44,25 +44,42 @@ def curves_chart(
         height: pixels.
     """
     data = _band(panel.band) if panel.band is not None and len(panel.band.fractions) else []
-    data += [_line(line) for line in panel.lines]
+    places = {line.name: place for place, line in enumerate(panel.lines, 1)}
+    data += [_line(line, places[line.name]) for line in panel.lines]
     layout = _layout(panel, _range(beside or (panel,), score), score, height)
     if mark is not None:
-        data += [_dot(name, mark.fraction, value) for name, value in mark.values.items()]
+        data += [_dot(name, places.get(name, 0), mark.fraction, value) for name, value in mark.values.items()]
         layout["shapes"] = [vertical_line(mark.fraction, color=NEUTRAL, width=1)]
     return {"data": data, "layout": layout}
+
+
+def trace_opacity(place: int) -> float:
+    """All but 1, and another one for each place among the lines, from 1; the control's place is 0.
+
+    Nothing else that plotly puts into a page says whose a trace is: style sheets find it by this number.
+    """
+    return round(1 - (place + 1) / 10_000, 4)
 
 
 def _band(control: Band) -> list[Part]:
     places = _places(control.fractions)
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False, **places}
+    edge["opacity"] = trace_opacity(0)
     return [
         scatter(y=rounded(control.low), name="lowest", **edge),
-        scatter(y=rounded(control.high), name="highest", fill="tonexty", fillcolor=translucent(NEUTRAL, 0.25), **edge),
+        scatter(
+            y=rounded(control.high),
+            name="highest",
+            fill="tonexty",
+            fillcolor=translucent(NEUTRAL, 0.25),
+            **edge,
+        ),
         scatter(
             **places,
             y=rounded(control.mean, decimals=3),
             mode="lines",
             name="random",
+            opacity=trace_opacity(0),
             line={"color": NEUTRAL, "width": 1.5, "dash": "dot"},
             hovertemplate=f"Mean of {control.count} random maps: %{{y:.3f}}<extra></extra>",
         ),
@@ -86,25 +103,27 @@ def _percent(fractions: Values) -> Values:
     return np.floor(100 * fractions + 0.5)
 
 
-def _line(line: CurveLine) -> Part:
+def _line(line: CurveLine, place: int) -> Part:
     colour, dash, _ = style_of(line.name)
     return scatter(
         **_places(line.fractions),
         y=rounded(line.values, decimals=3),
         mode="lines" if line.complete else "lines+markers",
         name=line.name,
+        opacity=trace_opacity(place),
         line={"color": colour, "width": 2, "dash": dash},
         marker={"size": 4},
         hovertemplate=f"{line.title}: %{{y:.3f}}<extra></extra>",
     )
 
 
-def _dot(name: str, fraction: float, value: float) -> Part:
+def _dot(name: str, place: int, fraction: float, value: float) -> Part:
     return scatter(
         x=[fraction],
         y=[value],
         mode="markers",
         name=f"{name} here",
+        opacity=trace_opacity(place),
         marker={"color": method_colour(name), "size": 10, "line": {"color": "white", "width": 1.5}},
         hoverinfo="skip",
     )

@@ -24,7 +24,7 @@ from cam_core.metrics.base import Values
 from cam_core.models.classifier import Classifier
 from cam_core.models.tails import nonlinear_layer
 from cam_core.options import Options
-from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, channel_shap
+from cam_core.shapley import BUDGET, CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, channel_shap
 from cam_core.targets.asking import Target
 from cam_core.types import MethodError
 
@@ -48,7 +48,7 @@ def channels(
     class_: options.Class = None,
     target: options.Target = None,
     estimator: Annotated[str, typer.Option(help=f"exact, {', '.join(ESTIMATORS)}.")] = "owen",
-    budget: Annotated[int, typer.Option(min=1, help="Tail passes; at least one repetition is made.")] = 64,
+    budget: Annotated[int, typer.Option(min=1, help="Tail passes; at least one repetition is made.")] = BUDGET,
     param: options.Parameters = None,
     device: options.Device = "auto",
     precision: options.Precision = "float32",

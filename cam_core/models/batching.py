@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from cam_core.models import resuming
 from cam_core.models.devices import wait_for
 from cam_core.types import CamError, DeviceError
 
@@ -144,10 +145,19 @@ def in_batches(
 ) -> Tensor:
     """Concatenate `function(start, stop)` over 0 … count: see `batches`.
 
+    Work that was stopped goes on where it was: see `cam_core.models.resuming`.
+
     Returns:
         (count, …)
     """
-    return torch.cat(list(batches(function, count, rows, advance)))
+    record = resuming.current()
+    if record is None:
+        return torch.cat(list(batches(function, count, rows, advance)))
+    known, others = record.call(function, count)
+    done = sum(map(len, known))
+    if done:
+        advance(done)
+    return torch.cat([*known, *batches(others, count - done, rows, advance)])
 
 
 def batches(

@@ -4,7 +4,7 @@ One file per estimator. `channel_shap` and `stream_channel_shap` do all of it fo
 """
 
 from cam_core.shapley.channels import ChannelEstimate, channel_shap, stream_channel_shap
-from cam_core.shapley.estimate import CONVERGED_GAP, CONVERGED_NOISE, Estimate
+from cam_core.shapley.estimate import BUDGET, CONVERGED_GAP, CONVERGED_NOISE, Estimate
 from cam_core.shapley.estimators import ESTIMATORS, Estimator, estimates, exact_within, expected_passes, passes_each
 from cam_core.shapley.exact import exact
 from cam_core.shapley.games import Baseline, ChannelGame, Game, PositionGame
@@ -14,6 +14,7 @@ from cam_core.shapley.permutation import permutation
 from cam_core.shapley.removal import Removal, remove_channels
 
 __all__ = [
+    "BUDGET",
     "CONVERGED_GAP",
     "CONVERGED_NOISE",
     "ESTIMATORS",

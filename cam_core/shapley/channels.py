@@ -15,7 +15,7 @@ from cam_core.forward import forward
 from cam_core.models.classifier import Classifier
 from cam_core.options import Options
 from cam_core.run import Run
-from cam_core.shapley.estimate import Estimate
+from cam_core.shapley.estimate import BUDGET, Estimate
 from cam_core.shapley.estimators import estimates, expected_passes
 from cam_core.shapley.games import ChannelGame
 from cam_core.targets.asking import LOGIT, Measure, Target, answer, ask, measure_of
@@ -68,7 +68,7 @@ def channel_shap(
     layer: str | None = None,
     target: Target = None,
     estimator: str = "owen",
-    budget: int = 64,
+    budget: int = BUDGET,
     seed: int = 0,
     precision: str = "float32",
     progress: Progress | None = None,
@@ -86,7 +86,7 @@ def stream_channel_shap(
     layer: str | None = None,
     target: Target = None,
     estimator: str = "owen",
-    budget: int = 64,
+    budget: int = BUDGET,
     seed: int = 0,
     precision: str = "float32",
     progress: Progress | None = None,

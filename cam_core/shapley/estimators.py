@@ -47,10 +47,11 @@ def estimates(game: Game, estimator: str, generator: torch.Generator, budget: in
     Raises:
         MethodError: no such estimator; or "exact" for too many players without a closed form.
     """
-    if estimator == "exact" or exact_within(game, budget):
+    sampled = None if estimator == "exact" else _named(estimator).run
+    if sampled is None or exact_within(game, budget):
         yield exact(game)
         return
-    yield from _named(estimator).run(game, generator, budget)
+    yield from sampled(game, generator, budget)
 
 
 def expected_passes(game: Game, estimator: str, budget: int) -> int:

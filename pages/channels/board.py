@@ -34,6 +34,7 @@ _READ: Final[dict[Reading, str]] = {
     "contributions": "as contributions, α · mean A",
 }
 _MAPS: Final = {"Shaded": shaded, "Outlined": outlined}
+_BY_LENGTH: Final = "By length"
 _MOST_BARS = 60
 _MOST_STEPS = 20
 """Channels that have a step of their own: the names of more would run into each other."""
@@ -103,11 +104,12 @@ def _view(live: int) -> View:
         )
         order = st.segmented_control(
             "Order",
-            ["By |φ|", "By number"],
-            default="By |φ|",
+            [_BY_LENGTH, "By number"],
+            default=_BY_LENGTH,
             required=True,
             **links.kept("order"),
-            help="By |φ|: the longest bar first, for or against.",
+            help="By length: the longest bar first, whether it speaks for or against the class. By number: as the "
+            "network numbers its channels.",
         )
         reading = st.segmented_control(
             "Methods’ weight α, or contribution",
@@ -118,7 +120,7 @@ def _view(live: int) -> View:
             help="The weight α is the method’s coefficient as it is. Many methods give it per unit of activation: "
             "times the channel’s mean activation, mean A, it becomes a contribution, as the SHAP value φ is.",
         )
-    return View(int(count), order == "By |φ|", _READINGS[reading])
+    return View(int(count), order == _BY_LENGTH, _READINGS[reading])
 
 
 def _bars(report: ChannelReport, view: View, channel: int) -> None:
@@ -127,7 +129,7 @@ def _bars(report: ChannelReport, view: View, channel: int) -> None:
     st.html(
         style.quiet(
             f"A bar is what one channel adds to {score(report)}, or takes from it: its SHAP value φ. "
-            "Click one to see where in the photo the channel is active."
+            "Click a bar to see where in the photo its channel is active."
         )
     )
     charts.show(
@@ -139,7 +141,11 @@ def _bars(report: ChannelReport, view: View, channel: int) -> None:
         selection_mode="points",
         alt=f"SHAP values of {len(channels)} channels for {report.label}; choose one to see its map",
     )
-    units = " Below, the methods’ values, scaled to one length (an L2 norm of 1): their units differ." if scaled else ""
+    units = (
+        " Below, relative size: each method’s values over their own length (L2 norm), since their units differ."
+        if scaled
+        else ""
+    )
     st.html(
         style.quiet(
             f"Above zero and plain: speaks for {_it(report)}. Below zero and hatched: against it. Whiskers: ± one "
@@ -179,15 +185,14 @@ def _take(key: str, channel: int) -> None:
 
 def _channel(report: ChannelReport) -> int:
     """The channel that is looked at: of the link, of a click on a bar, or chosen here by keyboard."""
-    order = [str(channel) for channel in report.order]
+    bars = {str(channel): f"{channel} · φ {_signed(float(report.phi[channel]))}" for channel in report.order}
     return int(
         links.choice(
             "channel",
             "Channel",
-            order,
-            default=order[0],
+            bars,
+            default=next(iter(bars)),
             scope=_scope(report),
-            shown=lambda number: f"{number} · φ {_signed(float(report.phi[int(number)]))}",
             help="All channels, the longest bar first. Type a number, or click a bar.",
         )
     )
@@ -214,7 +219,7 @@ def _map(seen: Scene, report: ChannelReport, channel: int) -> None:
 
 def _strongest(seen: Scene, report: ChannelReport) -> None:
     """The maps of the channels with the longest bars, small; a click on one selects it."""
-    st.html(style.quiet("Where the channels with the longest bars are active; click one to look at it:"))
+    st.html(style.quiet("Where the channels with the longest bars are active. Click a map to look at its channel:"))
     with st.container(key="channel-strongest"):
         for place, channel in enumerate(report.order[:_STRONGEST]):
             with st.container(key=f"strong-{place}"):

@@ -13,15 +13,14 @@ from PIL import Image
 from cam_core.analysis.channels import ChannelReport, channel_report
 from cam_core.charts import channel_chart, convergence_chart
 from cam_core.models.tails import is_pooled_linear
-from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, stream_channel_shap
+from cam_core.shapley import BUDGET, CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, stream_channel_shap
+from cam_core.types import Cancelled
 from pages.runtime import compute, polling
 from pages.runtime.compute import PATIENCE, Question, Task
 from pages.runtime.jobs import Job
 from pages.shared import charts, links, messages, style
 from pages.shared.scene import Scene
 
-FIRST_BUDGET = 320
-"""Tail passes: with these every photo of the gallery converges at the layer that the page opens on."""
 _MOST_PASSES = 100_000
 _GROWING = 20  # bars that are drawn while the estimate grows
 
@@ -71,9 +70,8 @@ def settings() -> Settings:
     estimator = links.choice(
         "estimator",
         "Estimator",
-        list(ESTIMATORS),
+        {key: entry.title for key, entry in ESTIMATORS.items()},
         default="owen",
-        shown=lambda key: ESTIMATORS[key].title,
         width=300,
         help="Permutations have no bias, and need many passes. Owen’s gradients say something of every channel with "
         "each pass, and have a small bias, which the gap shows. Where exact values cost no more, they are computed.",
@@ -82,7 +80,7 @@ def settings() -> Settings:
         "Budget (tail passes)",
         min_value=4,
         max_value=_MOST_PASSES,
-        value=FIRST_BUDGET,
+        value=BUDGET,
         step=64,
         **links.kept("budget"),
         width=170,
@@ -113,7 +111,7 @@ def _estimate(question: Question, image: Image.Image, settings: Settings, job: J
     clf = compute.classifier(question.model)
     with compute.computing(str(clf.device), job) as progress:
         clf.split(question.layer, question.precision)  # the cut is made once, and is not the estimator's cost
-        started = time.perf_counter()
+        earlier, started = job.record.seconds, time.perf_counter()
         stream = stream_channel_shap(
             clf,
             image,
@@ -125,11 +123,15 @@ def _estimate(question: Question, image: Image.Image, settings: Settings, job: J
             precision=question.precision,
             progress=progress,
         )
-        estimates: tuple[ChannelEstimate, ...] = ()
-        for estimate in stream:
-            estimates = (*estimates, estimate)
-            job.publish(Trail(estimates, time.perf_counter() - started))
-    return Trail(estimates, time.perf_counter() - started)
+        trail = Trail((), earlier)
+        try:
+            for estimate in stream:
+                trail = Trail((*trail.estimates, estimate), earlier + time.perf_counter() - started)
+                job.publish(trail)
+        except Cancelled:
+            job.record.spent(time.perf_counter() - started)
+            raise
+    return trail
 
 
 def unfinished(job: Job) -> None:
@@ -143,7 +145,7 @@ def unfinished(job: Job) -> None:
         key="channels",
         leave=messages.cancel(job),
         stays=stays,
-        cancelled=(f"Cancelled.{stays}", messages.again(job, "Start again")),
+        cancelled=(f"Cancelled.{stays}", messages.go_on(job)),
     )
     if job.active:
         polling.watch([job], partial(growing, job), key="growing", every=polling.SELDOM)

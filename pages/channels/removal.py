@@ -46,7 +46,7 @@ def _side() -> Side:
         default=next(iter(_SIDES)),
         required=True,
         **links.kept("removed-kind"),
-        help="Those with the largest |φ|, or only those that speak for, or against, the class; largest first.",
+        help="Those with the longest bars, or only those that speak for, or against, the class; largest first.",
     )
     return _SIDES[label]
 

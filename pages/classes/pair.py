@@ -54,20 +54,18 @@ def pick(seen: Scene, known: Sequence[Region]) -> Pair:
         a = links.choice(
             "class-a",
             "A: why this class …",
-            list(lines),
+            lines,
             default=str(_asked(seen)),
             scope=scope,
-            shown=lines.__getitem__,
             width=270,
             help="All classes, most probable first. Type to search. It opens on the class of the sidebar.",
         )
         b = links.choice(
             "class-b",
             "B: … and not that one?",
-            list(lines),
+            lines,
             default=str(opposing_class(seen.predictions, int(a), known)),
             scope=scope,
-            shown=lines.__getitem__,
             width=270,
             help="It opens on the photo’s other animal where the gallery knows of two, or else on the class that is "
             "most probable beside A.",

@@ -12,7 +12,7 @@ from cam_core import METHODS, Explanation
 from cam_core.analysis.comparison import ComparisonReport, DrawnMap, comparison_report, drawn_maps
 from cam_core.models.hardware import hardware
 from pages.compare.share import share
-from pages.runtime import compute
+from pages.runtime import compute, served
 from pages.shared import messages, pickers, pictures, preload, provenance, scene, style, tables, tiles
 from pages.shared.pickers import Look
 from pages.shared.scene import Scene
@@ -48,7 +48,7 @@ def top_classes(seen: Scene) -> None:
     """The most probable classes, and the explained one: a click explains another."""
     report = _report(seen, ())
     with st.container(key="classes"):
-        st.html(style.quiet("Most probable classes. Click one to explain it."))
+        st.html(style.quiet("Most probable classes. Click a class to explain it."))
         for prediction in report.top:
             chosen = prediction.index == report.target
             name = f"**{style.plain(prediction.label)}**" if chosen else style.plain(prediction.label)
@@ -70,8 +70,9 @@ def _report(seen: Scene, explanations: Sequence[Explanation]) -> ComparisonRepor
 def _computing_on(seen: Scene) -> str:
     device = seen.classifier.device
     machine = hardware(device)
-    asked_device = seen.question.model.device
-    fallback = " (no GPU was found)" if device.type == "cpu" and asked_device != "cpu" else ""
+    spec = seen.question.model
+    looked_for_a_gpu = spec.device != "cpu" and served.network(spec.name) is None
+    fallback = " (no GPU was found)" if device.type == "cpu" and looked_for_a_gpu else ""
     memory = f" · memory: {machine.memory}" if machine.memory else ""
     return f"Computing on {machine.name}{fallback}{memory} · numbers: {seen.question.precision}"
 

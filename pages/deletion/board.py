@@ -18,7 +18,7 @@ from cam_core.metrics.curves.frames import Frames
 from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE
 from cam_core.metrics.curves.spread import CONTROL
 from cam_core.targets import TargetScore
-from pages.deletion import curves
+from pages.deletion import curves, legend
 from pages.deletion.curves import ARROWS, Settings, Source, Views
 from pages.runtime import polling
 from pages.runtime.jobs import Job
@@ -42,7 +42,6 @@ _STRIDE = 5  # per cent between two pictures while it plays
 _VERDICTS = {"better": "better than random", "within": "no better than random", "worse": "worse than random"}
 _DONE = {"deletion": "removed", "insertion": "shown"}
 _GOES = {"deletion": "Pixels give way to", "insertion": "Pixels come back out of"}
-_CHART_HEIGHT = 300  # pixels: curves, slider and pictures are in sight together on a laptop
 
 
 class Drawn:
@@ -54,6 +53,7 @@ class Drawn:
         self._settings = settings
         target = seen.question.target
         self._quantity = target.quantity if isinstance(target, TargetScore) else "logit"
+        self._names = [source.name for source in sources]
         self._grows = growing.job is not None and growing.job.active
         self._every = _interval(settings, len(sources))
         self._views = Views(seen, [*sources, *control[:1]], settings)
@@ -70,6 +70,7 @@ class Drawn:
         """
         with st.container(key="curve-zones"):
             with st.container(key="curve-side"):
+                legend.legend(self._names)
                 self._charts = st.container(key="poll-deletion")
                 self._slider = st.container()
             self._photos = st.container(key="curve-photos")
@@ -207,18 +208,15 @@ class Look:
     def _chart(self, panel: CurvePanel, frames: Frames, fraction: float | None) -> None:
         """One kind's curves, with the mark at the fraction, and a dot where what is shown was scored."""
         with st.container():
-            direction = style.quiet(
-                f"{_GOES[panel.kind]} {self._settings.replacement(panel.kind)}, the most salient first. "
-                f"The {panel.better} the curve, the better the map."
-            )
-            st.html(f"{style.name_line(panel.kind.capitalize())}{direction}")
+            name = f"{panel.kind.capitalize()}: the {panel.better}, the better the map"
+            replaced = f"{_GOES[panel.kind]} {self._settings.replacement(panel.kind)}, the most salient first."
+            st.html(f"{style.name_line(name)}{style.quiet(replaced)}")
             keys = [(line.name, panel.kind) for line in panel.lines]
             values = {key[0]: frames[key].value for key in keys if key in frames}
             mark = None if fraction is None else Mark(fraction, values)
-            chart = curves_chart(
-                panel, score=self._report.score, mark=mark, beside=self._report.panels, height=_CHART_HEIGHT
-            )
-            charts.show(chart, key=f"chart-{panel.kind}", alt=self._said(panel))
+            chart = curves_chart(panel, score=self._report.score, mark=mark, beside=self._report.panels)
+            # The style sheet knows how high: curves, legend and slider are in sight together at every width.
+            charts.show(chart, key=f"chart-{panel.kind}", alt=self._said(panel), height="stretch")
             for warning in panel.warnings:
                 st.html(style.notice_line(warning))
 
@@ -250,21 +248,23 @@ class Look:
 
     def _scored(self, value: float) -> str:
         if self._report.score == "probability":
-            return f"p = {style.percent(value)}"
-        return f"{self._quantity} = {style.number(value, max(abs(value), 1.0))}"
+            return f"probability {style.percent(value)}"
+        return f"{self._quantity} {style.number(value, max(abs(value), 1.0))}"
 
     def areas(self) -> None:
         """The table of areas under the curves; which line is whose."""
         panels = self._report.panels
         heads = [f"{panel.kind.capitalize()} {ARROWS[panel.better]} {panel.better} is better" for panel in panels]
         rows = [
-            (f"{tables.line(lines[0].name)}{lines[0].title}", [_area(line) for line in lines])
+            (legend.label(lines[0].name, lines[0].title), [_area(line) for line in lines])
             for lines in zip(*(panel.lines for panel in panels), strict=True)
         ]
-        title = f"{tables.line(CONTROL)}Random, {len(panels[0].control)} maps"
-        control = (title, [_control_area(panel) for panel in panels])
+        control = (
+            legend.label(CONTROL, f"Random, {len(panels[0].control)} maps"),
+            [_control_area(panel) for panel in panels],
+        )
         st.html(tables.table(["Area under the curve", *heads], [*rows, control]))
-        st.html(style.quiet("Of the random maps, which know nothing: mean, and lowest to highest."))
+        st.html(style.quiet(f"{legend.HINT} Of the random maps, which know nothing: mean, and lowest to highest."))
 
 
 def files(report: Callable[[], CurveReport], name: str, facts: Facts) -> None:

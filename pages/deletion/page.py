@@ -73,9 +73,8 @@ def how(target: int | TargetScore) -> Settings:
         baseline = links.choice(
             "baseline",
             "A removed pixel is",
-            list(BASELINES),
+            BASELINES,
             default="Zero",
-            shown=BASELINES.__getitem__,
             width=150,
             help="Grey: the mean colour of the training images, which is 0 for the network and shows it nothing of the "
             "class. The photo’s mean: that of this photo. Blur: the photo blurred by 5 pixels; it often keeps the "

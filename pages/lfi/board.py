@@ -22,7 +22,7 @@ from cam_core.types import FloatArray
 from pages.runtime import compute
 from pages.runtime.compute import Task
 from pages.runtime.jobs import Job
-from pages.shared import links, messages, photo, pictures, style, tables
+from pages.shared import links, messages, photo, pictures, style
 
 SHOWN: Final = 4
 """Images on the board."""
@@ -36,8 +36,8 @@ _WORDS: Final = """
 - **Attention branch network** (ABN): a branch of its own draws the attention, and answers too.
 - **Baseline**: the same network without attention. Grad-CAM explains its answer after the fact.
 - **Attention**: where the network itself looks; it is the same whatever class is asked for.
-- **× chance**: the share of the map that lies on the digit, over the share of the image that the digit covers; a map
-  that is the same everywhere has 1.
+- **3.2 × its share**: the part of the map that lies on the digit, over the digit’s share of the image. A map that is
+  bright everywhere would get 1.
 """
 
 
@@ -92,7 +92,8 @@ def board() -> None:
         st.html(
             style.quiet(
                 "Every map has a scale of its own, from its lowest to its highest value. Attention is the network’s "
-                "own and depends on no class; Grad-CAM explains the predicted class after the fact."
+                "own and depends on no class; Grad-CAM explains the predicted class after the fact. × its share: how "
+                "much more of the map lies on the digit than of one that is bright everywhere, which would get 1."
             )
         )
 
@@ -100,7 +101,7 @@ def board() -> None:
 def _first() -> int:
     return int(
         st.number_input(
-            "From image",
+            "First image shown",
             min_value=0,
             max_value=_HELD_OUT - SHOWN,
             value=0,
@@ -108,7 +109,7 @@ def _first() -> int:
             key="from",
             bind="query-params",
             width=150,
-            help=f"{_HELD_OUT} images are held out.",
+            help=f"{_HELD_OUT} images are held out, by number from 0: this one and the {SHOWN - 1} after it are shown.",
         )
     )
 
@@ -180,31 +181,34 @@ def _html(content: Board, networks: dict[str, TrainedNetwork], opacity: float) -
     cells = []
     for index, sample in enumerate(content.samples):
         caption = f"true class: {sample.label}" if sample.label else sample.title
-        cells.append(_figure(sample.image, sample.title, escape(caption)))
+        cells.append(_figure(sample.image, sample.title, escape(caption), given=True))
         if sample.mask is not None:
-            cells.append(_figure(_masked(sample), f"True mask of {sample.title.lower()}", _area(sample.mask)))
+            alt = f"True mask of {sample.title.lower()}"
+            cells.append(_figure(_masked(sample), alt, _area(sample.mask), given=True))
         cells += [
             _cell(sample, network_looks[index], networks[key], opacity) for key, network_looks in content.looks.items()
         ]
-    columns = f"grid-template-columns: repeat({len(heads)}, minmax(0, 1fr))"
-    board = f'<div class="cam-board" style="{columns}">{"".join(heads)}{"".join(cells)}</div>'
-    return tables.scrolling("Maps of every network", board)
+    return f'<div class="cam-board" style="--columns: {len(heads)}">{"".join(heads)}{"".join(cells)}</div>'
 
 
 def _head(entry: TrainedNetwork, look: Look) -> str:
     accuracy = entry.card["accuracy"]
     right = f"{style.percent(accuracy)} right" if isinstance(accuracy, float) else ""
-    kind = "attention" if look.attention else "Grad-CAM"
-    return f"<div>{escape(ARCHITECTURE_TITLES[entry.arch])}<small>{kind}</small><small>{right}</small></div>"
+    return f"<div>{escape(ARCHITECTURE_TITLES[entry.arch])}<small>{_kind(look)}</small><small>{right}</small></div>"
+
+
+def _kind(look: Look) -> str:
+    return "attention" if look.attention else "Grad-CAM"
 
 
 def _cell(sample: Sample, look: Look, entry: TrainedNetwork, opacity: float) -> str:
     prediction = look.prediction
     mark = "" if not sample.label else " ✓" if prediction.label == sample.label else " ✗"
-    text = f"{escape(prediction.label)} · {style.percent(prediction.probability)}{mark}"
+    title = ARCHITECTURE_TITLES[entry.arch]
+    said = f"says {escape(prediction.label)}, {style.percent(prediction.probability)} sure{mark}"
+    text = f"<b>{escape(title)}, {_kind(look)}</b>{said}"
     if sample.mask is not None:
         text += f"<small>{_on_digit(share_on_object(look.map, sample.mask), float(sample.mask.mean()))}</small>"
-    title = ARCHITECTURE_TITLES[entry.arch]
     picture = heat(sample.image, look.map, opacity)
     return _figure(picture, f"{title} heatmap of {sample.title.lower()}: says {prediction.label}", text)
 
@@ -223,18 +227,20 @@ def _masked(sample: Sample) -> Image.Image:
 
 
 def _area(mask: Masks) -> str:
-    return f"<small>{style.percent(float(mask.mean()))} of the image: an even map’s chance</small>"
+    share = style.percent(float(mask.mean()))
+    return f"<b>True mask</b><small>the digit: {share} of the image</small>"
 
 
-def _on_digit(share: float, chance: float) -> str:
-    """ "3.2 × chance: 10.9 % on the digit", where an even map has 3.4 % of itself there."""
-    times = f"{share / chance:.1f} × chance: " if chance else ""
-    return f"{times}{style.percent(share)} on the digit"
+def _on_digit(share: float, even: float) -> str:
+    """ "10.9 % of the map on the digit: 3.2 × its share"; a map that is bright everywhere has `even` there."""
+    times = f": {share / even:.1f} × its share" if even else ""
+    return f"{style.percent(share)} of the map on the digit{times}"
 
 
-def _figure(picture: Image.Image, alt: str, caption: str) -> str:
-    """`caption` is HTML."""
-    return f"<figure>{image(picture, alt)}<figcaption>{caption}</figcaption></figure>"
+def _figure(picture: Image.Image, alt: str, caption: str, *, given: bool = False) -> str:
+    """`caption` is HTML; `given` is what no network says: the image, and its mask."""
+    kind = ' class="cam-given"' if given else ""
+    return f"<figure{kind}>{image(picture, alt)}<figcaption>{caption}</figcaption></figure>"
 
 
 def image(picture: Image.Image, alt: str) -> str:

@@ -29,8 +29,8 @@ TERMS: Final = {
     "accuracy": Term("Right answers", "Held-out images whose digit the network reads correctly."),
     "EBPG": Term(
         "Map on the digit",
-        "The share of the map’s energy that lies on the digit: energy-based pointing game. An even map has the share "
-        "of the image that digits cover.",
+        "The share of the map’s energy that lies on the digit: energy-based pointing game. A map that is bright "
+        "everywhere has the share of the image that digits cover.",
         "EBPG",
     ),
     "IoU with the digit": Term(
@@ -76,6 +76,12 @@ def comparison() -> None:
     rows = [(escape(_NETWORKS.get(row[0], row[0])), [_cell(value) for value in row[1:]]) for row in record["rows"]]
     with st.container(key="lfi-table"):
         st.html(tables.table(["Network", *map(_head, terms)], rows))
+    st.html(
+        style.quiet(
+            "From 0 to 1 where there is no %. In brackets: how surely five trainings tell. “–”: this network draws no "
+            "map of its own."
+        )
+    )
     with st.container(horizontal=True, key="lfi-words"):
         with st.popover("What the columns mean", icon=":material/help:"):
             st.markdown("\n".join(map(_explained, terms)))

@@ -94,14 +94,11 @@ def _form(busy: bool) -> None:
         arch = links.choice(
             "arch",
             "Architecture",
-            list(ARCHITECTURE_TITLES),
+            ARCHITECTURE_TITLES,
             default="lfi",
-            shown=ARCHITECTURE_TITLES.__getitem__,
             width=180,
         )
-        backbone = links.choice(
-            "backbone", "Backbone", list(BACKBONES), default="resnet8", shown=BACKBONES.__getitem__, width=180
-        )
+        backbone = links.choice("backbone", "Backbone", BACKBONES, default="resnet8", width=180)
         data = _data(file)
         epochs = _number("Epochs", "epochs", 5, 1, 200, 1, "Passes over the training images.")
         images = _number("Training images", "train-images", 4000, 20, 50_000, 500, "How many of them are used.")

@@ -24,6 +24,7 @@ from cam_core.images import Fit
 from cam_core.models.batching import batches_within
 from cam_core.models.classifier import Prediction
 from cam_core.models.openmp import dismiss_helpers
+from cam_core.models.resuming import Record
 from cam_core.models.trainable.checkpoints import SUFFIX
 from cam_core.options import Options
 from cam_core.targets import TargetScore
@@ -41,6 +42,7 @@ PATIENCE = 1.2
 
 _SHORT_BATCH = 0.1  # seconds that a batch lasts at most while somebody waits for the device
 _GLANCE = 0.15  # seconds: slow methods have cases in which they are not slow
+_KEPT_RECORDS = 64
 _KEPT_PREPARATIONS = 2  # some ten megabytes each, and their models stay as long
 _SILENT = (
     "The network has not answered for minutes, so the device was given to the others. Try again, or choose another "
@@ -117,6 +119,12 @@ def preparations() -> Store:
 
 
 @st.cache_resource(show_spinner=False)
+def records() -> Store:
+    """The parts of slow work that was stopped, for whoever goes on with it."""
+    return Store(_KEPT_RECORDS)
+
+
+@st.cache_resource(show_spinner=False)
 def devices() -> dict[str, Turns]:
     """The devices that something was computed on, and whose turn it is there."""
     return {}
@@ -165,6 +173,7 @@ def visits() -> Visits:
     def browser_ended(browser: str, folder: Path | None) -> None:
         results().disown(browser)
         preparations().disown(browser)
+        records().disown(browser)
         for spec in list(loaded()):
             if folder is not None and spec.lies_in(folder):  # trained or uploaded in this visit
                 classifier.clear(spec)
@@ -207,7 +216,8 @@ def computing(device: str, job: Job) -> Iterator[Progress]:
 
     def progress(done: int, total: int) -> None:
         job.progress(done, total)
-        turn.advance(done, total)
+        known = job.record.replayed
+        turn.advance(done - known, total - known)
         if at_device.contended:
             dismiss_helpers()
             at_device.give_way(turn)
@@ -315,7 +325,7 @@ def _explain(
 class Task:
     """Work whose result is worth keeping.
 
-    A page does not wait for `slow` work.
+    A page does not wait for `slow` work. Where that was stopped and is begun again, it goes on from its last batch.
     """
 
     key: str
@@ -349,8 +359,11 @@ def _result_or_job(group: str, task: Task, jobs: Jobs) -> Any:
     if kept is not None:
         return kept
 
+    record = records().share(task.key, Record(), jobs.owner, most) if task.slow else Record(most=0)
+
     def work(job: Job) -> Any:
-        result = task.work(job)
+        with record.used(job.check) as job.record:
+            result = task.work(job)
         job.check()  # whose visit is over leaves nothing
         results().put(task.key, result, jobs.owner, most)
         return result

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from cam_core import CamError, Cancelled
 from cam_core.models.batching import is_out_of_memory
+from cam_core.models.resuming import Record
 from pages.runtime.turns import Queue
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -39,6 +40,8 @@ class Job:
         queue: what it waits for at the device now, or None; set by whoever takes it there.
         beginning: what it does before the first unit of its work is done, in a word.
         about: what it was begun with, for a page that finds it running.
+        record: what earlier runs of the same work have computed, and this one computes: where it is stopped, the next
+            one goes on there.
     """
 
     def __init__(self, key: str, work: Callable[[Job], Any], title: str = "", about: Any = None) -> None:
@@ -50,6 +53,7 @@ class Job:
         self.done, self.total = 0, 0
         self.queue: Callable[[], Queue | None] = lambda: None
         self.beginning = "preparing"
+        self.record = Record()
         self._work = work
         self._state: State = "waiting"
         self._items: list[Any] = []
@@ -86,13 +90,15 @@ class Job:
     @property
     def time_left(self) -> float | None:
         """Seconds still to go at the pace so far; None where that cannot be told yet."""
-        if self.state != "running" or not self.done:
+        computed = self.done - self.record.replayed
+        if self.state != "running" or computed <= 0:
             return None
-        return (time.monotonic() - self._started) * (self.total - self.done) / self.done
+        return (time.monotonic() - self._started) * (self.total - self.done) / computed
 
     def progress(self, done: int, total: int) -> None:
         """Called by the work between batches. Raises `Cancelled` once the job was cancelled."""
-        if not done:  # what came before the first batch (waiting, preparing a network) says nothing about the pace
+        # What came before the first batch (waiting, preparing a network, what was known) says nothing about the pace.
+        if done <= self.record.replayed:
             self._started = time.monotonic()
         self.done, self.total = done, total
         self.check()

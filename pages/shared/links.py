@@ -6,7 +6,7 @@ the view (a class with its probability, a layer with its shape) `choice` is used
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -64,11 +64,10 @@ def write(name: str, value: str | None) -> None:
 def choice(
     name: str,
     label: str,
-    options: Sequence[str],
+    options: Mapping[str, str],
     *,
     default: str,
     scope: str = "",
-    shown: Callable[[str], str] = str,
     **widget: Any,
 ) -> str:
     """A select box whose value stands in the address as `?name=option`, unless it is the default.
@@ -76,9 +75,9 @@ def choice(
     A choice that is the default stays the default where that is another one, as on another page.
 
     Args:
+        options: what can stand in the address → what is read in the box.
         scope: what the options depend on (the model for a layer; model and photo for a class). Every scope remembers
             its own choice; the address counts for the first one shown in a visit.
-        shown: option → what is read in the box.
         widget: passed on to `st.selectbox`.
     """
     key = widget_key(name, scope)
@@ -91,7 +90,13 @@ def choice(
     elif option not in options:
         st.session_state[key] = _from_link(name, scope, options) or default
     value: str = st.selectbox(
-        label, options, key=key, format_func=shown, filter_mode="contains", persist_state="session", **widget
+        label,
+        list(options),
+        key=key,
+        format_func=lambda option: options.get(option, option),  # Streamlit may ask for one of the scope before
+        filter_mode="contains",
+        persist_state="session",
+        **widget,
     )
     write(name, None if value == default else value)
     return value
@@ -100,11 +105,10 @@ def choice(
 def choices(
     name: str,
     label: str,
-    options: Sequence[str],
+    options: Mapping[str, str],
     *,
     default: Sequence[str],
     scope: str = "",
-    shown: Callable[[str], str] = str,
     **widget: Any,
 ) -> list[str]:
     """Several options, in the order in which they were chosen, as `?name=one&name=two`; arguments as of `choice`.
@@ -122,7 +126,13 @@ def choices(
     else:  # what has left the options is none any more; where nothing else was chosen, the default is
         st.session_state[key] = [option for option in chosen if option in options] or (list(default) if chosen else [])
     values: list[str] = st.multiselect(
-        label, options, key=key, format_func=shown, filter_mode="contains", persist_state="session", **widget
+        label,
+        list(options),
+        key=key,
+        format_func=lambda option: options.get(option, option),
+        filter_mode="contains",
+        persist_state="session",
+        **widget,
     )
     _write_all(name, None if values == list(default) else values)
     return values
@@ -177,12 +187,12 @@ def _first_scope(name: str) -> str:
     return f"_linked_{name}"
 
 
-def _from_link(name: str, scope: str, options: Sequence[str]) -> str | None:
+def _from_link(name: str, scope: str, options: Collection[str]) -> str | None:
     first = st.session_state.setdefault(_first_scope(name), scope)
     return _in_address(name, options) if first == scope else None
 
 
-def _all_in_address(name: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
+def _all_in_address(name: str, options: Collection[str], default: Sequence[str]) -> list[str]:
     if name not in st.query_params:
         return list(default)
     linked = [option for option in st.query_params.get_all(name) if option]
@@ -199,7 +209,7 @@ def _write_all(name: str, values: Sequence[str] | None) -> None:
         st.query_params[name] = written
 
 
-def _in_address(name: str, options: Sequence[str]) -> str | None:
+def _in_address(name: str, options: Collection[str]) -> str | None:
     option = st.query_params.get(name)
     if option is not None and option not in options:
         note_unknown(name, option, "The default is shown instead.")

@@ -115,6 +115,11 @@ def again(job: Job, label: str = "Try again") -> Action:
     return label, partial(compute.forget, job)
 
 
+def go_on(job: Job) -> Action:
+    """The work of a job that was cancelled: from where it was stopped, if something of it is kept."""
+    return again(job, "Continue" if len(job.record) else "Start again")
+
+
 def cancel(job: Job) -> Action:
     """An end to it."""
     return "Cancel", job.cancel

@@ -38,6 +38,7 @@ class Offer:
         data: what it was trained on, where that is known: "digits", say.
         weights, labels: as `load_model` takes them.
         fixed: whether there is no untrained one to be had of it.
+        device: where it lives, of a network that stays there whatever is chosen.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Offer:
     weights: str = "default"
     labels: tuple[str, ...] = ()
     fixed: bool = False
+    device: str = ""
 
 
 def offers() -> dict[str, Offer]:
@@ -65,8 +67,9 @@ def _served() -> dict[str, Offer]:
     name = served.name()
     if not name:
         return {}
-    title, device = served.title(name), compute.classifier(ModelSpec(name)).device
-    return {_SERVED: Offer(_SERVED, name, title, title, f"{name}, served by this machine, on {device}", fixed=True)}
+    title, device = served.title(name), str(compute.classifier(ModelSpec(name)).device)
+    note = f"{name}, served by this machine, on {device}"
+    return {_SERVED: Offer(_SERVED, name, title, title, note, fixed=True, device=device)}
 
 
 def _brought() -> dict[str, Offer]:

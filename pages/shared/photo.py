@@ -6,8 +6,6 @@ import base64
 import hashlib
 import io
 import json
-import re
-import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -18,6 +16,7 @@ import streamlit as st
 from PIL import Image
 
 from cam_core import SAMPLES, load_image
+from cam_core.files import fill_whole, safe_stem
 from cam_core.images import EXTENSIONS, ArchiveError, ArchiveLimits, Unpacked, image_digest, sample, unpack_images
 from cam_core.images.preprocessing import part_of
 from cam_core.training.digits import gallery_digits
@@ -183,10 +182,9 @@ def _from_gallery(digits: bool, pair: bool) -> Photo | None:
     key = links.choice(
         "sample",
         "Sample photo",
-        list(titles),
+        titles,
         default=_first(titles, pair and not digits),
         scope=scope,
-        shown=titles.__getitem__,
         label_visibility="collapsed",
     )
     style.style_rules(_thumbnail_rules(digits))
@@ -301,11 +299,10 @@ def _unpacked(archive: bytes, name: str) -> Unpacked | ArchiveError:
     with _UNPACKING:  # another tab may have sent the same zip, and shares the room for all
         photos.mkdir(exist_ok=True)
         if place.exists():
-            record = json.loads((place / _RECORD).read_text(encoding="utf-8"))
-            return Unpacked(Path(record["folder"]), record["images"], record["skipped"])
+            return _recorded(place / _RECORD)
         taken = sum(file.stat().st_size for file in photos.rglob("*") if file.is_file())
         try:
-            return _unpack(archive, place, _stem(name), taken)
+            return _unpack(archive, place, safe_stem(name, "photos"), taken)
         except ArchiveError as error:
             earlier = f". Earlier zips of this visit take {taken / (1 << 20):,.1f} MB" if taken else ""
             return ArchiveError(f"{error}{earlier}")
@@ -315,20 +312,17 @@ def _unpack(archive: bytes, place: Path, stem: str, taken: int) -> Unpacked:
     """Into a new place, which is whole, or is not there."""
     most = limits()
     bounds = ArchiveLimits(most.archive_bytes, max(0, most.unpacked_bytes - taken), most.photo_bytes)
-    place.mkdir()
-    try:
-        unpacked = unpack_images(archive, place / stem, bounds)
-        record = asdict(unpacked) | {"folder": str(unpacked.folder)}
-        (place / _RECORD).write_text(json.dumps(record), encoding="utf-8")
-    except BaseException:
-        shutil.rmtree(place)
-        raise
-    return unpacked
+    fill_whole(place, lambda place: _record(unpack_images(archive, place / stem, bounds), place / _RECORD))
+    return _recorded(place / _RECORD)
 
 
-def _stem(name: str) -> str:
-    """What a folder can be called after a file of that name, which a stranger has chosen."""
-    return re.sub(r"[^\w -]", "_", Path(name).stem)[:50].strip() or "photos"
+def _record(unpacked: Unpacked, path: Path) -> None:
+    path.write_text(json.dumps(asdict(unpacked) | {"folder": str(unpacked.folder)}), encoding="utf-8")
+
+
+def _recorded(path: Path) -> Unpacked:
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return Unpacked(Path(record["folder"]), record["images"], record["skipped"])
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

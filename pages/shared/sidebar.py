@@ -50,10 +50,10 @@ def sidebar(page: str = "") -> None:
 
 def _scene(page: str) -> None:
     photo_box, model_box, layer_box, class_box = (st.container() for _ in range(4))
-    with st.expander("Computation"):
-        device, weights_box, precision, seed, compiled = _computation()
     with model_box:
         offer = _model()
+    with st.expander("Computation"):
+        device, weights_box, precision, seed, compiled = _computation(offer)
     with weights_box:
         weights, weights_seed = _weights(offer)
     spec = _spec(offer, weights, weights_seed, device)
@@ -87,9 +87,8 @@ def _model() -> Offer:
     key = links.choice(
         "model",
         "Model",
-        list(offers),
+        {key: offer.line for key, offer in offers.items()},
         default=models.opening(),
-        shown=lambda key: offers[key].line if key in offers else key,
     )
     return offers[key]
 
@@ -152,10 +151,9 @@ def _layer(spec: ModelSpec, nonlinear: bool) -> str:
     return links.choice(
         "layer",
         "Layer",
-        list(labels),
+        labels,
         default=nonlinear_layer(clf) if nonlinear else clf.default_layer,
         scope=spec.name,
-        shown=labels.__getitem__,
         help="The feature map that is explained: channels × height × width. Late layers know what, early ones where.",
     )
 
@@ -170,19 +168,17 @@ def _target(spec: ModelSpec, photo: Photo, predictions: tuple[Prediction, ...]) 
     index = links.choice(
         "class",
         "Class to explain",
-        list(options),
+        options,
         default=str(predictions[0].index),
         scope=scope,
-        shown=options.__getitem__,
         help="All classes, most probable first. Type to search.",
     )
     return picker.choose(int(index), options, scope=scope, two_sided=compute.classifier(spec).two_sided)
 
 
-def _computation() -> tuple[str, st.delta_generator.DeltaGenerator, str, int, bool]:
+def _computation(offer: Offer) -> tuple[str, st.delta_generator.DeltaGenerator, str, int, bool]:
     """Device, a place for the weights, precision, seed, whether to compile."""
-    existing = ["auto", *dict.fromkeys(name.partition(":")[0] for name in available_devices())]
-    device = links.choice("device", "Device", existing, default="auto", shown=_DEVICE_NAMES.__getitem__)
+    device = _device(offer)
     weights_box = st.container()
     precision = st.segmented_control(
         "Precision",
@@ -204,16 +200,24 @@ def _computation() -> tuple[str, st.delta_generator.DeltaGenerator, str, int, bo
     return device, weights_box, precision, int(seed), compiled
 
 
+def _device(offer: Offer) -> str:
+    """The chosen device; of a network that stays where it is, that is said instead."""
+    if offer.device:
+        st.html(style.quiet(f"Device: {offer.device}, where whoever serves {offer.title} has put it."))
+        return "auto"
+    existing = ["auto", *dict.fromkeys(name.partition(":")[0] for name in available_devices())]
+    return links.choice("device", "Device", {name: _DEVICE_NAMES[name] for name in existing}, default="auto")
+
+
 def _weights(offer: Offer) -> tuple[str, int]:
     if offer.fixed:
         return "default", 0
     weights = links.choice(
         "weights",
         "Weights",
-        ["default", "random"],
+        {"default": "Trained", "random": "Random (untrained)"},
         default="default",
         scope=offer.key,
-        shown={"default": "Trained", "random": "Random (untrained)"}.__getitem__,
         help="An untrained network is a control: a map that looks the same for it explains nothing.",
     )
     if weights == "default":

@@ -98,7 +98,7 @@ def unfinished(
             ("Remove", remove),
             key=f"tile-{method}",
             leave=messages.cancel(job),
-            cancelled=(f"Cancelled{_at(job)}.", ("Start again", retry)),
+            cancelled=(f"Cancelled{_at(job)}.", messages.go_on(job)),
         )
 
 

@@ -14,7 +14,7 @@ FRAME = 'img[alt*=" of its pixels "]'
 # drawing, a chart may be there twice, as it was and as it is.
 CHARTS = "[...document.querySelectorAll('.st-key-chart-deletion .js-plotly-plot')].filter(chart => chart._fullData)"
 POINTS = f"""Math.max(0, ...{CHARTS}.map(
-    chart => (chart._fullData.find(line => line.name === 'grad-cam') || {{y: []}}).y.length))"""
+    chart => (chart._fullData.find(line => /^grad-cam(\\+\\+)?$/.test(line.name)) || {{y: []}}).y.length))"""
 MARKS = f"{CHARTS}.map(chart => chart._fullLayout?.shapes?.[0]?.x0)"
 
 
@@ -73,6 +73,40 @@ def test_curves_slider_and_pictures_are_in_sight_together(visit: Visit) -> None:
         ".map(layout => [layout.xaxis.range, layout.yaxis.range])"
     )
     assert len(scales) == 2 and scales[0] == scales[1]
+
+
+# How visible each curve and dot is, by its place: 0 is the control's.
+OPACITIES = f"""{CHARTS}.flatMap(chart => [...chart.querySelectorAll('.trace[style*=opacity]')].map(trace => [
+    10000 - 10000 * trace.style.opacity - 1, Number(getComputedStyle(trace).opacity)]))"""
+FADED = (
+    f"[...new Set({OPACITIES}.filter(([place, opacity]) => opacity < 0.2).map(([place]) => Math.round(place)))].sort()"
+)
+
+
+def test_a_row_of_the_table_lights_its_curve(visit: Visit) -> None:
+    page = visit(390, 844, path="/deletion", first=FRAME, methods=["Grad-CAM++", "LIFT-CAM"], steps="14")
+    wait_for_points(page, 14)
+    wait_for_calm(page)
+    for width, height in ((800, 900), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        wait_for_calm(page)
+        boxes = [page.locator(name).bounding_box() for name in (".cam-legend", *IN_SIGHT[:3])]
+        assert None not in boxes and [box["y"] for box in boxes] == sorted(box["y"] for box in boxes)
+        extent = boxes[-1]["y"] + boxes[-1]["height"] - boxes[0]["y"]
+        assert extent <= height - 100, "legend, curves and slider are in sight at once"
+    cell = page.get_by_role("row", name="LIFT-CAM").first.get_by_role("cell").last
+    cell.scroll_into_view_if_needed()
+    box = cell.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_function(f"{FADED}.length")
+    assert page.evaluate(FADED) == [0, 1], "the control's and the first method's"
+    assert {round(place) for place, _ in page.evaluate(OPACITIES)} == {0, 1, 2}
+    page.get_by_role("radio", name="LIFT-CAM").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(f"{FADED}.join() === '0,2'")
+    page.locator(".cam-legend").get_by_text("All").click()
+    page.wait_for_function(f"{FADED}.length === 0")
 
 
 @pytest.mark.slow

@@ -133,7 +133,7 @@ def test_a_curve_chart_by_hand() -> None:
     low, mean, high = np.array([[0.5, 0.1, 0.0], [0.75, 0.2, 0.0], [1.0, 0.3, 0.0]])
     line = CurveLine("random", "Noise", np.array([0.0, 0.25, 1.0]), np.array([0.9, 1 / 3, 0.0625]), False, 0.4)
     chart = curves_chart(CurvePanel("deletion", (line,), band=Band(5, fractions, low, mean, high)))
-    edge = {"type": "scatter", "x0": 0.0, "dx": 0.5, "mode": "lines", "line": {"width": 0}}
+    edge = {"type": "scatter", "x0": 0.0, "dx": 0.5, "mode": "lines", "line": {"width": 0}, "opacity": 0.9999}
     silent = {"hoverinfo": "skip", "showlegend": False}
     filled = {"fill": "tonexty", "fillcolor": "rgba(138, 143, 148, 0.25)"}
     dotted = {"color": NEUTRAL, "width": 1.5, "dash": "dot"}
@@ -153,6 +153,7 @@ def test_a_curve_chart_by_hand() -> None:
             "y": [0.9, 0.3333, 0.0625],
             "mode": "lines+markers",
             "name": "random",
+            "opacity": 0.9998,
             "line": {"color": NEUTRAL, "width": 2, "dash": "dot"},
             "marker": {"size": 4},
             "hovertemplate": "Noise: %{y:.3f}<extra></extra>",

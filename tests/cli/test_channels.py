@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cam_core import load_image
-from cam_core.shapley import channel_shap
+from cam_core.cli.channels import channels
+from cam_core.shapley import BUDGET, channel_shap, stream_channel_shap
 from tests.cli.calls import Call
 from tests.tiny import tiny_classifier
 
@@ -19,6 +21,11 @@ pytestmark = pytest.mark.usefixtures("tiny_network")
 def table(output: str) -> list[dict[str, str]]:
     names, *rows = (line.split("\t") for line in output.splitlines())
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize("function", [channels, channel_shap, stream_channel_shap])
+def test_where_no_budget_is_named_it_is_the_same_everywhere(function: Callable[..., object]) -> None:
+    assert inspect.signature(function).parameters["budget"].default == BUDGET == 320
 
 
 def test_table_is_the_estimate_largest_first(succeed: Call, photo: Path) -> None:
@@ -49,7 +56,7 @@ def test_linear_tail_is_exact_by_any_estimator(succeed: Call, photo: Path) -> No
 
 
 def test_omitted_layer_is_one_with_a_nonlinear_tail(succeed: Call, photo: Path) -> None:
-    result = succeed("channels", photo)
+    result = succeed("channels", photo, "--budget", 64)
     assert "at features.2 of tiny plain" in result.stderr and "tail passes, exact" not in result.stderr
 
 

@@ -18,7 +18,7 @@ from cam_core.analysis.removal import RemovalReport
 from cam_core.images import SAMPLES, sample
 from cam_core.models.tails import nonlinear_layer
 from cam_core.palette import REFERENCE
-from cam_core.shapley import ChannelEstimate, channel_shap, stream_channel_shap
+from cam_core.shapley import BUDGET, ChannelEstimate, channel_shap, stream_channel_shap
 from pages.channels import estimate, removal
 from pages.runtime.jobs import Jobs
 from pages.shared import scene
@@ -66,7 +66,8 @@ def test_first_sight_is_a_layer_with_a_nonlinear_tail(open_app: Open) -> None:
     assert len(charts(at)) == 3, charts(at)
     assert "Exact" in badges(at) and "Not converged" not in badges(at)
     assert at.multiselect(key="beside").value == ["LIFT-CAM", "Grad-CAM"]
-    found = reference(budget=estimate.FIRST_BUDGET)
+    assert at.number_input(key="budget").value == BUDGET
+    found = reference(budget=BUDGET)
     (top,) = largest(found.phi, 1)
     assert channel_box(at).value == str(top)
     assert maps(at) == [f"Channel {top} heatmap of its activation over the photo"]
@@ -200,7 +201,7 @@ def test_the_estimate_grows_and_a_cancel_keeps_what_there_is(open_channels: Open
     assert "Cancelled. What was estimated by then stays." in html(at)
     assert len(charts(at)) == 4 and len(maps(at)) == 1
     at.button(key="again-channels").click().run()
-    assert len(at.get("progress")) == 1, "it runs again"
+    assert len(at.get("progress")) == 1, "it goes on"
 
 
 def test_an_error_of_the_estimate_is_answered(open_channels: OpenChannels, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +313,7 @@ def test_the_page_opens_converged(key: str) -> None:
     """
     clf = load_model(BUNDLED)
     layer = nonlinear_layer(clf)
-    assert channel_shap(clf, sample(key).open(), layer=layer, budget=estimate.FIRST_BUDGET).converged
+    assert channel_shap(clf, sample(key).open(), layer=layer, budget=BUDGET).converged
 
 
 def test_the_pages_layer_follows_where_none_was_chosen(open_app: Open) -> None:

@@ -30,7 +30,7 @@ from pages.deletion.curves import Views
 from pages.runtime import compute
 from pages.runtime.compute import Question, Request, Work
 from pages.runtime.jobs import Job, Jobs
-from pages.shared import downloads, style
+from pages.shared import downloads, style, tables
 from tests.metrics.perturbed import perturbation
 from tests.pages.app_runs import PATIENCE, Open, html, settle
 from tests.pages.odd_methods import broken
@@ -159,7 +159,7 @@ def test_what_is_written_under_a_picture_is_what_the_network_says_of_it(
             probability = clf.module(way.picture(0.71)[None]).detach().double().softmax(1)[0, question.target]
             assert frames[source.name, kind].value == pytest.approx(float(probability), abs=1e-6)
             expected.append(style.percent(frames[source.name, kind].value))
-    assert re.findall(r'<div class="cam-quiet">p = (.*?)</div>', html(at)) == expected
+    assert re.findall(r'<div class="cam-quiet">probability (.*?)</div>', html(at)) == expected
 
 
 def test_the_control_is_that_of_the_core(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +222,7 @@ def test_a_link_reopens_the_view(open_page: Open) -> None:
     assert charts(at) == 1
     assert list(rows(at, "Area under the curve")) == ["HiResCAM", "Random, 5 maps"]
     assert pictures(at)[0] == "HiResCAM: the photo with 45 % of its pixels shown"
-    assert re.search(r"logit = −?\d", html(at))
+    assert re.search(r"logit −?\d", html(at))
 
 
 def test_play_moves_the_slider_to_the_end_and_stops(open_page: Open) -> None:
@@ -283,11 +283,27 @@ def test_curves_have_something_to_show_unless_another_baseline_is_asked_for(
     monkeypatch.setattr(curves, "curve_points", noted)
     text = html(open_page())
     assert asked[-1]["baseline"] == "zero"
-    assert "Pixels give way to grey, the most salient first. The lower the curve, the better the map." in text
-    assert "Pixels come back out of grey, the most salient first. The higher the curve, the better the map." in text
+    assert "Deletion: the lower, the better the map" in text
+    assert "Insertion: the higher, the better the map" in text
+    assert "Pixels give way to grey, the most salient first." in text
+    assert "Pixels come back out of grey, the most salient first." in text
     text = html(open_page(baseline="Usual"))
     assert "baseline" not in asked[-1]
     assert "give way to grey" in text and "come back out of blur" in text
+
+
+LEGEND_AND_TABLE = (('<div class="cam-legend"', "</div>"), ('<th scope="col">Area under the curve', "</table>"))
+
+
+def test_the_legend_at_the_curves_names_what_a_row_of_the_table_lights(open_page: Open) -> None:
+    text = html(open_page(methods=["Grad-CAM++", "LIFT-CAM"]))
+    legend, table = (re.findall(f"{start}.*?{end}", text)[0] for start, end in LEGEND_AND_TABLE)
+    choices = re.findall(r'<input type="radio" name="cam-lit" id="(.*?)"( checked)?>', legend)
+    names = ["grad-cam++", "lift-cam", "random"]
+    assert choices == [("cam-lit", " checked"), *((f"cam-lit-{name}", "") for name in names)]
+    for place in (legend, table):
+        labels = re.findall(r'<label for="cam-lit-(.*?)">(<i .*?</i>)', place)
+        assert labels == [(name, tables.line(name)) for name in names]
 
 
 def test_a_baseline_that_keeps_the_class_is_pointed_out(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

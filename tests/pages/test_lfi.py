@@ -116,10 +116,10 @@ def test_first_sight_has_four_images_with_masks_and_three_networks(open_page: Pa
     for name in ("LFI-CAM", "Baseline", "Attention branch network"):
         assert text.count(f'alt="{name} heatmap of held-out image') == board.SHOWN
     assert text.count('alt="True mask of') == board.SHOWN
-    shares = re.findall(r"<small>([\d.]+) × chance: ([\d.]+) % on the digit</small>", text)
-    areas = re.findall(r"<small>([\d.]+) % of the image: an even map’s chance</small>", text)
+    shares = re.findall(r"<small>([\d.]+) % of the map on the digit: ([\d.]+) × its share</small>", text)
+    areas = re.findall(r"<small>the digit: ([\d.]+) % of the image</small>", text)
     assert len(shares) == 3 * board.SHOWN and len(areas) == board.SHOWN
-    for index, (times, share) in enumerate(shares):
+    for index, (share, times) in enumerate(shares):
         assert float(times) == pytest.approx(float(share) / float(areas[index // 3]), rel=0.03, abs=0.06)
     assert text.count("50.0 % right") == 3
     assert "Colour bar from 0" in text

@@ -9,12 +9,11 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from cam_core.files import write_whole
+from cam_core.files import fill_whole, safe_stem, write_whole
 from cam_core.models.brought.folder import WEIGHTS, check_folder
 from cam_core.models.load import classes_of, find_network, load_model
 from cam_core.models.zoo.foreign import read_foreign
@@ -31,7 +30,6 @@ FOLDER: Final = "folder:"
 """Begins the key of a network in a folder of the machine, which goes on with the folder's path."""
 
 _RECORD: Final = "network.json"
-_LONGEST_STEM: Final = 50  # characters of a file's name
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def keep_uploaded(data: bytes, file: str, name: str, labels: bytes | None = None
     key = f"{UPLOADED}{name}-{_digest(data, labels)}"
     if key not in {network.key for network in kept()}:
         _check(name)
-        _whole(_place(key), lambda place: _upload(data, place / _safe(file), key, name, labels))
+        fill_whole(_place(key), lambda place: _upload(data, place / _safe(file), key, name, labels))
     return key
 
 
@@ -144,16 +142,6 @@ def _check_size(name: str, size: int) -> None:
         )
 
 
-def _whole(place: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a new folder; what goes wrong leaves nothing."""
-    place.mkdir(exist_ok=True)
-    try:
-        fill(place)
-    except BaseException:
-        shutil.rmtree(place)
-        raise
-
-
 def _write(network: Kept) -> None:
     place = _place(network.key)
     place.mkdir(exist_ok=True)
@@ -185,5 +173,4 @@ def _digest(data: bytes, labels: bytes | None) -> str:
 
 def _safe(file: str) -> str:
     """What a file can be called after a name that a stranger has chosen."""
-    stem = re.sub(r"[^\w .-]", "_", Path(file).stem)[:_LONGEST_STEM].strip(" .") or "weights"
-    return f"{stem}{re.sub(r'[^a-z.]', '', Path(file).suffix.lower())}"
+    return f"{safe_stem(file, 'weights')}{re.sub(r'[^a-z.]', '', Path(file).suffix.lower())}"

@@ -53,17 +53,16 @@ def choose(index: int, classes: Mapping[str, str], *, scope: str, two_sided: boo
     kind = links.choice(
         "target",
         "What to explain",
-        kinds,
+        {kind: _KINDS[kind] for kind in kinds},
         default=LOGIT,
         scope=" ".join(kinds),
-        shown=_KINDS.__getitem__,
         help="  \n".join(f"**{_KINDS[kind]}**: {_HELP[kind]}" for kind in kinds),
     )
-    others = [other for other in classes if other != str(index)]
+    others = {other: line for other, line in classes.items() if other != str(index)}
     if kind == "difference":
-        return Difference(index, _rival(others, classes, scope))
+        return Difference(index, _rival(others, scope))
     if kind == "set":
-        return _together(index, _partners(others, classes, scope))
+        return _together(index, _partners(others, scope))
     one: dict[str, TargetScore] = {
         "probability": Probability(index),
         "negative": Negative(index),
@@ -72,31 +71,29 @@ def choose(index: int, classes: Mapping[str, str], *, scope: str, two_sided: boo
     return one.get(kind, index)
 
 
-def _rival(others: Sequence[str], classes: Mapping[str, str], scope: str) -> int:
-    key = links.widget_key("rival", scope)
+def _rival(others: Mapping[str, str], scope: str) -> int:
+    key, first = links.widget_key("rival", scope), next(iter(others))
     if key in st.session_state and st.session_state[key] not in others:  # it has become the class itself
-        st.session_state[key] = others[0]
+        st.session_state[key] = first
     return int(
         links.choice(
             "rival",
             "And not",
             others,
-            default=others[0],
+            default=first,
             scope=scope,
-            shown=classes.__getitem__,
             help="The class that is subtracted. Type to search.",
         )
     )
 
 
-def _partners(others: Sequence[str], classes: Mapping[str, str], scope: str) -> list[int]:
+def _partners(others: Mapping[str, str], scope: str) -> list[int]:
     chosen = links.choices(
         "partner",
         "Together with",
         others,
-        default=others[:1],
+        default=list(others)[:1],
         scope=scope,
-        shown=classes.__getitem__,
         placeholder="Choose at least one class",
         help="The classes whose scores are added. Type to search.",
     )

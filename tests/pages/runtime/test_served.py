@@ -65,6 +65,9 @@ def test_the_app_opens_with_the_network(my_module: Path, open_app: Open, functio
     assert len(heatmaps(at)) == 2 and not at.error
     assert "model" not in at.query_params
     assert not [entry for entry in at.selectbox if entry.label == "Weights"], "there is no untrained one of it"
+    assert not [entry for entry in at.selectbox if entry.label == "Device"], "it stays where it is"
+    assert f"Device: cpu, where whoever serves {title} has put it." in html(at)
+    assert "Computing on CPU" in html(at) and "no GPU was found" not in html(at), "nobody looked for one"
 
 
 def test_without_one_the_app_opens_with_the_bundled_network() -> None:

@@ -78,7 +78,7 @@ def _late() -> None:
 
     links.follow(st.session_state.get("page", ""))
     if not st.session_state.get("waits"):
-        links.choice("late", "Late", ["a", "b", "c"], default="a")
+        links.choice("late", "Late", {"a": "a", "b": "b", "c": "c"}, default="a")
 
 
 def test_a_choice_that_can_only_be_drawn_later_follows_the_address_then(back: Back) -> None:

@@ -33,11 +33,13 @@ def test_every_class_and_container_of_the_sheet_is_drawn_by_a_page() -> None:
 
 
 def test_rules_stand_in_the_sheet_alone() -> None:
-    """But for those that a photo decides."""
+    """But for those that a photo decides, or which methods' curves there are to light."""
     assert {name for name, text in SOURCES.items() if re.search(r"<style|style_rules\(", text)} == {
-        "shared/style.py", "shared/photo.py"
+        "shared/style.py", "shared/photo.py", "deletion/legend.py"
     }  # fmt: skip
-    assert {name for name, text in SOURCES.items() if re.search(r"st-key-", text)} == {"shared/photo.py"}
+    assert {name for name, text in SOURCES.items() if re.search(r"st-key-", text)} == {
+        "shared/photo.py", "deletion/legend.py"
+    }  # fmt: skip
 
 
 def test_the_page_has_the_sheet_and_the_palettes_colours(open_app: Open) -> None:

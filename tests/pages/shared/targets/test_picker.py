@@ -171,7 +171,7 @@ def test_curves_follow_what_is_explained_and_metrics_of_a_probability_say_why_no
     page = html(at)
     assert "The curves follow the difference that is explained." in page
     assert "score" not in [entry.key for entry in at.segmented_control]
-    assert re.search(r'class="cam-quiet">difference = −?\d', page)
+    assert re.search(r'class="cam-quiet">difference −?\d', page)
     assert "is about a probability, and " in page
     at = open_app(page=DELETION, target="probability", methods=["Grad-CAM"], steps="14")
     assert "The curves follow the probability that is explained." in html(at)
