@@ -19,8 +19,8 @@ from pages.shared.scene import Scene
 from pages.shared.sharing import settings
 from pages.shared.sharing.settings import SettingsError, View
 
-PAGES: Final = {"": "Compare", "classes": "Classes", "channels": "Channels", "deletion": "Deletion", "lfi": "LFI-CAM"}
-"""Titles of the pages, by their address."""
+PAGES: Final = {"": "Compare", "classes": "Classes", "channels": "Channels", "deletion": "Deletion"}
+"""Titles of the pages that can be taken along, by their address."""
 
 Files = Mapping[str, bytes]
 
@@ -71,10 +71,10 @@ def section(
     view = View(page, {name: tuple(st.query_params.get_all(name)) for name in st.query_params})
     with opened:
         st.html(style.quiet("The numbers on this page by Python, with the library that this app is made of."))
-        st.code(script, language="python")
+        st.code(script, language=None)  # the colours of a language are too pale to read for some
         if command:
             st.html(style.quiet("The same from a shell."))
-            st.code(command, language="bash", wrap_lines=True)
+            st.code(command, language=None, wrap_lines=True)
         with st.container(horizontal=True, gap="small", key="share-files"):
             downloads.button(
                 "Settings",
