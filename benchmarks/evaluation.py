@@ -5,7 +5,7 @@
 
 - ROAD's imputation, all masks of one map, beside a direct solver for sparse systems, one mask at a time;
 - several metrics of one map together beside one by one;
-- Opti-CAM over several images together beside one at a time.
+- Opti-CAM over several images together beside one at a time, where it takes several: on a GPU.
 
 What is compared is also checked: the largest difference between the two ways is in the table.
 """
@@ -26,7 +26,8 @@ import typer
 from torch import Tensor
 
 from benchmarks.common import machine, median, publish, side_by_side
-from cam_core import METRICS, SAMPLES, Classifier, evaluate, explain, explain_batch, load_model
+from cam_core import METHODS, METRICS, SAMPLES, Classifier, evaluate, explain, explain_batch, load_model
+from cam_core.explain import images_at_once
 from cam_core.metrics import evaluate_many
 from cam_core.metrics.imputation import imputed
 from cam_core.metrics.road import removal_masks
@@ -103,8 +104,9 @@ def compare(network: str, device: str, runs: int, images: int, steps: int) -> li
         "imputation, map of Grad-CAM": imputation(clf, "grad-cam"),
         "imputation, map of the control": imputation(clf, "random"),
         **{f"metrics: {name}": metrics(clf, keys) for name, keys in FAMILIES.items()},
-        f"Opti-CAM, {images} images, {steps} steps": opti_cam(clf, images, steps),
     }
+    if images_at_once(METHODS["opti-cam"], clf.device) > 1:
+        jobs[f"Opti-CAM, {images} images, {steps} steps"] = opti_cam(clf, images, steps)
     return [_compared(network, name, pair, runs, device) for name, pair in jobs.items()]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from cam_core.evaluation.results import Row
-from cam_core.explain import explain, explain_batch
+from cam_core.explain import explain, explain_batch, images_at_once
 from cam_core.images import EXTENSIONS, load_image
 from cam_core.methods import METHODS
 from cam_core.metrics.base import METRICS
@@ -85,7 +85,12 @@ class Plan:
         while files:
             file = files.popleft()
             for method in self.methods:
-                yield Work(file, method, list(islice(files, max(0, METHODS[method].at_once - 1))))
+                yield Work(file, method, list(islice(files, self._beside(method))))
+
+    def _beside(self, method: str) -> int:
+        """How many further images a method takes with one. Cheap ones gain nothing that would be worth the memory."""
+        entry = METHODS[method]
+        return images_at_once(entry, self.clf.device) - 1 if entry.expensive else 0
 
     def rows(self, work: Work, waits: Callable[[ImageFile, str], bool], options: Options) -> list[Row]:
         """One image by one method: a row per metric.

@@ -109,7 +109,7 @@ class Method(Registered[Tensor | Result]):
     `score` is what it explains of the network's output. `unit` is the unit of its coefficients, empty where it has
     none. `fails` says, in words for a user, where not to trust it. `multi_layer` methods receive one network and one
     activation tensor per layer, as tuples. `check` is there where the method does not work at every layer. `at_once` is
-    how many images it takes at once, where it says so: others take 16, and expensive ones, whose batches are full, one.
+    how many images an expensive one takes at once on a GPU: the batches of others are full with one.
     """
 
     kind = "method"

@@ -26,7 +26,6 @@ _NEIGHBOURS: Weights = ((1.0, 2.0, 1.0), (2.0, 0.0, 2.0), (1.0, 2.0, 1.0))
 _TENT: Weights = ((0.25, 0.5, 0.25), (0.5, 1.0, 0.5), (0.25, 0.5, 0.25))
 # Images of no more pixels, and grids of no longer sides, are solved directly.
 _FEW, _SMALL = 256, 8
-_KEPT = 31 << 20
 # Masks at once: on a CPU, the planes of more leave its cache.
 _TOGETHER = 5
 
@@ -48,16 +47,7 @@ def imputed(image: Tensor, removed: Tensor) -> Tensor:
         image: float64, on the CPU.
         removed: true where the value is to be found.
     """
-    _keep_freed_memory()
     return torch.cat([_imputed(image, removed[at : at + _TOGETHER]) for at in range(0, len(removed), _TOGETHER)])
-
-
-def _keep_freed_memory() -> None:
-    """Have the C library keep what is freed from here on, rather than give it back and fetch it for each new tensor.
-
-    That would take more time than the arithmetic. GNU's keeps twice the largest block that was freed, of at most 32 MB.
-    """
-    torch.empty(_KEPT, dtype=torch.uint8)
 
 
 def _imputed(image: Tensor, removed: Tensor) -> Tensor:

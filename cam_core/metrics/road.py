@@ -105,7 +105,8 @@ def _after_removal(
         removed = masks[start:stop]
         return (imputed(exact, removed) + removal.noise * noise(start, stop) * removed[:, None]).to(image)
 
-    rows = image_rows(net, image[None])
+    # Imputing takes about as long as scoring: short batches, for the progress to move.
+    rows = image_rows(net, image[None]).at_most(4)
     classes = target.expand(len(masks))
     return picture_scores(net, pictures, classes, rows, score=removal.score, advance=run.advance)
 

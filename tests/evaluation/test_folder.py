@@ -289,6 +289,7 @@ def test_a_method_that_takes_several_images_gets_them(
         return explain_batch(clf, images, **arguments)
 
     monkeypatch.setattr(plan, "explain_batch", counting)
+    monkeypatch.setattr(plan, "images_at_once", lambda method, device: method.at_once)
     out = tmp_path / "results.parquet"
     next(evaluating(folder, out, **OPTI))
     assert taken == [("opti-cam", 4)]
@@ -313,6 +314,7 @@ def test_what_fails_together_is_done_one_by_one(folder: Path, tmp_path: Path, mo
         return explain_batch(clf, images, **arguments)
 
     monkeypatch.setattr(plan, "explain_batch", only_alone)
+    monkeypatch.setattr(plan, "images_at_once", lambda method, device: method.at_once)
     rows = [row for step in evaluating(folder, tmp_path / "results.parquet", **OPTI) for row in step.rows]
     assert {row.image for row in rows if row.value is None} == {"broken.jpg"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from cam_core import METHODS, Classifier, explain, explain_batch
 from tests.methods.by_hand import IMAGE, Identity, pooled
 from tests.tiny import tiny_classifier, tiny_images
 
+# The function of the same name hides the module.
+explaining = sys.modules["cam_core.explain"]
+
 CASES: dict[str, dict[str, Any]] = {
     "default": {},
     "too fast": {"learning_rate": 3.0},
@@ -20,6 +24,12 @@ CASES: dict[str, dict[str, Any]] = {
     "to the end": {"learning_rate": 3.0, "early_stop": False},
     "difference": {"objective": "difference", "mask_space": "normalized"},
 }
+
+
+@pytest.fixture(autouse=True)
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several images at once."""
+    monkeypatch.setattr(explaining, "images_at_once", lambda method, device: method.at_once)
 
 
 def assert_as_alone(clf: Classifier, images: list[Tensor], **params: Any) -> list[int]:
