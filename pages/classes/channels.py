@@ -14,7 +14,7 @@ from PIL import Image
 from cam_core.analysis.channel_contrast import ChannelContrast, channel_contrast, contrast_table
 from cam_core.overlay import display_values, shaded
 from cam_core.palette import evidence_colour
-from cam_core.shapley import channel_shap
+from cam_core.shapley import BUDGET, channel_shap
 from cam_core.types import FloatArray, Part
 from pages.classes.pair import Pair
 from pages.runtime import compute
@@ -25,7 +25,6 @@ from pages.shared.scene import Scene
 
 ESTIMATOR: Final = "owen"
 
-_BUDGET: Final = 320  # tail passes for each of three estimates: with these most photos converge
 _MOST_PASSES: Final = 25_000
 _EACH_SIDE: Final = 4  # channels for each side
 _MAP_SIDE: Final = 192  # pixels of a channel's map
@@ -39,7 +38,7 @@ def heading() -> int:
         "Budget (tail passes)",
         min_value=4,
         max_value=_MOST_PASSES,
-        value=_BUDGET,
+        value=BUDGET,
         step=64,
         **links.kept(_KEY),
         width=170,
