@@ -175,7 +175,7 @@ def test_curves_follow_what_is_explained_and_metrics_of_a_probability_say_why_no
     assert "is about a probability, and " in page
     at = open_app(page=DELETION, target="probability", methods=["Grad-CAM"], steps="14")
     assert "The curves follow the probability that is explained." in html(at)
-    assert 'class="cam-quiet">p = ' in html(at) and "is about a probability, and" not in html(at)
+    assert 'class="cam-quiet">probability ' in html(at) and "is about a probability, and" not in html(at)
 
 
 @pytest.mark.parametrize("page", ["pages/compare/page.py", CHANNELS, DELETION])
