@@ -85,9 +85,8 @@ def _method(seen: Scene, *, one_layer: bool = False) -> Request:
     key = links.choice(
         "by",
         "Method of all columns",
-        [method.key for method in offered],
+        {method.key: method.title for method in offered},
         default=FIRST_METHODS[0],
-        shown=lambda key: METHODS[key].title,
         width=260,
     )
     return pickers.parameters([METHODS[key]])[0]

@@ -44,9 +44,8 @@ def _size() -> dict[str, Any]:
     venue = links.choice(
         "venue",
         "Venue",
-        list(VENUES),
+        {key: f"{venue.title} · {venue.width:.4g} mm" for key, venue in VENUES.items()},
         default=_OWN.venue,
-        shown=lambda key: f"{VENUES[key].title} · {VENUES[key].width:.4g} mm",
         help="Its width, font and font size.",
     )
     with st.container(horizontal=True, key="figure-size"):
@@ -70,7 +69,7 @@ def _number(label: str, key: str, low: float, high: float, venues: str) -> float
 
 def _of(label: str, key: str, words: dict[Any, str], **widget: Any) -> Any:
     """One of a few values, by its words; the first is the default."""
-    return links.choice(key, label, list(words), default=next(iter(words)), shown=words.__getitem__, **widget)
+    return links.choice(key, label, words, default=next(iter(words)), **widget)
 
 
 def _maps() -> dict[str, Any]:
@@ -93,7 +92,9 @@ def _maps() -> dict[str, Any]:
     offered = (*DIVERGING, *CRAMERI_DIVERGING) if signed else (*SEQUENTIAL, *CRAMERI_SEQUENTIAL)
     colours = [name for name in offered if not name.startswith("cmc.") or has_crameri()]
     settings["signed"] = signed
-    settings["colour_map"] = links.choice("print-colours", "Colours", colours, default=colours[0], scope=values)
+    settings["colour_map"] = links.choice(
+        "print-colours", "Colours", {name: name for name in colours}, default=colours[0], scope=values
+    )
     settings["shared"] = st.toggle(
         "One scale for all maps", **links.kept("one-scale"),
         help="In raw values. Methods measure in different units, so some will look empty.",

@@ -100,10 +100,9 @@ def _class(seen: Scene, photo: RowPhoto, row: int) -> int | str | None:
     index = links.choice(
         f"class-{row}",
         f"Class of row {row}",
-        ["", *map(str, range(len(labels)))],
+        {"": "The most probable"} | {str(index): label for index, label in enumerate(labels)},
         default="",
         scope=f"{seen.question.model.name}|{photo.name}",
-        shown=lambda option: labels[int(option)] if option else "The most probable",
         width=200,
         help="Of the first row it is the class that the sidebar explains.",
     )
