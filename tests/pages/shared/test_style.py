@@ -25,6 +25,7 @@ def styles(at: AppTest) -> str:
 
 def test_every_class_and_container_of_the_sheet_is_drawn_by_a_page() -> None:
     text = "".join(SOURCES.values())
+    text = text.replace('tiles.grid("', 'key="tiles-').replace('tiles.grid(f"', 'key=f"tiles-')
     classes = set(re.findall(r"\.(cam-[a-z]+)", SHEET))
     keys = set(re.findall(r"st-key-([a-z-]+)", SHEET))
     assert len(classes) >= 15 and len(keys) >= 15
