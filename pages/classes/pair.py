@@ -32,7 +32,7 @@ class Pair:
     def facts(self) -> Facts:
         """The two as what leaves the app names them."""
         written = self.difference.text
-        return {"class": f"{self.a.label} − {self.b.label}", "class_index": written}
+        return {"class": f"{self.a.label} − {self.b.label}", "class_index": "", "target": written}
 
 
 def regions(seen: Scene) -> list[Region]:

@@ -196,7 +196,7 @@ def test_only_slow_methods_are_compiled_and_only_on_request(
 
 def test_methods_without_parameters_show_no_parameter_box(open_app: Open) -> None:
     labels = [box.label for box in open_app(methods=["Grad-CAM"]).expander]
-    assert labels == ["Computation"]
+    assert labels == ["Take it with you: Python, settings, everything as a zip", "Computation"]
 
 
 def test_signed_values_are_centred_at_zero(open_app: Open) -> None:

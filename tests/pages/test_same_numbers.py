@@ -129,9 +129,9 @@ def test_curves(open_app: Open, command: Callable[..., Any], monkeypatch: pytest
 def test_channels(open_app: Open, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     shown, printed = (spied(monkeypatch, place, "channel_report") for place in (channels, channels_command))
     for reading, words in (("α", "cosine to SHAP"), ("α · mean A", "times mean activation")):
-        at = visit(open_app, "channels", reading=reading, budget="64")  # as many passes as a shell asks for
+        at = visit(open_app, "channels", reading=reading, budget="64")
         text = read(at)
-        result = command("channels", PHOTO, "-M", "lift-cam", "-M", "grad-cam", "--top", 8)
+        result = command("channels", PHOTO, "-M", "lift-cam", "-M", "grad-cam", "--budget", 64, "--top", 8)
         report = shown[-1]
         ours, theirs = (vars(one) | {"convergence": one.convergence[-1]} for one in (report, printed[-1]))
         assert_same(ours, theirs)

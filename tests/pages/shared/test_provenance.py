@@ -75,7 +75,10 @@ def described(name: str, content: bytes) -> dict[str, str]:
         (text,) = re.findall(r"<dc:description>(.*?)</dc:description>", content.decode(), flags=re.DOTALL)
         return json.loads(unescape(text))  # type: ignore[no-any-return]
     (text,) = re.findall(r"/Subject \((.*?)(?<!\\)\)", content.decode("latin-1"), flags=re.DOTALL)
-    return json.loads(re.sub(r"\\([\\()])", r"\1", text))  # type: ignore[no-any-return]
+    plain = re.sub(r"\\([\\()])", r"\1", text)
+    if plain.startswith("þÿ"):  # the mark of UTF-16, in which a PDF has what Latin-1 lacks
+        plain = plain.encode("latin-1").decode("utf-16")
+    return json.loads(plain)  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(
