@@ -71,7 +71,7 @@ def section(
     view = View(page, {name: tuple(st.query_params.get_all(name)) for name in st.query_params})
     with opened:
         st.html(style.quiet("The numbers on this page by Python, with the library that this app is made of."))
-        st.code(script, language=None)  # the colours of a language are too pale to read for some
+        st.code(script, language=None, wrap_lines=True)  # the colours of a language are too pale to read for some
         if command:
             st.html(style.quiet("The same from a shell."))
             st.code(command, language=None, wrap_lines=True)
