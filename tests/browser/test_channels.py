@@ -67,7 +67,7 @@ def test_the_estimate_grows_and_a_cancel_keeps_it(visit: Visit) -> None:
     assert "Convergence" in page.locator("[data-testid=stMain]").inner_text()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_narrow_windows_stack_and_nothing_is_cut_off(visit: Visit, scheme: str) -> None:
     page = visit(path="/channels", width=800, scheme=scheme, layer="bn2")
     wait_until_calm(page)
@@ -77,7 +77,9 @@ def test_narrow_windows_stack_and_nothing_is_cut_off(visit: Visit, scheme: str) 
     assert "These values are exact" in page.locator("[data-testid=stMain]").inner_text()
 
 
-@pytest.mark.parametrize("width", [800, 1024, 1440])
+@pytest.mark.parametrize(
+    "width", [pytest.param(800, marks=pytest.mark.slow), 1024, pytest.param(1440, marks=pytest.mark.slow)]
+)
 def test_no_number_runs_into_its_neighbour_and_the_methods_have_room(visit: Visit, width: int) -> None:
     page = visit(path="/channels", width=width, height=1000, top="60")
     wait_until_calm(page)
@@ -118,6 +120,7 @@ def resting_place(page: Page, found: Locator) -> FloatRect:
     return box
 
 
+@pytest.mark.slow
 def test_a_row_of_the_table_marks_its_bar(visit: Visit) -> None:
     page = visit(path="/channels", height=1000, budget="16")
     wait_until_calm(page)
@@ -133,6 +136,7 @@ def test_a_row_of_the_table_marks_its_bar(visit: Visit) -> None:
     page.wait_for_function(MARKED, arg=[BARS, 2])
 
 
+@pytest.mark.slow
 def test_a_click_on_a_bar_draws_nothing_but_what_follows_it(visit: Visit) -> None:
     """The charts below stand as they are: what is sent for a click is the bars and the map."""
     page = visit(path="/channels", height=1000, budget="16")

@@ -225,6 +225,7 @@ def test_on_a_phone_a_map_is_in_sight_above_what_changes_its_look(visit: Visit) 
     assert tops[0] < 844 - 200, "more than half of the first map"
 
 
+@pytest.mark.slow
 def test_the_first_visitor_of_a_fresh_server_may_follow_a_link_to_a_page(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path / "server.log") as fresh:
         page = browser.new_page()

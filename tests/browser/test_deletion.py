@@ -159,6 +159,7 @@ def test_the_slider_changes_pictures_and_marks_and_the_link(visit: Visit) -> Non
     page.locator('img[alt="Grad-CAM: the photo with 100 % of its pixels removed"]').wait_for()
 
 
+@pytest.mark.slow
 def test_the_part_of_a_wide_photo_stands_in_the_link(visit: Visit) -> None:
     page = visit(path="/deletion", first=FRAME, methods="Grad-CAM", curves="Deletion", steps="14", sample="crab")
     middle = page.locator(FRAME).first.get_attribute("src")

@@ -76,6 +76,7 @@ def test_two_epochs_grow_the_curves_and_leave_a_network(open_page: partial[Page]
     page.wait_for_function("location.pathname === '/' && location.search.includes('model=mine-lfi-')")
 
 
+@pytest.mark.slow
 def test_a_cancelled_training_says_so_and_leaves_the_page_in_order(open_page: partial[Page], photos: Path) -> None:
     page = begin(open_page, photos, 200)
     wait_for_points(page, 1)

@@ -65,6 +65,7 @@ def test_a_room_brings_a_zip_and_names_no_folder(browser: Browser, room: str, tm
     page.context.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_leaves_nothing_of_its_visitors(browser: Browser, tmp_path: Path) -> None:
     with server_process(tmp_path / "server.log", os.environ | {"TMPDIR": str(tmp_path)}) as server:
         page = opened(browser, server.address, HEATMAP)

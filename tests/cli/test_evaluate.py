@@ -114,6 +114,7 @@ def finished(out: Path) -> int:
     return len(list(out.with_name(f"{out.name}.parts").glob("*.parquet")))
 
 
+@pytest.mark.slow
 def test_stopped_at_random_moments_it_gives_the_table_of_an_unbroken_run(folder: Path, tmp_path: Path) -> None:
     """Once by Ctrl-C, once by a kill, then to the end."""
     unbroken, broken = tmp_path / "unbroken.parquet", tmp_path / "broken.parquet"

@@ -261,6 +261,7 @@ def test_bundled_network_from_a_shell(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("tiny_network")
+@pytest.mark.slow
 def test_compiling_is_for_slow_methods_and_changes_no_map(
     succeed: Call, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,12 @@ def of_network(name: str) -> dict[str, dict[str, Any]]:
     return {key: record for key, record in GOLDEN.items() if key.startswith(f"{name} · ")}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+SLOW = ("squeezenet1_1",)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NETWORKS]
+)
 def test_numbers_are_what_they_were(name: str) -> None:
     found = differences(of_network(name), measure(name))
     assert not found, "\n".join([f"{len(found)} golden numbers differ:", *found, HINT])

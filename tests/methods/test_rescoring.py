@@ -92,7 +92,9 @@ def test_flat_parts_need_nothing() -> None:
     assert int(certain.sum()) == SAMPLE
 
 
-@pytest.mark.parametrize(("method", "params"), [("score-cam", {}), ("is-cam", {"steps": 2})])
+@pytest.mark.parametrize(
+    ("method", "params"), [("score-cam", {}), pytest.param("is-cam", {"steps": 2}, marks=pytest.mark.slow)]
+)
 def test_score_cam_in_bfloat16_is_close_to_float32_and_says_what_it_ran(method: str, params: dict[str, int]) -> None:
     clf = load_model("resnet18", weights="random", device="cpu")
     image = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))

@@ -120,7 +120,7 @@ def test_the_first_patches_of_the_image_are_the_first_of_the_map() -> None:
         assert moved.nonzero().tolist() == [[1, 0]]
 
 
-@pytest.mark.parametrize("key", ["vit", "swin", "untraceable"])
+@pytest.mark.parametrize("key", ["vit", pytest.param("swin", marks=pytest.mark.slow), "untraceable"])
 def test_what_is_said_of_each_method_beforehand_is_what_happens(key: str) -> None:
     clf, image = token_classifier(key), token_images(key, 1)[0]
     for layer in (clf.default_layer, clf.layers[1].name):
