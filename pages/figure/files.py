@@ -38,8 +38,9 @@ def files(grid: ExplainedGrid) -> None:
     # Without a language: the colours that Streamlit gives to code are too pale to be read by everybody.
     with st.expander("The caption, and the same figure from a shell or from Python", icon=":material/code:"):
         st.code(latex_snippet(grid, f"{name}.pdf"), None, wrap_lines=True)
-        st.code(f"python -m cam_core figure {_NAME}.json --out {_NAME}.pdf --tex {_NAME}.tex --bib {_NAME}.bib", None)
-        st.code(_ELSEWHERE, None)
+        shell = f"python -m cam_core figure {_NAME}.json --out {_NAME}.pdf --tex {_NAME}.tex --bib {_NAME}.bib"
+        st.code(shell, None, wrap_lines=True)
+        st.code(_ELSEWHERE, None, wrap_lines=True)
         st.html(
             style.quiet(
                 "Photos of your own are looked for beside the JSON file, under the names that they were uploaded "
