@@ -23,7 +23,7 @@ Examples:
 from typing import TYPE_CHECKING, Any
 
 from cam_core.applicability import methods_at
-from cam_core.explain import explain, explain_batch, explanation_from_array
+from cam_core.explain import explain, explain_batch
 from cam_core.images import SAMPLES, load_image
 from cam_core.methods import METHODS
 from cam_core.models.classifier import Classifier
@@ -33,6 +33,7 @@ from cam_core.types import CamError, Cancelled, Explanation, LayerInfo, Passes
 from cam_core.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from cam_core.analysis.foreign import explanation_from_array
     from cam_core.figures import compare
     from cam_core.metrics import METRICS, evaluate, evaluate_batch
 
@@ -60,7 +61,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Metrics and figures are loaded when first asked for: whoever only explains does without what they need."""
+    """The upper floors are loaded when first asked for: whoever only explains does without what they need."""
     if name in ("METRICS", "evaluate", "evaluate_batch"):
         from cam_core import metrics
 
@@ -69,6 +70,10 @@ def __getattr__(name: str) -> Any:
         from cam_core import figures
 
         return figures.compare
+    if name == "explanation_from_array":
+        from cam_core.analysis import foreign
+
+        return foreign.explanation_from_array
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

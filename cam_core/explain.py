@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
@@ -30,7 +29,7 @@ from cam_core.notebooks.bars import watched
 from cam_core.numbers import significant
 from cam_core.options import Options
 from cam_core.run import Run
-from cam_core.targets.asking import Asked, ClassTarget, Target, answer, ask, resolve
+from cam_core.targets.asking import Asked, ClassTarget, Target, answer, resolve
 from cam_core.targets.scores import TargetScore
 from cam_core.types import IMPROBABLE, Cancelled, Explanation, FloatArray, MethodError, Passes, Picture, Progress
 
@@ -120,66 +119,6 @@ def explain_batch(
     with _watched(METHODS[method], progress) as told:
         options = Options(seed, precision, compiled, told)
         return _explain_all(clf, images, METHODS[method], layer, meant, options, params)
-
-
-def explanation_from_array(
-    clf: Classifier,
-    image: Image.Image | Tensor,
-    values: npt.ArrayLike,
-    *,
-    title: str,
-    target: Target = None,
-) -> Explanation:
-    """A map that was made elsewhere, as an explanation that stands beside ours in comparisons, curves and metrics.
-
-    Args:
-        image: the one that the map was made for.
-        values: (h, w), any resolution, over what the network sees of the image; signed where it has negative values.
-        title: how it is called, instead of a method's key.
-        target: as of `explain`.
-    Raises:
-        MethodError: no map of numbers, or a title that is a method's key.
-        CamError: wrong image or target.
-    Examples:
-        >>> import numpy as np
-        >>> from cam_core import SAMPLES, evaluate, explanation_from_array, load_model
-        >>> clf, photo = load_model("efficientnet_lite0"), SAMPLES[0].open()
-        >>> mine = explanation_from_array(clf, photo, np.outer(np.arange(7), np.arange(7)), title="my own")
-        >>> mine.method, mine.label, mine.saliency.shape
-        ('my own', 'German shepherd', (224, 224))
-        >>> 0 <= evaluate(clf, photo, mine, metric="average-drop").value <= 100
-        True
-    """
-    raw = _checked_map(values, title)
-    clf, asked_class = ask(clf, target)
-    batch = clf.as_batch(image)
-    logits = clf.logits(batch)[0]
-    told = answer(clf, clf.resolve_target(asked_class, logits), logits)
-    size, picture, drawn = (batch.shape[-2], batch.shape[-1]), clf.picture(image), torch.from_numpy(raw)[None]
-    shown = maps.saliency(drawn, size) if picture is None else maps.saliency_within(drawn, size, picture)
-    return Explanation(
-        method=title,
-        model=clf.name,
-        layer="",
-        **told._asdict(),
-        map=raw,
-        saliency=_array(shown[0]),
-        picture=picture,
-        device=str(clf.device),
-        image_sha256=_digest(batch[0]),
-        trained=clf.trained,
-    )
-
-
-def _checked_map(values: npt.ArrayLike, title: str) -> FloatArray:
-    if not title.strip() or title in METHODS:
-        raise MethodError(f"a map from elsewhere needs a name that no method has, not {title!r}")
-    raw = np.asarray(values)
-    if raw.ndim != 2 or not raw.size or raw.dtype.kind not in "fiub":
-        raise MethodError(f"{title}: a map is an array (h, w) of real numbers, not {raw.dtype} of shape {raw.shape}")
-    if not np.isfinite(raw).all():
-        raise MethodError(f"{title}: the map has values that are not finite")
-    return np.ascontiguousarray(raw, dtype=np.float32)
 
 
 def _watched(method: Method, progress: Progress | None) -> AbstractContextManager[Progress | None]:
@@ -323,7 +262,7 @@ class _Job:
             seed=self.options.seed,
             precision=self.options.precision,
             device=str(self.clf.device),
-            image_sha256=_digest(seen.images[index]),
+            image_sha256=input_digest(seen.images[index]),
             trained=self.clf.trained,
             seconds=seconds,
             passes=passes,
@@ -367,11 +306,11 @@ class _Outcome:
     def arrays(self, index: int) -> dict[str, Any]:
         result = self.result
         return {
-            "map": _array(self.raw[index]),
-            "saliency": _array(self.saliency[index]),
-            "coefficients": None if result.coefficients is None else _array(result.coefficients[index]),
-            "stderr": None if result.stderr is None else _array(result.stderr[index]),
-            "extras": {name: _array(values[index]) for name, values in result.extras.items()},
+            "map": array_of(self.raw[index]),
+            "saliency": array_of(self.saliency[index]),
+            "coefficients": None if result.coefficients is None else array_of(result.coefficients[index]),
+            "stderr": None if result.stderr is None else array_of(result.stderr[index]),
+            "extras": {name: array_of(values[index]) for name, values in result.extras.items()},
             "picture": self.pictures[index],
         }
 
@@ -401,12 +340,13 @@ class _Outcome:
         return sentences
 
 
-def _array(values: Tensor | FloatArray) -> FloatArray:
+def array_of(values: Tensor | FloatArray) -> FloatArray:
+    """As an explanation holds it."""
     if isinstance(values, Tensor):
         return values.detach().float().cpu().numpy()
     return np.asarray(values, dtype=np.float32)
 
 
-def _digest(image: Tensor) -> str:
+def input_digest(image: Tensor) -> str:
     """SHA-256 of what the network was given, in float32."""
     return hashlib.sha256(image.float().cpu().contiguous().numpy().tobytes()).hexdigest()

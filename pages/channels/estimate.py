@@ -13,12 +13,12 @@ from PIL import Image
 from cam_core.analysis.channels import ChannelReport, channel_report
 from cam_core.charts import channel_chart, convergence_chart
 from cam_core.models.tails import is_pooled_linear
-from cam_core.shapley import BUDGET, CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, stream_channel_shap
+from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, stream_channel_shap
 from cam_core.types import Cancelled
 from pages.runtime import compute, polling
 from pages.runtime.compute import PATIENCE, Question, Task
 from pages.runtime.jobs import Job
-from pages.shared import charts, links, messages, style
+from pages.shared import charts, links, messages, pickers, style
 from pages.shared.scene import Scene
 
 _MOST_PASSES = 100_000
@@ -76,18 +76,13 @@ def settings() -> Settings:
         help="Permutations have no bias, and need many passes. Owen’s gradients say something of every channel with "
         "each pass, and have a small bias, which the gap shows. Where exact values cost no more, they are computed.",
     )
-    budget = st.number_input(
-        "Budget (tail passes)",
-        min_value=4,
-        max_value=_MOST_PASSES,
-        value=BUDGET,
-        step=64,
-        **links.kept("budget"),
-        width=170,
-        help="How often the tail is run, the part of the network behind the layer. At least one repetition is made, "
+    budget = pickers.budget(
+        "budget",
+        "How often the tail is run, the part of the network behind the layer. At least one repetition is made, "
         "whatever it costs: of permutations that is two passes per channel.",
+        most=_MOST_PASSES,
     )
-    return Settings(estimator, int(budget))
+    return Settings(estimator, budget)
 
 
 def begin(question: Question, image: Image.Image, settings: Settings) -> Trail | Job:

@@ -14,13 +14,13 @@ from PIL import Image
 from cam_core.analysis.channel_contrast import ChannelContrast, channel_contrast, contrast_table
 from cam_core.overlay import display_values, shaded
 from cam_core.palette import evidence_colour
-from cam_core.shapley import BUDGET, channel_shap
+from cam_core.shapley import channel_shap
 from cam_core.types import FloatArray, Part
 from pages.classes.pair import Pair
 from pages.runtime import compute
 from pages.runtime.compute import Question, Task
 from pages.runtime.jobs import Job
-from pages.shared import links, messages, pictures, style
+from pages.shared import messages, pickers, pictures, style
 from pages.shared.scene import Scene
 
 ESTIMATOR: Final = "owen"
@@ -34,18 +34,13 @@ _KEY: Final = "pair-budget"
 def heading() -> int:
     """The heading, and below it the widget for the budget: tail passes for each of the three estimates."""
     st.header("Channels that tell them apart")
-    budget = st.number_input(
-        "Budget (tail passes)",
-        min_value=4,
-        max_value=_MOST_PASSES,
-        value=BUDGET,
-        step=64,
-        **links.kept(_KEY),
-        width=170,
-        help="How often the part of the network behind the layer is run for each of three estimates: for A, for B and "
+    budget = pickers.budget(
+        _KEY,
+        "How often the part of the network behind the layer is run for each of three estimates: for A, for B and "
         "for their difference. Where exact values cost no more, they are computed.",
+        most=_MOST_PASSES,
     )
-    return int(budget)
+    return budget
 
 
 def begin(seen: Scene, pair: Pair, budget: int) -> ChannelContrast | Job:

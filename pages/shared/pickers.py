@@ -18,6 +18,7 @@ from cam_core.analysis.costs import Cost
 from cam_core.declarations.parameters import DeclaredParameter
 from cam_core.methods.registry import Family, Method
 from cam_core.overlay import DIVERGING, SEQUENTIAL
+from cam_core.shapley import BUDGET
 from pages.runtime.compute import Request
 from pages.shared import links, style
 
@@ -250,6 +251,22 @@ def parameter(method: Method, declared: DeclaredParameter, before: Mapping[str, 
 def _step(default: float) -> float:
     """A tenth of the default, as a power of ten or a half: what one click on "+" should change."""
     return float(f"{abs(default) / 10:.0e}") if default else 0.1
+
+
+def budget(key: str, help: str, *, most: int) -> int:
+    """Tail passes that an estimate of Shapley values may take; the choice stands in the address under the key."""
+    return int(
+        st.number_input(
+            "Budget (tail passes)",
+            min_value=4,
+            max_value=most,
+            value=BUDGET,
+            step=64,
+            **links.kept(key),
+            width=170,
+            help=help,
+        )
+    )
 
 
 def look() -> Look:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.sync_api import Page
 
@@ -48,3 +49,21 @@ def wait_for_calm(page: Page) -> None:
 def wait_for_link(page: Page, part: str) -> None:
     """Until the page's address contains `part`."""
     page.wait_for_function("part => decodeURIComponent(location.search).includes(part)", arg=part)
+
+
+def use_checkpoint(page: Page, weights: Path, labels: Path, architecture: str) -> None:
+    """Give a checkpoint to My network …, and wait until the link names it."""
+    page.get_by_role("button", name="My network").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Checkpoint", exact=True).click()
+    files = dialog.locator("input[type=file]")
+    for place, file in enumerate((weights, labels)):
+        files.nth(place).set_input_files(file)
+        dialog.get_by_text(file.name).wait_for()
+    box = dialog.get_by_role("combobox", name="Architecture")
+    box.click()
+    box.fill(architecture)
+    page.get_by_role("option", name=architecture, exact=True).click()
+    dialog.get_by_role("button", name="Use this network").click()
+    dialog.wait_for(state="hidden")
+    wait_for_link(page, f"model=upload-{architecture}-")

@@ -1,7 +1,8 @@
 """What is on a page as a short script with the public API, and as commands for a shell.
 
-opened = opening(seen)                          # the network, the photo, what is explained
-script("Compare", seen, IMPORTS, [*opened, *explanations(seen, requests)])
+line = f"made = {explained(seen, request, target=TARGET)}"
+script("Compare", seen, [("cam_core", "explain")], [line])     # opens the network and the photo by itself
+command(seen, "explain", [request])
 """
 
 from __future__ import annotations
@@ -19,9 +20,6 @@ from pages.shared.scene import Scene
 from pages.shared.targets.words import written
 
 PROGRAM: Final = "python -m cam_core"
-
-Call = Mapping[str, Any]
-"""Arguments by keyword; those that are left at their default are left out."""
 
 _COMPUTING: Final = {"seed": 0, "precision": "float32"}  # with their defaults
 
@@ -51,8 +49,8 @@ def explained(seen: Scene, request: Request, **other: Any) -> str:
     return f"explain(clf, photo, {written_call({**arguments, **computing(seen.question), **dict(request.params)})})"
 
 
-def written_call(arguments: Call) -> str:
-    """Arguments as they stand in a call. A name of the script's own stands as it is: see `Name`."""
+def written_call(arguments: Mapping[str, Any]) -> str:
+    """Arguments as they stand in a call; None is left out. A name of the script's own stands as it is: see `Name`."""
     return ", ".join(f"{name}={value!r}" for name, value in arguments.items() if value is not None)
 
 
