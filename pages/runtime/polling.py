@@ -6,7 +6,8 @@
 
 All that moves on a page shares one fragment, whatever it is in: each look costs a visitor's browser a request, and the
 server a run. The more pages are open, the more seldom each is looked at. When a job has ended, the whole page is drawn
-again.
+again. A part of a page that is a fragment itself, and can begin jobs when it alone is drawn again, looks after them in
+a block of its own.
 """
 
 from __future__ import annotations
@@ -96,10 +97,14 @@ class _Page:
 
 @contextmanager
 def of_page() -> Iterator[None]:
-    """Around a run of a page: what is watched inside the block begins to move at its end."""
-    st.session_state[_KEY] = _Page()
-    yield
-    begin()
+    """Around a run of a page, or of a fragment: what is watched inside the block begins to move at its end."""
+    around = st.session_state.get(_KEY)
+    page = st.session_state[_KEY] = _Page()
+    try:
+        yield
+        page.begin()
+    finally:
+        st.session_state[_KEY] = around
 
 
 def watch(
@@ -113,7 +118,7 @@ def watch(
 ) -> None:
     """Give `draw` a place that it fills: again and again as long as jobs are under way, once where there are none.
 
-    Not inside a fragment: that is drawn again without the page, and nothing would begin to move.
+    Inside a fragment only within its own `of_page`: it is drawn again without the page, whose block is over then.
 
     Args:
         draw: draws all that is there; no two at a time.
