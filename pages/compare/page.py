@@ -77,14 +77,8 @@ def _computing_on(seen: Scene) -> str:
     return f"Computing on {machine.name}{fallback}{memory} · numbers: {seen.question.precision}"
 
 
-@st.fragment
+@polling.part
 def what_the_methods_say(seen: Scene) -> None:
-    """Drawn again alone when a method is chosen: the sidebar, with all its classes, is the dearest part of the page."""
-    with polling.of_page():
-        comparison(seen)
-
-
-def comparison(seen: Scene) -> None:
     methods = pickers.methods(
         pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced, unasked=seen.unasked, costs=seen.costs
     )

@@ -6,8 +6,7 @@
 
 All that moves on a page shares one fragment, whatever it is in: each look costs a visitor's browser a request, and the
 server a run. The more pages are open, the more seldom each is looked at. When a job has ended, the whole page is drawn
-again. A part of a page that is a fragment itself, and can begin jobs when it alone is drawn again, looks after them in
-a block of its own.
+again. A `part` of a page is drawn again without the rest when something in it is chosen, and looks after its own jobs.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import wraps
+from typing import Any, Final, ParamSpec
 
 import streamlit as st
 
@@ -36,6 +36,8 @@ _ALTOGETHER: Final = 20
 """Looks per second at all pages that are open: what they take of Python's lock, whoever computes waits for."""
 
 _KEY: Final = "_watches"
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class _Page:
 
 @contextmanager
 def of_page() -> Iterator[None]:
-    """Around a run of a page, or of a fragment: what is watched inside the block begins to move at its end."""
+    """Around a run of a page, or of a `part`: what is watched inside the block begins to move at its end."""
     around = st.session_state.get(_KEY)
     page = st.session_state[_KEY] = _Page()
     try:
@@ -105,6 +107,21 @@ def of_page() -> Iterator[None]:
         page.begin()
     finally:
         st.session_state[_KEY] = around
+
+
+def part(draw: Callable[P, None]) -> Callable[P, None]:
+    """A part of a page that is drawn again alone when something in it is chosen.
+
+    The sidebar, with all classes of the network, is dearer to send and to draw than most pages.
+    """
+
+    @st.fragment
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
+        with of_page():
+            draw(*args, **kwargs)
+
+    return drawn
 
 
 def watch(
@@ -118,7 +135,7 @@ def watch(
 ) -> None:
     """Give `draw` a place that it fills: again and again as long as jobs are under way, once where there are none.
 
-    Inside a fragment only within its own `of_page`: it is drawn again without the page, whose block is over then.
+    In a fragment only if it is a `part`: it is drawn again without the page, whose block is over then.
 
     Args:
         draw: draws all that is there; no two at a time.
