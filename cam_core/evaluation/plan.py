@@ -7,13 +7,13 @@ import io
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from cam_core.declarations.lazy import lazy
 from cam_core.evaluation.results import Row
 from cam_core.explain import explain, explain_batch, images_at_once
 from cam_core.images import EXTENSIONS, load_image
@@ -42,7 +42,7 @@ class Plan:
     options: Options
     _ahead: dict[tuple[str, str], Explanation] = field(default_factory=dict, init=False)
 
-    @cached_property
+    @lazy
     def settings(self) -> dict[str, Any]:
         """All that the values depend on, apart from the images."""
         truth = None if self.ground_truth is None else hashlib.sha256(_read(self.ground_truth)).hexdigest()
@@ -58,7 +58,7 @@ class Plan:
             "versions": versions(),
         }
 
-    @cached_property
+    @lazy
     def images(self) -> list[str]:
         """The images' paths within the folder, with forward slashes.
 
@@ -73,7 +73,7 @@ class Plan:
             raise MetricError(f"there is no image in {self.folder}: looked for {', '.join(sorted(endings))}")
         return [path.relative_to(self.folder).as_posix() for path in paths]
 
-    @cached_property
+    @lazy
     def photos(self) -> Mapping[str, Mapping[str, Any]]:
         """Ground truth by the image's path within the folder."""
         return {} if self.ground_truth is None else by_path(read_ground_truth(self.ground_truth), self.images)
@@ -205,11 +205,11 @@ class ImageFile:
         self.truth = truth
         self._path = path
 
-    @cached_property
+    @lazy
     def _bytes(self) -> bytes:
         return _read(self._path)
 
-    @cached_property
+    @lazy
     def sha256(self) -> str:
         """Of the file's bytes, in hexadecimal; empty where they cannot be read."""
         try:
@@ -217,7 +217,7 @@ class ImageFile:
         except MetricError:
             return ""
 
-    @cached_property
+    @lazy
     def image(self) -> Image.Image:
         """The image, decoded when first asked for.
 

@@ -12,7 +12,7 @@ from cam_core import METHODS, Explanation
 from cam_core.analysis.comparison import ComparisonReport, DrawnMap, comparison_report, drawn_maps
 from cam_core.models.hardware import hardware
 from pages.compare.share import share
-from pages.runtime import compute, served
+from pages.runtime import compute, polling, served
 from pages.shared import messages, pickers, pictures, preload, provenance, scene, style, tables, tiles
 from pages.shared.pickers import Look
 from pages.shared.scene import Scene
@@ -77,6 +77,7 @@ def _computing_on(seen: Scene) -> str:
     return f"Computing on {machine.name}{fallback}{memory} · numbers: {seen.question.precision}"
 
 
+@polling.part
 def what_the_methods_say(seen: Scene) -> None:
     methods = pickers.methods(
         pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced, unasked=seen.unasked, costs=seen.costs

@@ -26,6 +26,7 @@ BASELINES = {"Zero": "Grey", "Mean": "The photo’s mean", "Blur": "Blur", "Nois
 CONTROL_PATIENCE = 0.25  # seconds that the first curves wait for random maps: on a slow machine those join them later
 
 
+@polling.part
 def page() -> None:
     seen = scene.current()
     st.title("Deletion")
