@@ -21,6 +21,7 @@ from cam_core.overlay import DIVERGING, SEQUENTIAL
 from cam_core.shapley import BUDGET
 from pages.runtime.compute import Request
 from pages.shared import links, style
+from pages.shared.colours import choice
 
 FIRST_METHODS = ("grad-cam", "lift-cam")
 """The methods that a page opens with."""
@@ -294,6 +295,7 @@ def look() -> Look:
         )
         signed = values == "Signed"
         colour_map = colours(signed)
+    choice.reason_against(colour_map)
     return Look(
         opacity_of_maps,
         signed,
@@ -311,6 +313,8 @@ def opacity() -> float:
 
 def colours(signed: bool) -> str:
     """The colour map of signed, or of positive values."""
-    offered, key = (DIVERGING, "diverging") if signed else (SEQUENTIAL, "colours")
-    chosen: str = st.selectbox("Colours", offered, **links.kept(key), width=130)
+    names, key = choice.offered(signed), "diverging" if signed else "colours"
+    with st.container(width="content"):  # one below the other, also in a row of widgets
+        chosen: str = st.selectbox("Colours", names, **links.kept(key), width=130)
+        choice.previews(names, key)
     return chosen
