@@ -16,6 +16,8 @@ from pages.runtime import compute, polling
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
 from pages.shared import links, messages, pickers, scene, style
+from pages.shared.elsewhere import map_file
+from pages.shared.elsewhere.map_file import Theirs
 from pages.shared.scene import Scene
 
 STEPS = (14, 28, 56, 112, 224)
@@ -43,10 +45,11 @@ def page() -> None:
         )
         settings = how(seen.question.target)
     requests = pickers.parameters(methods)
-    if not requests or not settings.kinds:
+    theirs = map_file.choose(seen)
+    if not (requests or theirs) or not settings.kinds:
         messages.empty("Choose one or more methods, and deletion or insertion, to see curves.")
     else:
-        show(seen, requests, settings)
+        show(seen, requests, settings, theirs)
     with notices:
         messages.link_notices()
 
@@ -106,13 +109,14 @@ def _score() -> str:
     return score.lower()
 
 
-def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:
+def show(seen: Scene, requests: Sequence[Request], settings: Settings, theirs: Theirs | None) -> None:
     """Curves and tables of the maps that are there, and what is to be said of the others."""
     questions = [(seen.question, request) for request in requests]
     control_questions = curves.control_questions(seen.question)
     outcomes = compute.all_explanations(seen.photo.image, questions)
     control_outcomes = compute.all_explanations(seen.photo.image, control_questions, "control", CONTROL_PATIENCE)
     sources = curves.method_sources(questions, outcomes)
+    sources += [curves.source_of(theirs, seen.question)] if theirs else []
     control = curves.control_sources(control_questions, control_outcomes)
     with st.container():  # also where it is empty, for nothing below to move when a map is there
         for request, outcome in zip(requests, outcomes, strict=True):
@@ -127,7 +131,7 @@ def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:
     score_board.board(seen, [*sources, *control[:1]], fake(seen))
     polling.begin()  # curves that are there come first, pictures that have to be computed after them
     drawn.looks()
-    share(seen, settings, requests, sources, drawn.report_now, drawn.facts)
+    share(seen, settings, requests, sources, theirs, drawn.report_now, drawn.facts)
 
 
 def missing_map(request: Request, job: Job) -> None:
