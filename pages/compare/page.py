@@ -80,10 +80,15 @@ def _computing_on(seen: Scene) -> str:
 
 def what_the_methods_say(seen: Scene) -> None:
     methods = pickers.methods(
-        pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced, unasked=seen.unasked, costs=seen.costs
+        pickers.FIRST_METHODS,
+        unfit=seen.unfit,
+        misplaced=seen.misplaced,
+        unasked=seen.unasked,
+        costs=seen.costs,
+        beside=map_file.button,
     )
     requests = pickers.parameters(methods)
-    theirs = map_file.choose(seen)
+    theirs = map_file.given(seen)
     if not requests and theirs is None:
         messages.empty("Choose one or more methods to see where they look.")
         return

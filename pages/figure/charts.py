@@ -9,17 +9,9 @@ import streamlit as st
 from cam_core.figures import Chart
 from cam_core.figures.grid.spec import MOST_CHANNELS, ChartKind
 from pages.shared import links
+from pages.shared.curves import settings as curve_settings
 
 _KINDS: Final[tuple[ChartKind, ...]] = get_args(ChartKind)
-_STEPS: Final = (14, 28, 56, 112, 224)
-_PUBLISHED: Final = "Usual"
-_BASELINES: Final = {
-    _PUBLISHED: "As published",
-    "zero": "Grey",
-    "mean": "The photo’s mean",
-    "blur": "Blur",
-    "noise": "Noise",
-}
 _SCORES: Final = {"probability": "Probability", "logit": "Logit"}
 
 
@@ -43,16 +35,10 @@ def charts() -> tuple[Chart, ...]:
 
 def _curves() -> dict[str, Any]:
     with st.container(horizontal=True, key="figure-curves"):
-        steps = st.selectbox(
-            "Steps", _STEPS, index=_STEPS.index(28), width=90, help="Points of each curve after the first.",
-            **links.kept("curve-steps"),
-        )  # fmt: skip
-        baseline = links.choice(
-            "becomes", "A removed pixel is", _BASELINES, default=_PUBLISHED, width=150,
-            help="As published: deletion to grey, insertion from blur.",
-        )  # fmt: skip
+        steps = curve_settings.steps("curve-steps")
+        baseline = curve_settings.baseline("becomes", curve_settings.PUBLISHED)
         score = links.choice("follows", "Score", _SCORES, default="probability", width=120)
-    return {"steps": int(steps), "baseline": "" if baseline == _PUBLISHED else baseline, "score": score}
+    return {"steps": steps, "baseline": baseline, "score": score}
 
 
 def _channels() -> int:

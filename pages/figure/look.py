@@ -85,10 +85,11 @@ def _maps() -> dict[str, Any]:
     signed = values == "Signed"
     colours = choice.offered(signed, printed=True)
     settings["signed"] = signed
-    settings["colour_map"] = links.choice(
-        "print-colours", "Colours", {name: name for name in colours}, default=colours[0], scope=values
-    )
-    choice.previews(colours, "figure")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap=None):
+        settings["colour_map"] = links.choice(
+            "print-colours", "Colours", {name: name for name in colours}, default=colours[0], scope=values
+        )
+        choice.previews(colours, "figure")
     settings["shared"] = st.toggle(
         "One scale for all maps", **links.kept("one-scale"),
         help="In raw values. Methods measure in different units, so some will look empty.",

@@ -66,6 +66,7 @@ def methods(
     misplaced: Collection[str] = (),
     unasked: Collection[str] = (),
     costs: Callable[[], Mapping[str, Cost]] = dict,
+    beside: Callable[[], None] | None = None,
 ) -> list[Method]:
     """Several methods in the order in which they were chosen, of all in the registry or of those `offered`.
 
@@ -77,6 +78,7 @@ def methods(
             which the help says.
         unasked: those of them that explain a class here and not what is to be explained, which a line below says.
         costs: what methods will cost here, by key; asked for when somebody looks at the list of them.
+        beside: draws what else can be set beside them, in the line of that list.
     """
     known = {method.title: method for method in by_family(METHODS.values() if offered is None else offered)}
     by_title = {title: method for title, method in known.items() if method.key not in unfit}
@@ -117,7 +119,10 @@ def methods(
             method: f"**Not for this {place[method]}:** {style.plain(style.sentence(why))} "
             for method, why in unfit.items()
         }
-        catalogue(list(known.values()), nowhere, costs, key)
+        with st.container(horizontal=True, gap="small", key=f"more-{key}"):
+            catalogue(list(known.values()), nowhere, costs, key)
+            if beside:
+                beside()
     return [by_title[title] for title in titles]
 
 
@@ -314,7 +319,7 @@ def opacity() -> float:
 def colours(signed: bool) -> str:
     """The colour map of signed, or of positive values."""
     names, key = choice.offered(signed), "diverging" if signed else "colours"
-    with st.container(width="content"):  # one below the other, also in a row of widgets
+    with st.container(horizontal=True, vertical_alignment="bottom", gap=None, width="content"):
         chosen: str = st.selectbox("Colours", names, **links.kept(key), width=130)
         choice.previews(names, key)
     return chosen

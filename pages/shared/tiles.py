@@ -62,7 +62,8 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
         if ours:
             heading(key)
         else:
-            st.html(style.name_line(title))
+            with st.popover(f"**{style.plain(title)}**", type="tertiary"):
+                st.markdown(f"A map {style.plain(facts(explanation))}, stretched over what the network sees.")
         picture = overlay(frame, drawn.values, look.opacity, colours, drawn.limits)
         pictures.show(picture, alt=f"{title} heatmap for {explanation.label} over the photo")
         st.html(style.colour_bar(colours, *drawn.limits, drawn.unit))
@@ -150,7 +151,8 @@ def _told(title: str, values: FloatArray) -> str:
 def facts(explanation: Explanation) -> str:
     """ "41 ms · 1 pass up to the layer, 2 behind it"; of a map from elsewhere where it is from."""
     if explanation.method not in METHODS:
-        return f"from {explanation.params['file']}"
+        height, width = explanation.map.shape
+        return f"from {explanation.params['file']}: {height} × {width} values"
     return f"{style.duration(explanation.seconds)} · {passes(explanation.passes)}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,9 +15,9 @@ from matplotlib.ticker import MaxNLocator
 from cam_core.figures.canvas import Canvas
 from cam_core.figures.design import Design, FigureError
 from cam_core.figures.grid.explained import ExplainedGrid, ExplainedRow
-from cam_core.figures.grid.layout import KEY, ChartPanel, Key
+from cam_core.figures.grid.layout import ChartPanel, Key
 from cam_core.figures.grid.spec import FigureSpec
-from cam_core.figures.layout import PAD
+from cam_core.figures.layout import KEY, PAD
 from cam_core.figures.text import font_families, leading, text_width, wrapped
 from cam_core.methods import METHODS
 from cam_core.metrics.base import Values
@@ -123,6 +124,11 @@ class _Frame:
         """The same, of numbers that are turned."""
         return self._line + 2 * PAD + max(text_width(number, self._small, self._font) for number in numbers)
 
+    def every(self, count: int) -> int:
+        """Of so many turned numbers below the axes: which ones have room, every one, or every second and so on."""
+        _, _, width, _ = self._place
+        return max(1, math.ceil(count * self._line / width))
+
     def holds(self, numbers: Sequence[str]) -> bool:
         """Whether so many numbers fit side by side below the axes, which are no wider than four fifths of the chart."""
         each = max(text_width(number, self._small, self._font) for number in numbers) + PAD
@@ -193,7 +199,8 @@ def _coefficients(frame: _Frame, row: ExplainedRow, count: int, styles: Sequence
             range(len(order)), heights[0], errors, fmt="none", ecolor="black", elinewidth=0.5, capsize=1.0, capthick=0.5
         )
     axes.set_xlim(-0.6, len(order) - 0.4)
-    ticks = {float(place): number for place, number in enumerate(numbers)}
+    every = frame.every(len(numbers))
+    ticks = {float(place): number for place, number in enumerate(numbers) if level or not place % every}
     frame.along(axes, ticks, "channel", rotation=0 if level else 90)
 
 

@@ -19,16 +19,14 @@ from cam_core.figures.grid.titles import (
     row_facts,
     row_title,
 )
-from cam_core.figures.layout import BAR, GAP, PAD, SLIMMEST, RowLabel
+from cam_core.figures.layout import BAR, GAP, KEY, PAD, SLIMMEST, RowLabel
 from cam_core.figures.scale import Scale
 from cam_core.figures.text import POINT, leading, text_width, wrapped
 from cam_core.types import Explanation
 
-_WIDER: Final = 1.5  # times as wide as a map: what a chart takes with its numbers
+_WIDER: Final = 1.8  # times as wide as a map: what a chart takes with its numbers
 _LOWEST: Final = 25.0  # millimetres that a row with charts is high
 _APART: Final = 3.0  # millimetres before each chart
-KEY: Final = 7.0
-"""Millimetres of a line that stands for a column."""
 _BETWEEN_KEYS: Final = 4.0
 
 

@@ -125,7 +125,7 @@ class Chart:
     steps: int = 28
     baseline: str = ""
     score: str = "probability"
-    channels: int = 10
+    channels: int = 8
     title: str = ""
 
     def __post_init__(self) -> None:

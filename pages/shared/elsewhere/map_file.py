@@ -1,8 +1,9 @@
 """A map from a file of the visitor's, `.npy`, beside those of the methods: where it comes from, and what is made of it.
 
-theirs = map_file.choose(seen)      # draws the widgets; None where there is no map, or none that can be used
+map_file.button()                   # opens the widgets
+theirs = map_file.given(seen)       # None where there is no map, or none that can be used
 theirs.explanation                  # stands beside ours
-theirs.lines, IMPORTS               # of a script that gives the same
+theirs.line, IMPORTS                # of a script that gives the same
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ class MapFile:
     name: str
     content: bytes
 
+    @property
+    def stem(self) -> str:
+        """What its map is called where nothing else is said."""
+        return safe_stem(self.name, "theirs")
+
 
 @dataclass(frozen=True)
 class Theirs:
@@ -93,10 +99,10 @@ class Theirs:
         return f"explanation_from_array(clf, photo, {read}, title={self.name!r}, target={TARGET})"
 
 
-def choose(seen: Scene) -> Theirs | None:
-    """The widgets, and the map; it stays until it is taken away, also when another page is looked at."""
+def button() -> None:
+    """What opens the widgets: the file, which stays until it is taken away, what it is called, and how it is meant."""
     _follow_link()
-    with st.expander("Map from a file", icon=":material/upload_file:"):
+    with st.popover("Map from a file", icon=":material/upload_file:", type="tertiary", key="map-from-file"):
         st.file_uploader(
             "A map as numpy.save writes it (.npy)",
             type="npy",
@@ -109,15 +115,9 @@ def choose(seen: Scene) -> Theirs | None:
         links.write(_LINK, file and file.name)
         if file is None:
             st.html(style.quiet("Of another library, or of your own: it stands beside ours. A link cannot carry it."))
-            return None
-        return _used(seen, file)
-
-
-def _used(seen: Scene, file: MapFile) -> Theirs | None:
-    with st.container(horizontal=True, vertical_alignment="bottom", key="map-controls"):
-        stem = safe_stem(file.name, "theirs")
-        name = st.text_input("Name", max_chars=_LONGEST, placeholder=stem, width=200, **links.kept(_NAME)).strip()
-        sign = st.segmented_control(
+            return
+        st.text_input("Name", max_chars=_LONGEST, placeholder=file.stem, **links.kept(_NAME))
+        st.segmented_control(
             "Values below 0",
             _SIGNS,
             default=_SIGNS[0],
@@ -127,14 +127,19 @@ def _used(seen: Scene, file: MapFile) -> Theirs | None:
             "as much: their size counts, whatever the sign.",
         )
         messages.button(("Take the map away", _drop), key="map-away")
-    try:
-        theirs = Theirs(file, _explanation(seen, file, name or stem, sign == _SIGNS[1]), sign == _SIGNS[1])
-    except CamError as error:
-        messages.failure("This map cannot be used.", str(error), key="map-file")
+
+
+def given(seen: Scene) -> Theirs | None:
+    """The map, after `button` was drawn; where it cannot be used, the reason is drawn."""
+    file: MapFile | None = st.session_state.get(_KEPT)
+    if file is None:
         return None
-    height, width = theirs.explanation.map.shape
-    st.html(style.quiet(f"{file.name}: {height} × {width} values, stretched over what the network sees of the photo."))
-    return theirs
+    name, magnitude = st.session_state[_NAME].strip() or file.stem, st.session_state[_SIGN] == _SIGNS[1]
+    try:
+        return Theirs(file, _explanation(seen, file, name, magnitude), magnitude)
+    except CamError as error:
+        messages.failure("This map cannot be used.", str(error), ("Take it away", _drop), key="map-file")
+        return None
 
 
 def _explanation(seen: Scene, file: MapFile, name: str, magnitude: bool) -> Explanation:

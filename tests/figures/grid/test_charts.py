@@ -118,7 +118,7 @@ def test_what_cannot_be_drawn_is_refused_in_words() -> None:
     with pytest.raises(FigureError, match="of other channels each"):
         grid_figure(charted(several, BARS))
     with pytest.raises(FigureError, match="has no room for its numbers"):
-        grid_figure(charted(grid_of(1, 1, width=46.0, input=False), DELETION))
+        grid_figure(charted(grid_of(1, 1, width=49.0, input=False), DELETION))
     with pytest.raises(FigureError, match="panels side by side beside 4 charts do not fit"):
         grid_figure(charted(grid_of(1, 3, width=70.0), *[DELETION] * 4))
     with pytest.raises(FigureError, match="at most 4 charts"):
@@ -183,7 +183,7 @@ def test_the_caption_says_how_they_were_made() -> None:
     text = latex_snippet(made, "a.pdf")
     assert (
         "Insertion: probability of the class while the most salient pixels come back out of the image blurred, in 14 "
-        "steps. Coefficients: of the 10 channels"
+        "steps. Coefficients: of the 8 channels"
     ) in text
 
 

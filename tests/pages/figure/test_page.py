@@ -70,7 +70,7 @@ def test_page_command_line_and_python_give_the_same_bytes(
     open_app: Open, files: Files, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
 ) -> None:
     link = {"photos": ["Cat"], "shown": ["Grad-CAM", "Score-CAM"], "seed": "3", "dpi": "150", "letters": "(a)"}
-    link |= {"charts": ["Deletion", "Coefficients"], "curve-steps": "14", "becomes": "mean", "bars": "4"}
+    link |= {"charts": ["Deletion", "Coefficients"], "curve-steps": "14", "becomes": "Mean", "bars": "4"}
     open_app(page=PAGE, **link, **{"title-2": "A_cat", "class-2": "4", "zoom-1": "true", "style": "contours"})
     (tmp_path / "figure.json").write_bytes(files["figure.json"]())
     monkeypatch.setattr(inputs, "load_model", load_tiny)
