@@ -161,15 +161,15 @@ class GridLayout:
             rectangle = left, top, self._panel_width, self._height_of(frame)
             self.panels.append(GridPanel(row, frame, explanation, mark, titles[place], captions[place], *rectangle))
         height = max(self._height_of(frame) for frame in row.frames)
-        height = max(height, _LOWEST) if chart_titles else height
+        chart_height = max(height, _LOWEST) if chart_titles else 0.0
         for place, title in enumerate(chart_titles):
             left = self._right + self._bar_width + _APART + place * (self._chart_width + _APART)
-            mark, rectangle = self._next_letter(), (left, top, self._chart_width, height)
+            mark, rectangle = self._next_letter(), (left, top, self._chart_width, chart_height)
             self.charts.append(ChartPanel(row, place, mark, title, *rectangle))
         if self._look.row_titles:
             self.labels.append(RowLabel(self._row_lines(row), 0.0, top + height / 2))
         most = max(map(len, captions))
-        self.height = top + height + (PAD if most else 0.0) + leading(design.small) * most
+        self.height = top + max(chart_height, height + (PAD if most else 0.0) + leading(design.small) * most)
 
     @property
     def _chart_width(self) -> float:
@@ -182,11 +182,11 @@ class GridLayout:
         """As many in a line as the width holds."""
         small = self._design.small
         self.height += GAP + leading(small) / 2
-        left = 0.0
+        left = first = self._left
         for column, title in enumerate(titles):
             width = KEY + PAD + text_width(title, small, self._font)
-            if left and left + width > self._design.width:
-                left, self.height = 0.0, self.height + leading(small)
+            if left > first and left + width > self._design.width:
+                left, self.height = first, self.height + leading(small)
             self.keys.append(Key(column, title, left, self.height))
             left += width + _BETWEEN_KEYS
         self.height += leading(small) / 2 + PAD

@@ -12,7 +12,7 @@ FIGURE = "pages/figure/page.py"
 
 def test_every_map_is_shown_as_it_is_and_by_every_vision(open_app: Open) -> None:
     at = open_app()
-    assert "cam-swatch" not in html(at), "nothing of it is sent before somebody looks"
+    assert 'class="cam-swatch"' not in html(at), "nothing of it is sent before somebody looks"
     at.session_state["visions-colours"] = True
     text = html(settle(at.run()))
     shown = re.findall(r'aria-label="([^"]*)" style="background: linear-gradient\(to right, ([^)]*)\)"', text)
