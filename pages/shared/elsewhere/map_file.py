@@ -17,7 +17,7 @@ from typing import Final
 
 import streamlit as st
 
-from cam_core import Explanation, explanation_from_array
+from cam_core import METHODS, Explanation, explanation_from_array
 from cam_core.analysis.foreign import read_map
 from cam_core.files import safe_stem
 from cam_core.types import CamError, MethodError
@@ -145,6 +145,8 @@ def given(seen: Scene) -> Theirs | None:
 def _explanation(seen: Scene, file: MapFile, name: str, magnitude: bool) -> Explanation:
     if not _NAMED.fullmatch(name):
         raise MethodError(f"the name {name!r} has other signs than letters, digits, spaces and . + - _")
+    if name.lower() in {method.title.lower() for method in METHODS.values()}:
+        raise MethodError(f"a method here is called {name!r}: give the map another name")
     values = read_map(file.content, magnitude=magnitude)
     sha256 = hashlib.sha256(file.content).hexdigest()
     clf, question = seen.classifier, seen.question
@@ -155,8 +157,10 @@ def _explanation(seen: Scene, file: MapFile, name: str, magnitude: bool) -> Expl
 
 
 def _take() -> None:
-    """The file that was uploaded; none where it was taken out of the box."""
+    """The file that was uploaded; none where it was taken out of the box. The name was that of the file before."""
     given = st.session_state[_UPLOAD]
+    if st.session_state.get(_KEPT) and _NAME in st.session_state:
+        st.session_state[_NAME] = ""
     _keep(None if given is None else MapFile(Path(given.name).name, given.getvalue()))
 
 

@@ -39,6 +39,8 @@ def test_it_stands_beside_ours_and_says_where_it_is_from(open_app: Open) -> None
     assert at.query_params["map"] == "mine.npy"
     at.text_input(key="map-name").set_value("zennit LRP").run()
     assert heatmaps(settle(at)) == ["Grad-CAM", "zennit LRP"]
+    at.file_uploader(key="map-file").clear().upload("other.npy", npy(VALUES)).run()
+    assert heatmaps(settle(at)) == ["Grad-CAM", "other"], "the name was the other file's"
 
 
 def test_it_needs_no_method_beside_it_and_goes_when_it_is_taken_away(open_app: Open) -> None:
@@ -65,7 +67,7 @@ def test_what_is_no_map_is_refused_in_words(open_app: Open, content: Any, said: 
     assert heatmaps(at) == ["Grad-CAM"]
 
 
-@pytest.mark.parametrize("name", ["grad-cam", "<b>mine</b>"])
+@pytest.mark.parametrize("name", ["grad-cam", "LIFT-CAM", "<b>mine</b>"])
 def test_a_name_that_misleads_or_marks_up_is_refused(open_app: Open, name: str) -> None:
     at = give(open_app(**LINK))
     at.text_input(key="map-name").set_value(name).run()
