@@ -38,9 +38,8 @@ def previews(names: Sequence[str], key: str) -> None:
     Args:
         key: tells apart several on one page.
     """
-    what = "How others see these colours"
-    with st.popover(what, icon=":material/visibility:", type="tertiary", key=f"visions-{key}", help=what,
-                    on_change="rerun") as opened:  # fmt: skip
+    with st.popover("How others see these colours", icon=":material/visibility:", type="tertiary",
+                    key=f"visions-{key}", on_change="rerun") as opened:  # fmt: skip
         if opened.open:
             st.html(_table(names))
             st.html(
