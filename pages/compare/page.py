@@ -28,8 +28,7 @@ def page() -> None:
     with st.container(key="zones"):
         with st.container(key="seen"):
             what_the_network_sees(seen)
-        with st.container(key="said"):
-            what_the_methods_say(seen)
+        what_the_methods_say(seen)
     with notices:
         messages.link_notices()
     preload.charts()
@@ -80,6 +79,11 @@ def _computing_on(seen: Scene) -> str:
 
 @polling.part
 def what_the_methods_say(seen: Scene) -> None:
+    with st.container(key="said"):  # in here, for the styles: a part stands in a container of its own
+        comparison(seen)
+
+
+def comparison(seen: Scene) -> None:
     methods = pickers.methods(
         pickers.FIRST_METHODS,
         unfit=seen.unfit,
