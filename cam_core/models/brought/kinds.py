@@ -30,8 +30,8 @@ def check_kind(module: object) -> None:
         raise ModelError(_EXPORTED)
     if not isinstance(module, nn.Module):
         raise ModelError(
-            f"a classifier is made of an nn.Module, not of {_article(type(module).__name__)}; an ONNX file becomes a "
-            "module by onnx2torch.convert(path)"
+            f"a classifier is made of an nn.Module, not of {_article(type(module).__name__)}; an ONNX file is "
+            "opened by load_model(path)"
         )
     for refused, words in _REFUSED.items():
         if refused(module):

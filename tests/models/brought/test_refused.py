@@ -102,7 +102,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "lazy": (lazy, "run it once"),
     "meta device": (on_meta, "load the weights"),
     "a function": (lambda: lambda images: images, "nn.Module, not of a function"),
-    "a file of ONNX": (lambda: "network.onnx", "not of a str.*onnx2torch.convert"),
+    "a file of ONNX": (lambda: "network.onnx", "not of a str.*load_model"),
     "timm's num_classes=0": (lambda: timm.create_model("resnet10t", num_classes=0), "features.*num_classes=0"),
     "head taken off": (headless, "features.*its fc is an nn.Identity"),
     "timm's feature maps": (lambda: timm.create_model("resnet10t", features_only=True), "one score per position"),
