@@ -17,12 +17,12 @@ DEV_READY := $(VENV)/.ready-dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  variables: PORT=$(PORT) and ADDRESS=$(ADDRESS) (app), MODEL=my_module:build (app: a network of your own), JOBS=$(JOBS) (test workers), PYTHON=$(PYTHON) (3.11 or newer; used once, to create $(VENV))"
+	@echo "  variables: PORT=$(PORT) and ADDRESS=$(ADDRESS) (app), MODEL=my_module:build and TARGET=my_module:my_score (app: a network and a target of your own), JOBS=$(JOBS) (test workers), PYTHON=$(PYTHON) (3.11 or newer; used once, to create $(VENV))"
 
 setup: $(DEV_READY) ## create .venv with all that development needs
 
 app: $(APP_READY) ## serve the app on 127.0.0.1:8501; elsewhere with `make app PORT=8600`, to a room with ADDRESS=0.0.0.0
-	$(RUN) -m pages $(if $(MODEL),--model $(MODEL)) --server.port $(PORT) --server.address $(ADDRESS)
+	$(RUN) -m pages $(if $(MODEL),--model $(MODEL)) $(if $(TARGET),--target $(TARGET)) --server.port $(PORT) --server.address $(ADDRESS)
 
 test: $(DEV_READY) ## run every test but the slow ones (at most 12 minutes on 2 cores)
 	$(TEST) -m "not slow"

@@ -32,7 +32,8 @@ import typer
 from benchmarks.common import RESULTS, machine, publish
 from cam_core import SAMPLES, Classifier, explain, load_image, load_model
 from cam_core.deeplift import contributions
-from cam_core.models.split.tracing import trace
+from cam_core.models.split.sized_tracing import trace_at_size
+from cam_core.models.split.tracing import private_copy, trace
 from cam_core.models.zoo.random_weights import PrivateRandomness, calibrate
 from cam_core.types import CamError, MethodError
 
@@ -128,11 +129,15 @@ def at_layer(clf: Classifier, layer: str) -> dict[str, Any]:
 
 def untraced(clf: Classifier) -> str:
     """What stands in the way of the fast path."""
-    try:
-        trace(clf.module, clf.input_shape)
-    except Exception as error:  # torch.fx raises many kinds
-        return f"torch.fx stops: {said(error)}"
-    return "torch.fx traces it, but the halves differ from the network in their last bits"
+    size = clf.input_shape
+    for attempt in (lambda: trace(clf.module, size), lambda: trace_at_size(private_copy(clf.module, size), size)):
+        try:
+            attempt()
+        except Exception as error:  # torch.fx raises many kinds
+            reason = f"torch.fx stops: {said(error)}"
+        else:
+            return "torch.fx traces it, but the halves differ from the network in their last bits"
+    return reason
 
 
 def differing(clf: Classifier, image: torch.Tensor, error: float) -> str:

@@ -12,7 +12,7 @@ from cam_core.methods import METHODS
 from cam_core.models.classifier import Classifier
 from cam_core.models.noise import noise
 from cam_core.models.tails import is_pooled_linear
-from cam_core.types import MethodError
+from cam_core.types import MethodError, TargetError
 
 
 def methods_at(clf: Classifier, layer: str | None = None) -> dict[str, str]:
@@ -43,7 +43,7 @@ def methods_at(clf: Classifier, layer: str | None = None) -> dict[str, str]:
                 raise MethodError(f"{key} combines layers of several resolutions, and this network has one")
             if method.check:
                 method.check(net, image, acts)
-        except MethodError as error:
+        except (MethodError, TargetError) as error:
             reasons[key] = str(error)
     return reasons
 

@@ -1,6 +1,7 @@
 """`python -m pages`: serve the app, with the options of `streamlit run`; to a room: `--server.address 0.0.0.0`.
 
-`--model my_module:build` serves it around a network of one's own: see the guide "A network of your own".
+`--model my_module:build` serves it around a network of one's own: see the guide "A network of your own"; and
+`--target my_module:my_score` offers a function of one's own under "What to explain".
 """
 
 from __future__ import annotations
@@ -26,14 +27,17 @@ from pages.shared.models import BUNDLED
 APP = Path(__file__).parents[1] / "app.py"
 
 
-def prepare(model: str = "") -> None:
+def prepare(model: str = "", target: str = "") -> None:
     """What the first visitor would wait for: torch, imported above, and the network that the app opens with.
 
     Args:
         model: the function that builds it: see `served.serve`; "" for the bundled one.
+        target: a function of the logits to be offered: see `served.serve_target`; "" for none.
     Raises:
-        ModelError: there is no such function, or what it returns is no network to explain.
+        ModelError, TargetError: there is no such function, or what it returns is no network to explain.
     """
+    if target:
+        served.serve_target(target)
     # In a thread of its own: for each thread that computes, OpenMP starts helpers, who stay as long as it does. While
     # there are more of them than processors they sleep between two operations, and Opti-CAM, which has thousands of
     # small ones, took half as long again.
@@ -53,12 +57,13 @@ def _load(model: str) -> None:
         compute.classifier(ModelSpec(BUNDLED))
 
 
-def _options() -> tuple[str, list[str]]:
-    """The function that builds the network, and the options that are Streamlit's."""
+def _options() -> tuple[str, str, list[str]]:
+    """The functions that build the network and make the target, and the options that are Streamlit's."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--model", default="")
+    parser.add_argument("--target", default="")
     known, streamlit = parser.parse_known_args()
-    return known.model, streamlit
+    return known.model, known.target, streamlit
 
 
 def _log_to_the_terminal() -> None:
@@ -78,9 +83,9 @@ if __name__ == "__main__":
     PagesManager.uses_pages_directory = False
     # Where it serves a room, Streamlit asks a server on the internet for the address that it has there.
     net_util.get_external_ip = lambda: None
-    model, options = _options()
+    model, target, options = _options()
     try:
-        prepare(model)
+        prepare(model, target)
     except CamError as error:
         sys.exit(f"The app is not served: {error}.")
     main(["run", str(APP), *options], prog_name="streamlit")

@@ -21,8 +21,9 @@ from cam_core.cli.tables import print_table
 from cam_core.explain import explain as explain_image
 from cam_core.figures import DOUBLE_COLUMN, FORMATS, Design, encode_figure, figure_format, heatmap_figure, row_of
 from cam_core.images import image_digest
-from cam_core.models.brought.folder import WEIGHTS, is_folder
+from cam_core.models.brought.folder import WEIGHTS
 from cam_core.models.classifier import Classifier
+from cam_core.models.load import is_whole
 from cam_core.models.zoo.downloads import sha256_of
 from cam_core.options import Options
 from cam_core.overlay import AGAINST_UNEVEN, DIVERGING, SEQUENTIAL, UNEVEN
@@ -118,8 +119,9 @@ def explain_all(
 
 def _model_record(model: str, weights: str, weights_seed: int) -> dict[str, Any]:
     record: dict[str, Any] = {"name": model, "weights": weights}
-    if is_folder(model):
-        return record | {"weights_sha256": sha256_of(Path(model).expanduser() / WEIGHTS)}
+    if is_whole(model):
+        path = Path(model).expanduser()
+        return record | {"weights_sha256": sha256_of(path / WEIGHTS if path.is_dir() else path)}
     if weights == "random":
         return record | {"weights_seed": weights_seed}
     return record if weights == "default" else record | {"weights_sha256": sha256_of(Path(weights).expanduser())}

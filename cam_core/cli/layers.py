@@ -11,9 +11,8 @@ from torch import nn
 from cam_core.cli import options
 from cam_core.cli.tables import print_table
 from cam_core.models.brought.answers import as_they_are
-from cam_core.models.brought.folder import is_folder
 from cam_core.models.classifier import Classifier
-from cam_core.models.load import find_network, load_model
+from cam_core.models.load import find_network, is_whole, load_model
 from cam_core.models.zoo.architecture import Architecture
 from cam_core.models.zoo.random_weights import PrivateRandomness
 from cam_core.types import LayerInfo
@@ -39,7 +38,7 @@ def _outline(model: str, every: bool) -> Classifier:
 
     One that decides on tokens gets random weights: where a class token decides, gradients tell up to which layer.
     """
-    if is_folder(model):
+    if is_whole(model):
         return load_model(model, device="cpu")
     architecture = find_network(model)
     return Classifier(

@@ -12,7 +12,7 @@ from cam_core.cli import options
 from cam_core.cli.tables import at_terminal, markdown_table, print_table
 from cam_core.declarations.parameters import DeclaredParameter
 from cam_core.methods import METHODS, Method
-from cam_core.models.load import load_model
+from cam_core.models.load import is_whole, load_model
 
 _COLUMNS = (
     "key",
@@ -66,7 +66,8 @@ def methods_markdown(chosen: list[Method] | None = None) -> str:
 
 def _at_layer(chosen: list[Method], model: str, layer: str) -> list[tuple[str, str, str]]:
     """Whether each method works there, or why not. Random weights will do: nothing is downloaded."""
-    reasons = methods_at(load_model(model, weights="random", device="cpu"), layer)
+    weights = "default" if is_whole(model) else "random"
+    reasons = methods_at(load_model(model, weights=weights, device="cpu"), layer)
     answers = {key: f"no: {reason}" if reason else "yes" for key, reason in reasons.items()}
     return [(method.key, method.title, answers[method.key]) for method in chosen]
 

@@ -14,8 +14,8 @@ from cam_core.models.zoo.downloads import hub_folder
 _COLUMNS = ("model", "parameters", "file", "weights", "input", "default layer")
 _NOTE = (
     "Any convolutional network of timm works as well, as timm:NAME, any classifier of torchvision by its name, a "
-    "network of `train` by the path of its .safetensors file, and one of transformers by its folder. Weights that are "
-    "not here are downloaded at first use."
+    "network of `train` by the path of its .safetensors file, one of transformers by its folder, and one in an ONNX "
+    "file by its path. Weights that are not here are downloaded at first use."
 )
 
 

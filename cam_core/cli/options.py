@@ -20,7 +20,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="A network: see `models`; any convolutional one of timm as timm:NAME; or a folder of transformers.",
+        help="A network: see `models`; any of timm as timm:NAME; a folder of transformers; an ONNX file.",
     ),
 ]
 Weights = Annotated[

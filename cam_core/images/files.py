@@ -14,6 +14,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from cam_core.images import dicom
+from cam_core.images.deep_colour import DeepColour, is_deep_colour, joined, the_other_way
 from cam_core.types import ImageError
 
 MIN_SIDE: Final = 8
@@ -52,7 +53,9 @@ def load_image(source: str | Path | bytes | BinaryIO) -> Image.Image:
     """An image file as RGB, upright: EXIF rotation applied, first frame of an animation, transparency over white.
 
     Grey of more than 8 bits keeps its levels: it is of mode "I;16", from 0, black, to 65535. So is a grey DICOM file,
-    by its own window (see `cam_core.images.dicom`). Colour has 8 bits per channel: of 16, the higher 8 are read.
+    by its own window (see `cam_core.images.dicom`). Colour of 16 bits per channel in a PNG or TIFF file does too, up
+    to 50 megapixels: it is a `DeepColour`, of which the network is given the levels, and Pillow shows 8 bits. Of other
+    such files the higher 8 are read.
 
     The size is checked before a pixel is decoded. Of more than 50 megapixels, it is halved until it has no more; DICOM
     of that size is refused.
@@ -119,7 +122,9 @@ def as_grey(image: Image.Image) -> Image.Image:
     Raises:
         ImageError: as `as_rgb`.
     """
-    return Image.fromarray(_grey_levels(image).astype(np.float32)) if is_deep(image) else as_rgb(image).convert("L")
+    if is_deep(image) or isinstance(image, DeepColour):
+        return Image.fromarray(_grey_levels(image).astype(np.float32))
+    return as_rgb(image).convert("L")
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -148,11 +153,12 @@ def check_size(size: tuple[int, int], name: str = _UNNAMED, most: int = MAX_PIXE
 
 
 def image_digest(image: Image.Image) -> str:
-    """SHA-256 over size and pixels, RGB or grey of 16 bits, in hexadecimal: two images of the same have the same."""
+    """SHA-256 over size and pixels, of 8 or of 16 bits, in hexadecimal: two images of the same have the same."""
     deep = is_deep(image)
     photo = _of_16_bits(as_grey(image)) if deep else as_rgb(image)
-    size = f"{photo.width}x{photo.height}{f' {_DEEP}' if deep else ''}:"
-    return hashlib.sha256(size.encode() + photo.tobytes()).hexdigest()
+    kind = f" {_DEEP}" if deep else " RGB;16" if isinstance(image, DeepColour) else ""
+    pixels = image.levels if isinstance(image, DeepColour) else photo
+    return hashlib.sha256(f"{photo.width}x{photo.height}{kind}:".encode() + pixels.tobytes()).hexdigest()
 
 
 def _decode(stream: BinaryIO, name: str) -> Image.Image:
@@ -164,10 +170,9 @@ def _decode(stream: BinaryIO, name: str) -> Image.Image:
             check_size(image.size, name, _most(image))
             scale = _scale(image.size)
             image.draft(image.mode, (image.width // scale, image.height // scale))
-            image.load()
-            # Not ImageOps.exif_transpose: it writes the metadata back, and fails where a camera wrote them badly.
-            turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-            upright = image if turn is None else image.transpose(turn)
+            if scale == 1 and is_deep_colour(image):
+                return joined(_upright(image), _lower_bytes(stream))
+            upright = _upright(image)
             photo = as_grey(upright) if (deep := is_deep(image)) else as_rgb(upright)
             photo = photo.reduce(remaining) if (remaining := _scale(photo.size)) > 1 else photo.copy()
             return _of_16_bits(photo) if deep else photo
@@ -183,6 +188,21 @@ def _decode(stream: BinaryIO, name: str) -> Image.Image:
         ) from None
     except Exception as error:  # whatever a decoder raises on a damaged file: there is no common class
         raise ImageError(f"{name} is damaged or cut short; save it again ({error})") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Decoded, and turned as the camera was held."""
+    image.load()
+    # Not ImageOps.exif_transpose: it writes the metadata back, and fails where a camera wrote them badly.
+    turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)
+
+
+def _lower_bytes(stream: BinaryIO) -> Image.Image:
+    stream.seek(0)
+    again = _opened(stream)
+    the_other_way(again)
+    return _upright(again)
 
 
 def _of_dicom(file: dicom.Dicom, name: str) -> Image.Image:
@@ -249,6 +269,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _grey_levels(image: Image.Image) -> np.ndarray[Any, np.dtype[np.float64]]:
     """(H, W) from 0 to 255, with fractions, of an image that is deep."""
+    if isinstance(image, DeepColour):
+        return image.grey()
     return _levels(np.asarray(image), nominal=image.mode.startswith("I;16"))
 
 

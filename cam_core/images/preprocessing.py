@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from cam_core.images.deep_colour import DeepColour
 from cam_core.images.files import as_grey, as_rgb, check_size, is_deep
 from cam_core.types import ImageError, ModelError, Picture
 
@@ -37,7 +39,7 @@ class Preprocessing:
         resize: length in pixels that the image's shorter side is scaled to before a crop.
         interpolation: "bilinear" or "bicubic", antialiased.
         mean, std: one number per channel, for pixels in [0, 1]. With one channel photos are read as grey. With two, or
-            more than three, there are tensors alone: no photo has them. Grey of 16 bits keeps all its levels.
+            more than three, there are tensors alone: no photo has them. 16 bits keep all their levels.
         fit: "crop", "letterbox" or "stretch".
     """
 
@@ -118,26 +120,30 @@ class Preprocessing:
         Raises:
             ImageError: as `frame`.
         """
-        values = torch.from_numpy(np.array(self._framed(image), dtype=np.float32))
+        values = torch.from_numpy(self._framed(image))
         planes = values[None] if values.ndim == 2 else values.permute(2, 0, 1)
         pixels = planes.expand(self.channels, -1, -1).contiguous().clamp(0, 255).div(255)
         return self._padded(self.normalise(pixels), image.size)
 
-    def _framed(self, image: Image.Image) -> Image.Image:
-        """Scaled, and cropped to what the network sees; RGB, or grey, which may have more than 8 bits."""
+    def _framed(self, image: Image.Image) -> npt.NDArray[np.float32]:
+        """Scaled, and cropped to what the network sees: (h, w, 3), or grey (h, w), from 0 to 255."""
         if self.channels not in (1, 3):
             raise ImageError(
                 f"the network takes {self.channels} channels, and a photo has 3, or 1 that is grey: give a tensor "
                 f"({self.channels}, H, W), normalised"
             )
         check_size(image.size)
-        whole = as_rgb(image) if self.channels == 3 and not is_deep(image) else as_grey(image)
-        resized = whole.resize(self._resized(image.size), _RESAMPLING[self.interpolation])
+        if self.channels == 3 and isinstance(image, DeepColour):
+            return np.stack([self._fitted(band) for band in image.bands()], axis=-1)
+        return self._fitted(as_rgb(image) if self.channels == 3 and not is_deep(image) else as_grey(image))
+
+    def _fitted(self, whole: Image.Image) -> npt.NDArray[np.float32]:
+        resized = whole.resize(self._resized(whole.size), _RESAMPLING[self.interpolation])
         if self.fit == "letterbox":
-            return resized
+            return np.array(resized, dtype=np.float32)
         left, top = self._corner(resized.size)
         height, width = self.input_size
-        return resized.crop((left, top, left + width, top + height))
+        return np.array(resized.crop((left, top, left + width, top + height)), dtype=np.float32)
 
     def _padded(self, picture: Tensor, size: tuple[int, int]) -> Tensor:
         """A letterbox's picture among zeros; any other as it is."""

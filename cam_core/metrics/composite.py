@@ -21,12 +21,16 @@ _POPPI = "Poppi et al. 2021, arXiv:2104.10252"
 
 
 def coherencies(batch: Samples, run: Run, mask_space: str) -> Tensor:
-    """(B,) float64: (1 + r) / 2, with r the correlation of the map of x and the map of x under its map, same class."""
+    """(B,) float64: (1 + r) / 2, with r the correlation of the map of x and the map of x under its map, same class.
+
+    Both over the photo: a letterbox's padding stays as it is under the map, and does not count.
+    """
     fill = run.fill(mask_space, batch.images)[0]
     run.expect(len(batch))
     coherency_of = []
-    for index, (image, saliency) in enumerate(zip(batch.images, batch.saliency, strict=True)):
-        shown = fill + (image - fill) * saliency.to(image)
+    for index, saliency in enumerate(batch.planes):
+        photo = batch.photo(index)
+        shown = batch.padded(index, (fill + (photo - fill) * saliency.to(photo))[None])[0]
         correlation = pearson(saliency.numpy(), batch.mapped_again(index, shown).numpy())
         coherency_of.append(0.0 if math.isnan(correlation) else (1 + correlation) / 2)
         run.advance()

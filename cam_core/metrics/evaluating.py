@@ -28,11 +28,13 @@ _HOW_TO_GIVE = {
     "explain_with": "to explain by changed networks: pass explain_with= (classifier → map), or an Explanation",
 }
 
-# Those whose value a letterbox's padding does not touch; others take all of the input for the photo.
+# Those that leave a letterbox's padding as it is and count the photo alone; of others nobody knows.
 _KNOW_PADDING: Final = (
     *("deletion-auc", "insertion-auc"),
     *("average-drop", "average-increase", "average-gain", "average-drop-in-deletion"),
-    *("sparseness", "complexity"),
+    *("sparseness", "complexity", "coherency", "adcc", "arcc"),
+    *("road", "road-morf", "road-lerf"),
+    *("infidelity", "max-sensitivity", "parameter-randomisation"),
     *("ebpg", "class-discrimination", "pointing-game", "max-box-acc"),
 )
 

@@ -43,16 +43,17 @@ def infidelity(
 ) -> Scores:
     """How badly the map's sum over a square predicts what the class loses when the square goes.
 
-    A saliency map has no unit, hence the best factor. Extras: `sums` Σ_Q S and `drops` of the score, one per square.
+    A saliency map has no unit, hence the best factor. Squares lie within the photo, never over a letterbox's padding,
+    and their side is a share of the photo's. Extras: `sums` Σ_Q S and `drops` of the score, one per square.
     """
     run.expect(len(batch) * samples)
     before = batch.score(score)
-    squares = _squares(batch.size, samples, side, run)
     values: list[Tensor] = []
     extras: dict[str, list[Values]] = {"sums": [], "drops": []}
-    for index, image in enumerate(batch.images):
-        after = _without(net, image, squares, batch.target[index], run, mask_space, score)
-        sums = (squares * batch.saliency[index]).sum((1, 2))
+    for index, plane in enumerate(batch.planes):
+        squares = _squares((plane.shape[0], plane.shape[1]), samples, side, run)
+        after = _without(net, batch, index, squares, run, mask_space, score)
+        sums = (squares * plane).sum((1, 2))
         drops = before[index] - after
         energy = float(sums @ sums)
         scale = float(sums @ drops) / energy if energy > 0 else 0.0
@@ -63,7 +64,7 @@ def infidelity(
 
 
 def _squares(size: tuple[int, int], samples: int, side: float, run: Run) -> Tensor:
-    """(samples, H, W) float64: 1 on a square, evenly placed at random within the image."""
+    """(samples, h, w) float64: 1 on a square, evenly placed at random within the photo."""
     height, width = size
     length = max(1, round(side * min(size)))
     draws = torch.rand(samples, 2, generator=run.generator(), dtype=torch.float64)
@@ -75,13 +76,14 @@ def _squares(size: tuple[int, int], samples: int, side: float, run: Run) -> Tens
 
 
 def _without(
-    net: SplitModel, image: Tensor, squares: Tensor, target: Tensor, run: Run, mask_space: str, score: str
+    net: SplitModel, batch: Samples, index: int, squares: Tensor, run: Run, mask_space: str, score: str
 ) -> Tensor:
-    fill = run.fill(mask_space, image)
+    photo = batch.photo(index)
+    fill = run.fill(mask_space, photo)
 
     def pictures(start: int, stop: int) -> Tensor:
-        removed = squares[start:stop, None].to(image) > 0
-        return torch.where(removed, fill, image)
+        removed = squares[start:stop, None].to(photo) > 0
+        return batch.padded(index, torch.where(removed, fill, photo))
 
-    classes = target.expand(len(squares))
-    return picture_scores(net, pictures, classes, image_rows(net, image[None]), score=score, advance=run.advance)
+    classes, rows = batch.target[index].expand(len(squares)), image_rows(net, batch.images[index, None])
+    return picture_scores(net, pictures, classes, rows, score=score, advance=run.advance)

@@ -35,16 +35,19 @@ def max_sensitivity(
     samples: Annotated[int, Parameter("noisy copies of the image that are explained", low=1, high=1000)] = 10,
     radius: Annotated[float, Parameter("largest change of a value of the normalised input", low=0, high=10)] = 0.02,
 ) -> Scores:
-    """How far the map moves when the image hardly does. Extra: `changes`, one per noisy copy."""
+    """How far the map moves when the image hardly does. Extra: `changes`, one per noisy copy.
+
+    Noise and map are those of the photo: a letterbox's padding stays as it is, and does not count.
+    """
     run.expect(len(batch) * samples)
     changes = []
-    for index, (image, saliency) in enumerate(zip(batch.images, batch.saliency, strict=True)):
-        generator = run.generator()
+    for index, saliency in enumerate(batch.planes):
+        photo, generator = batch.photo(index), run.generator()
         length = float(saliency.norm()) or 1.0
         distances = []
         for _ in range(samples):
-            noise = (2 * torch.rand(image.shape, generator=generator, dtype=torch.float64) - 1) * radius
-            again = batch.mapped_again(index, image + noise.to(image))
+            noise = (2 * torch.rand(photo.shape, generator=generator, dtype=torch.float64) - 1) * radius
+            again = batch.mapped_again(index, batch.padded(index, (photo + noise.to(photo))[None])[0])
             distances.append(float((again - saliency).norm()) / length)
             run.advance()
         changes.append(np.array(distances))

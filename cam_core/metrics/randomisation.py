@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cam_core.declarations.parameters import Parameter
+from cam_core.maps import within
 from cam_core.metrics.base import Scores, metric
 from cam_core.metrics.samples import ExplainWith, Samples, as_saliency
 from cam_core.metrics.similarity import spearman, ssim
@@ -24,7 +25,7 @@ from cam_core.models.devices import double
 from cam_core.models.split.model import SplitModel
 from cam_core.models.split.tracing import private_copy
 from cam_core.run import Run
-from cam_core.types import FloatArray
+from cam_core.types import FloatArray, Picture
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class RandomisationStep:
 
 
 def randomisation_steps(
-    clf: Classifier, saliency: Tensor, explain_with: ExplainWith, run: Run, steps: int
+    clf: Classifier, saliency: Tensor, explain_with: ExplainWith, run: Run, steps: int, picture: Picture | None = None
 ) -> Iterator[RandomisationStep]:
     """Replace the weights of a copy of the network from the top down in `steps` steps, and explain after each.
 
@@ -55,6 +56,7 @@ def randomisation_steps(
     Args:
         saliency: (H, W), the map of the trained network.
         explain_with: classifier → map of the same image for the same class.
+        picture: the part of the map that lies over the photo, and counts; all of it for None.
     """
     private = private_copy(clf.network, clf.input_shape)
     generator = run.generator()
@@ -64,12 +66,13 @@ def randomisation_steps(
         # A new classifier each time: it keeps prepared copies of the weights it has seen.
         changed = clf.changed(private, name=f"{clf.name}, weights random down to {layers[-1]}")
         again = as_saliency(explain_with(changed), (saliency.shape[0], saliency.shape[1]))
-        correlation = spearman(saliency.numpy(), again.numpy())
+        before, after = (within(plane, picture).numpy() for plane in (saliency, again))
+        correlation = spearman(before, after)
         yield RandomisationStep(
             layers,
             again.float().numpy(),
             0.0 if math.isnan(correlation) else correlation,
-            ssim(saliency.numpy(), again.numpy()),
+            ssim(before, after),
         )
 
 
@@ -109,7 +112,10 @@ def parameter_randomisation(
     run: Run,
     steps: Annotated[int, Parameter("groups of layers that are randomised one after the other", low=1, high=1000)] = 8,
 ) -> Scores:
-    """How much of the map survives when what the network learned is taken away. Extras: `spearman`, `ssim` by step."""
+    """How much of the map survives when what the network learned is taken away. Extras: `spearman`, `ssim` by step.
+
+    Of an image in a letterbox, the map over the photo counts.
+    """
     planned = len(cascade(private_copy(batch.clf.network, batch.clf.input_shape), steps))
     run.expect(len(batch) * planned)
     cascades = [list(_reported(batch, index, run, steps)) for index in range(len(batch))]
@@ -125,6 +131,6 @@ def _mean_size(rows: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]
 def _reported(batch: Samples, index: int, run: Run, steps: int) -> Iterator[RandomisationStep]:
     explain_with = batch.explain_with[index]
     assert explain_with is not None, "checked before the metric was called"
-    for step in randomisation_steps(batch.clf, batch.saliency[index], explain_with, run, steps):
+    for step in randomisation_steps(batch.clf, batch.saliency[index], explain_with, run, steps, batch.pictures[index]):
         run.advance()
         yield step

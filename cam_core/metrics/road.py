@@ -2,7 +2,7 @@
 
 A pixel that is merely blanked out leaves the shape of the mask behind, and the shape itself can speak for a class.
 Noisy linear imputation replaces a removed pixel by a weighted mean of its neighbours, removed ones among them: see
-`cam_core.metrics.imputation`.
+`cam_core.metrics.imputation`. Of an image in a letterbox the photo's pixels go and count, never its padding.
 """
 
 from __future__ import annotations
@@ -82,31 +82,36 @@ def _computed_changes(net: SplitModel, batch: Samples, run: Run, removal: Remova
     before = batch.score(removal.score)
     changes = []
     for index, target in enumerate(batch.target):
-        by_order = [removal_masks(batch.saliency[index], removal.spacing, first) for first in orders]
+        by_order = [removal_masks(batch.planes[index], removal.spacing, first) for first in orders]
         # The orders' masks of one percentile side by side: they have the same noise.
         masks = torch.stack([mask for masks in zip(*by_order, strict=True) for mask in masks])
-        after = _after_removal(net, batch.images[index], masks, len(orders), target, run, removal)
+        after = _after_removal(net, batch, index, masks, len(orders), target, run, removal)
         changes.append((after - before[index]).view(steps, len(orders)).T)
     return torch.stack(changes)
 
 
 def _after_removal(
-    net: SplitModel, image: Tensor, masks: Tensor, orders: int, target: Tensor, run: Run, removal: Removal
+    net: SplitModel, batch: Samples, index: int, masks: Tensor, orders: int, target: Tensor, run: Run, removal: Removal
 ) -> Tensor:
-    """(N,) float64: the score of one image with the pixels of each mask (N, H, W) imputed, and noise on them."""
-    exact = double(image).cpu()
+    """(N,) float64: the score of one image with the pixels of each mask (N, h, w) imputed, and noise on them.
+
+    Those of its photo: padding stays as it is, and is nobody's neighbour.
+    """
+    photo = batch.photo(index)
+    exact = double(photo).cpu()
 
     def noise(start: int, stop: int) -> Tensor:
         steps = range(start // orders, (stop - 1) // orders + 1)
-        draws = {step: torch.randn(image.shape, generator=run.generator(step), dtype=torch.float64) for step in steps}
+        draws = {step: torch.randn(photo.shape, generator=run.generator(step), dtype=torch.float64) for step in steps}
         return torch.stack([draws[place // orders] for place in range(start, stop)])
 
     def pictures(start: int, stop: int) -> Tensor:
         removed = masks[start:stop]
-        return (imputed(exact, removed) + removal.noise * noise(start, stop) * removed[:, None]).to(image)
+        filled = imputed(exact, removed) + removal.noise * noise(start, stop) * removed[:, None]
+        return batch.padded(index, filled.to(photo))
 
     # Imputing takes about as long as scoring: short batches, for the progress to move.
-    rows = image_rows(net, image[None]).at_most(4)
+    rows = image_rows(net, batch.images[index, None]).at_most(4)
     classes = target.expand(len(masks))
     return picture_scores(net, pictures, classes, rows, score=removal.score, advance=run.advance)
 

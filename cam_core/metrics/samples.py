@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cam_core.explain import explain
 from cam_core.forward import as_images, class_indices
-from cam_core.maps import within
+from cam_core.maps import saliency_within, within
 from cam_core.masked import class_score
 from cam_core.methods import METHODS
 from cam_core.metrics.ground_truth import Region
@@ -112,15 +112,30 @@ class Samples:
         """The maps (h, w) over the photos alone, without padding."""
         return [within(plane, picture) for plane, picture in zip(self.saliency, self.pictures, strict=True)]
 
+    def photo(self, index: int) -> Tensor:
+        """Image `index` without padding: (channels, h, w), a view."""
+        return within(self.images[index], self.pictures[index])
+
+    def padded(self, index: int, photos: Tensor) -> Tensor:
+        """What photos (N, channels, h, w) in the place of image `index` give with its padding: (N, channels, H, W)."""
+        if self.pictures[index] is None:
+            return photos
+        whole = self.images[index].repeat(len(photos), 1, 1, 1)
+        within(whole, self.pictures[index]).copy_(photos)
+        return whole
+
     def score(self, kind: str = "probability") -> Tensor:
         """(B,) float64: logit or probability of the class on the unmasked images."""
         return class_score(self.logits, self.target, kind)
 
     def mapped_again(self, index: int, image: Tensor) -> Tensor:
-        """The map (H, W) of another image (channels, H, W), as image `index` was explained; float64, on the CPU."""
+        """The map (h, w) over the photo in another image (channels, H, W), as image `index` was explained.
+
+        float64, on the CPU.
+        """
         again = self.explain_again[index]
         assert again is not None, "checked before the metric was called"
-        return as_saliency(again(image), self.size)
+        return within(as_saliency(again(image), self.size), self.pictures[index])
 
 
 def gather(
@@ -152,7 +167,7 @@ def gather(
     seen = untouched(asked, images, classes, precision)
     size = (seen.images.shape[-2], seen.images.shape[-1])
     pictures = [clf.picture(image) for image in images]
-    recipes = [_recipe(clf, s, t, image) for s, t, image in zip(saliencies, given_targets, seen.images, strict=True)]
+    recipes = [_recipe(clf, *entry) for entry in zip(saliencies, seen.images, pictures, given_targets, strict=True)]
     return Samples(
         clf=asked,
         images=seen.images,
@@ -186,10 +201,21 @@ class Recipe:
     """How an explanation was made, to make it again on another image or with another network.
 
     The last answer is kept: several metrics ask for the map of the same masked image.
+
+    Args:
+        image: (channels, H, W), normalised.
+        picture: the part of it that is no padding, over which maps are normalised; all of it for None.
     """
 
-    def __init__(self, clf: Classifier, explanation: Explanation, image: Tensor, target: Target = None) -> None:
-        self._clf, self._explanation, self._image = clf, explanation, image
+    def __init__(
+        self,
+        clf: Classifier,
+        explanation: Explanation,
+        image: Tensor,
+        picture: Picture | None = None,
+        target: Target = None,
+    ) -> None:
+        self._clf, self._explanation, self._image, self._picture = clf, explanation, image, picture
         # A function, or another image, is more than what is written of it.
         given = isinstance(explanation.target, str) and target is not None
         self._target = target if given else explanation.target
@@ -207,7 +233,7 @@ class Recipe:
 
     def _explain(self, clf: Classifier, image: Tensor) -> FloatArray:
         explanation = self._explanation
-        return explain(
+        made = explain(
             clf,
             image,
             method=explanation.method,
@@ -216,14 +242,20 @@ class Recipe:
             seed=explanation.seed,
             precision=explanation.precision,
             **explanation.params,
-        ).saliency
+        )
+        if self._picture is None:
+            return made.saliency
+        size = (image.shape[-2], image.shape[-1])
+        return saliency_within(torch.from_numpy(made.map)[None], size, self._picture)[0].numpy()
 
 
-def _recipe(clf: Classifier, saliency: Saliency, target: Target, image: Tensor) -> Recipe | None:
+def _recipe(
+    clf: Classifier, saliency: Saliency, image: Tensor, picture: Picture | None, target: Target
+) -> Recipe | None:
     """None of a bare map, and of one from elsewhere: nobody here knows how it was made."""
     if not isinstance(saliency, Explanation) or saliency.method not in METHODS:
         return None
-    return Recipe(clf, saliency, image, resolve(clf, target))
+    return Recipe(clf, saliency, image, picture, resolve(clf, target))
 
 
 def as_saliency(saliency: Saliency, size: tuple[int, int]) -> Tensor:

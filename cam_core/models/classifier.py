@@ -20,6 +20,7 @@ from cam_core.models.brought.answers import Choose, as_they_are
 from cam_core.models.brought.facts import framing, own_labels, side_labels
 from cam_core.models.brought.kinds import check_kind, check_scores
 from cam_core.models.brought.network import Brought, brought
+from cam_core.models.brought.programs import as_modules, is_program
 from cam_core.models.brought.wrappers import name_inside, opened, wraps_inside
 from cam_core.models.devices import double, resolve_device
 from cam_core.models.noise import noise
@@ -57,8 +58,9 @@ class Classifier:
 
     Args:
         module: maps images (B, n, H, W) to class scores, n being 3, 1 (grey) or any other number. `DataParallel`,
-            `torch.compile` and the like are looked through, weights of half and double precision become float32, and
-            optional arguments of its forward keep their defaults. The guide "A network of your own" tells all of it.
+            `torch.compile` and the like are looked through, TorchScript and programs of `torch.export` are put together
+            again of modules, weights of half and double precision become float32, and optional arguments of its
+            forward keep their defaults. The guide "A network of your own" tells all of it.
         name: how explanations refer to it.
         labels: one name per class; those in the module's own `config.id2label`, or "class 0" …, where omitted. For a
             module with one score per image (B,) or (B, 1): the positive label, or the negative and the positive one.
@@ -78,8 +80,8 @@ class Classifier:
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         trained: whether the weights were learnt. Explanations, figures and tables of a network that was not say so.
     Raises:
-        ModelError: no network to explain, such as TorchScript, a quantised network, or one that returns features. At
-            first use: the network has neither feature maps nor tokens on a grid, or does not map images to class
+        ModelError: no network to explain, such as a quantised network, or one that returns features. At first use:
+            the network has neither feature maps nor tokens on a grid, or does not map images to class
             scores.
         LayerError: a named layer does not exist.
         DeviceError: the device does not exist.
@@ -110,6 +112,8 @@ class Classifier:
         logits: Choose | None = None,
         resize: Fit = "crop",
     ) -> None:
+        if is_program(opened(module)):
+            module = as_modules(opened(module), input_size if preprocessing is None else preprocessing.input_size)
         if logits is not as_they_are:
             check_kind(module)
         self.module = module

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cam_core.models.brought.answers import as_they_are
 from cam_core.models.brought.folder import is_folder, open_folder
+from cam_core.models.brought.onnx_file import is_onnx, open_onnx
 from cam_core.models.classifier import Classifier
 from cam_core.models.devices import resolve_device
 from cam_core.models.trainable.trained import TrainedNetwork, digit_networks, find_trained, is_checkpoint
@@ -21,7 +22,7 @@ from cam_core.models.zoo.random_weights import PrivateRandomness, calibrate
 from cam_core.models.zoo.weights import count_classes, fitting, load_weights, read_state_dict
 from cam_core.types import ModelError, Progress
 
-__all__ = ["CATALOG", "CatalogEntry", "classes_of", "find_network", "load_model", "named_networks"]
+__all__ = ["CATALOG", "CatalogEntry", "classes_of", "find_network", "is_whole", "load_model", "named_networks"]
 
 
 def named_networks() -> dict[str, CatalogEntry | TrainedNetwork]:
@@ -53,8 +54,9 @@ def load_model(
     Args:
         name: a key of `CATALOG`; "timm:NAME", or NAME alone, for any classifier of timm; the name of a
             torchvision classifier; "lfi_digits", "baseline_digits", "abn_digits" or "vit_digits", the trained networks
-            that come along; the path of a checkpoint (`.safetensors`) with its card beside it; or that of a folder as
-            transformers saves an image classifier (see `cam_core.models.brought.folder`).
+            that come along; the path of a checkpoint (`.safetensors`) with its card beside it; that of a folder as
+            transformers saves an image classifier (see `cam_core.models.brought.folder`); or that of an ONNX file (see
+            `cam_core.models.brought.onnx_file`).
         weights: "default" for the official ImageNet weights (bundled, or downloaded at first use into torch's cache);
             "random" for seeded ones with activations of order one; or the path of a `.safetensors` file or a state dict
             (`.pt`, `.pth`), whose number of classes may differ.
@@ -80,8 +82,8 @@ def load_model(
         'shufflenet_v2_x1_0 (random weights, seed 3)'
     """
     where = resolve_device(device)
-    if is_folder(name):
-        return _from_folder(Path(name).expanduser(), weights, labels, where)
+    if is_whole(name):
+        return _opened(Path(name).expanduser(), weights, labels, where)
     architecture = find_network(name)
     module, classes = _with_weights(architecture, weights, seed, progress)
     if labels is not None and len(labels) != classes:
@@ -99,14 +101,17 @@ def load_model(
     )
 
 
-def _from_folder(
-    folder: Path, weights: str | Path, labels: Sequence[str] | None, device: str | torch.device
-) -> Classifier:
+def is_whole(name: str) -> bool:
+    """Whether a network's name is the path of a folder or a file that holds network and weights."""
+    return is_onnx(name) or is_folder(name)
+
+
+def _opened(path: Path, weights: str | Path, labels: Sequence[str] | None, device: str | torch.device) -> Classifier:
     if weights != "default":
-        raise ModelError(f"the weights of {folder} are those in it: weights={str(weights)!r} cannot take their place")
-    module, preprocessing = open_folder(folder)
-    clf = Classifier(module, labels, name=folder.resolve().name, preprocessing=preprocessing, device=device)
-    if labels is not None and len(labels) != clf.classes:
+        raise ModelError(f"the weights of {path} are those in it: weights={str(weights)!r} cannot take their place")
+    module, preprocessing = open_onnx(path) if is_onnx(path.name) else open_folder(path)
+    clf = Classifier(module, labels, name=path.resolve().name, preprocessing=preprocessing, device=device)
+    if labels is not None and len(labels) != clf.classes and not (clf.two_sided and len(labels) == 1):
         raise ModelError(f"{clf.name} has {clf.classes} classes here, and {len(labels)} labels were given")
     return clf
 

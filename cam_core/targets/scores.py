@@ -272,6 +272,15 @@ class Custom(TargetScore):
         """
         return cls(named_function(path, TargetError, example="my_score"))
 
+    def check(self, classes: int) -> None:
+        """Try it on logits of so many classes.
+
+        Raises:
+            TargetError: it fails, or gives something else than one number per image.
+        """
+        with torch.no_grad():
+            self.head(classes)(torch.arange(2 * classes, dtype=torch.float32).view(2, classes))
+
     @property
     def text(self) -> str:
         name = getattr(self.function, "__qualname__", type(self.function).__qualname__)

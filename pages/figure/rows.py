@@ -13,9 +13,9 @@ from cam_core import SAMPLES
 from cam_core.figures import Shown
 from cam_core.images import image_digest, sample
 from pages.figure.widgets import several
-from pages.shared import links
+from pages.shared import links, style
 from pages.shared.scene import Scene
-from pages.shared.targets.words import written
+from pages.shared.targets.words import names_classes_alone, written
 
 _BESIDE: Final = ("panda", "chelsea")  # what stands below the sidebar's photo at first: the first that is another
 _MOST: Final = 8
@@ -94,8 +94,7 @@ def _row(seen: Scene, photo: RowPhoto, row: int, classes: bool) -> Shown:
 def _class(seen: Scene, photo: RowPhoto, row: int) -> int | str | None:
     """The index of a class; None for the most probable one. What the first row is asked is the sidebar's."""
     if row == 1:
-        target = seen.question.target
-        return target if isinstance(target, int) else written(target)
+        return _of_sidebar_asked(seen)
     labels = seen.classifier.labels
     index = links.choice(
         f"class-{row}",
@@ -107,6 +106,14 @@ def _class(seen: Scene, photo: RowPhoto, row: int) -> int | str | None:
         help="Of the first row it is the class that the sidebar explains.",
     )
     return int(index) if index else None
+
+
+def _of_sidebar_asked(seen: Scene) -> int | str | None:
+    target = seen.question.target
+    if not names_classes_alone(target):
+        st.html(style.quiet("A figure’s spec names classes alone: row 1 explains the most probable one."))
+        return None
+    return target if isinstance(target, int) else written(target)
 
 
 def _zoom(row: int) -> tuple[float, float, float] | None:

@@ -24,7 +24,8 @@ class Limits:
     """The limits of one visitor, who is one browser with all its tabs; the defaults are those of a room.
 
     Attributes:
-        folders: whether folders of the machine that the app runs on may be named from a browser.
+        folders: whether folders of the machine that the app runs on may be named from a browser, and ONNX files sent,
+            which say by themselves how much memory they take.
         jobs: computations at once, running and waiting.
         trainings: trainings at once.
         training_images: images that one training may use.

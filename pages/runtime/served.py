@@ -1,6 +1,7 @@
-"""The network of one's own that the app is served around: `python -m pages --model my_module:build`.
+"""What the app is served around: a network of one's own, and a function that makes what is explained of the logits.
 
-It is built once, before the first visitor, and shared by all of them. What is wrong with it is told at the start.
+`python -m pages --model my_module:build --target my_module:my_score`. The network is built once, before the first
+visitor, and both are shared by all of them. What is wrong with them is told at the start. No browser names either.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from PIL import Image
 
 from cam_core import Classifier
 from cam_core.models.brought.named import named_function, what_was_raised
+from cam_core.targets import Custom
 from cam_core.types import CamError, ModelError
 
 _UNNAMED = "custom"  # what a `Classifier` is called that nobody has named
@@ -22,6 +24,30 @@ _UNNAMED = "custom"  # what a `Classifier` is called that nobody has named
 def _networks() -> dict[str, Classifier]:
     """At most one, by what it was asked for as."""
     return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _targets() -> dict[str, Custom]:
+    """At most one, by what it was asked for as."""
+    return {}
+
+
+def target() -> Custom | None:
+    """The function of whoever serves the app, as a target."""
+    return next(iter(_targets().values()), None)
+
+
+def serve_target(reference: str) -> None:
+    """Import the function; from now on it is offered as what to explain.
+
+    Args:
+        reference: "my_module:my_score": logits (B, C) → one number per image (B,).
+    Raises:
+        TargetError: there is no such function.
+    """
+    function = Custom.named(reference)
+    _targets().clear()
+    _targets()[reference] = function
 
 
 def name() -> str:

@@ -16,7 +16,7 @@ from cam_core.models.zoo.names import official_file
 from cam_core.models.zoo.timm_models import PREFIX
 from pages.runtime import compute, served
 from pages.runtime.compute import ModelSpec
-from pages.shared.networks.kept import FOLDER, Kept, kept
+from pages.shared.networks.kept import FOLDER, ONNX, Kept, kept
 
 BUNDLED = next(key for key, entry in CATALOG.items() if entry.source == "bundled")
 """The model whose weights come with the installation: what every way out of a failure leads back to."""
@@ -83,11 +83,14 @@ def _of_kept(network: Kept) -> Offer:
         title = Path(network.name).name
         note = f"{title}, {network.classes:,} classes, its own labels · read from a folder of this machine"
         return Offer(network.key, network.name, title, f"{title} · {size}", note, fixed=True)
+    named = "your labels" if network.labels else "without labels of its own"
+    classes = "one output" if network.classes == 1 else f"{network.classes:,} classes"
+    if network.key.startswith(ONNX):
+        line, note = f"{network.file} · {size}", f"{classes}, {named} · ONNX file, uploaded in this visit"
+        return Offer(network.key, network.name, network.file, line, note, labels=network.labels, fixed=True)
     if network.weights == "default":
         title = network.name.removeprefix(PREFIX)
         return Offer(network.key, network.name, title, f"{title} · {size}", f"timm, by name · {_whence(network.name)}")
-    named = "your labels" if network.labels else "without labels of its own"
-    classes = "one output" if network.classes == 1 else f"{network.classes:,} classes"
     return Offer(
         network.key,
         network.name,

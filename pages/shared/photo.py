@@ -71,7 +71,7 @@ def photo_picker(*, digits: bool = False, pair: bool = False) -> Photo:
     if photo is not None:
         _keep(photo, source)
     elif _LAST not in st.session_state:
-        st.session_state[_LAST] = _gallery_photo(next(iter(_titles(digits)), ""))
+        st.session_state[_LAST] = gallery_photo(next(iter(gallery_titles(digits)), ""))
     last: Photo = st.session_state[_LAST]
     if photo is None and last.source == "visitor":
         with file:
@@ -175,7 +175,7 @@ def _keep(photo: Photo, source: str) -> None:
 
 
 def _from_gallery(digits: bool, pair: bool) -> Photo | None:
-    titles = _titles(digits)
+    titles = gallery_titles(digits)
     if not titles:
         return None
     scope = _DIGITS if digits else ""
@@ -192,7 +192,7 @@ def _from_gallery(digits: bool, pair: bool) -> Photo | None:
         for name, title in titles.items():
             st.button(title, key=f"sample-{name}", help=title, on_click=_choose, args=(name, scope))
     style.style_rules(f".st-key-sample-{key} button {{ outline: 2px solid var(--cam-accent); }}")
-    return _gallery_photo(key)
+    return gallery_photo(key)
 
 
 def _first(titles: Mapping[str, str], pair: bool) -> str:
@@ -201,7 +201,7 @@ def _first(titles: Mapping[str, str], pair: bool) -> str:
     return next(iter([*pairs, *titles]))
 
 
-def _titles(digits: bool) -> dict[str, str]:
+def gallery_titles(digits: bool) -> dict[str, str]:
     """Key → title of everything in the gallery: digits first, where they are asked for."""
     titles = {entry.key: entry.title for entry in SAMPLES}
     return {f"{_DIGIT}{label}": f"Digit {label}" for label in gallery_digits()} | titles if digits else titles
@@ -326,7 +326,8 @@ def _recorded(path: Path) -> Unpacked:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _gallery_photo(key: str) -> Photo:
+def gallery_photo(key: str) -> Photo:
+    """A photo of the gallery by its key in `gallery_titles`."""
     if key.startswith(_DIGIT):
         label = key.removeprefix(_DIGIT)
         digit = gallery_digits()[label]
@@ -339,7 +340,9 @@ def _gallery_photo(key: str) -> Photo:
 @st.cache_data(show_spinner=False)
 def _thumbnail_rules(digits: bool) -> str:
     """Every gallery button shows its photo."""
-    pictures = {key: f"url(data:image/jpeg;base64,{_thumbnail(_gallery_photo(key).image)})" for key in _titles(digits)}
+    pictures = {
+        key: f"url(data:image/jpeg;base64,{_thumbnail(gallery_photo(key).image)})" for key in gallery_titles(digits)
+    }
     return "".join(f".st-key-sample-{key} button {{ background-image: {url}; }}" for key, url in pictures.items())
 
 

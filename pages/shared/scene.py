@@ -126,9 +126,12 @@ class Scene:
 
     @property
     def prediction(self) -> Prediction:
-        """The network's belief in the explained class, or in the first that the target names."""
+        """The network's belief in the explained class, or in the first that the target names.
+
+        The most probable class where it names none.
+        """
         leading = leading_class(self.question.target)
-        return next(prediction for prediction in self.predictions if prediction.index == leading)
+        return next((each for each in self.predictions if each.index == leading), self.predictions[0])
 
     @property
     def box(self) -> Box:

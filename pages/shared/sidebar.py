@@ -22,7 +22,7 @@ from pages.shared.models import BUNDLED, Offer
 from pages.shared.networks import dialog, linked
 from pages.shared.photo import photo_picker
 from pages.shared.scene import Photo, Scene
-from pages.shared.targets import picker
+from pages.shared.targets import another, picker
 
 _WITHOUT_SCENE = ("lfi",)  # pages that explain no photo of the visitor's choice
 _MOST_NAMED = 6  # classes that are called by their names
@@ -74,7 +74,7 @@ def _scene(page: str) -> None:
     with layer_box:
         layer = _layer(spec, nonlinear=page in _NONLINEAR)
     with class_box:
-        target = _target(spec, photo, outcome)
+        target = _target(spec, offer, photo, outcome)
     question = Question(photo.digest, spec, layer, target, precision, seed, compiled)
     scene.put(Scene(photo, question, outcome, tuple(_notices(spec, offer, photo))))
 
@@ -158,7 +158,7 @@ def _layer(spec: ModelSpec, nonlinear: bool) -> str:
     )
 
 
-def _target(spec: ModelSpec, photo: Photo, predictions: tuple[Prediction, ...]) -> int | TargetScore:
+def _target(spec: ModelSpec, offer: Offer, photo: Photo, predictions: tuple[Prediction, ...]) -> int | TargetScore:
     """The class, and what of it is explained."""
     options = {
         str(prediction.index): f"{prediction.label} · {style.percent(prediction.probability)}"
@@ -173,7 +173,13 @@ def _target(spec: ModelSpec, photo: Photo, predictions: tuple[Prediction, ...]) 
         scope=scope,
         help="All classes, most probable first. Type to search.",
     )
-    return picker.choose(int(index), options, scope=scope, two_sided=compute.classifier(spec).two_sided)
+    return picker.choose(
+        int(index),
+        options,
+        scope=scope,
+        two_sided=compute.classifier(spec).two_sided,
+        similarity=lambda: another.similarity(spec, photo, offer.data),
+    )
 
 
 def _computation(offer: Offer) -> tuple[str, st.delta_generator.DeltaGenerator, str, int, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import struct
 import warnings
 import zlib
@@ -14,6 +15,7 @@ import pytest
 from PIL import ExifTags, Image, ImageFile
 
 from cam_core.images import SAMPLES, Preprocessing, as_rgb, check_size, files, image_digest, load_image
+from cam_core.images.deep_colour import DeepColour
 from cam_core.images.files import is_image
 from cam_core.types import CamError, ImageError
 
@@ -275,10 +277,103 @@ def test_a_dark_picture_of_16_bits_stays_dark_and_is_turned_and_halved_as_others
     assert levels(as_rgb(image)).max() == 1
 
 
-def test_16_bit_colour() -> None:
-    values = np.stack([np.linspace(0, 65535, 32), np.full(32, 65535), np.zeros(32)], axis=1).astype(">u2")
-    rows = (b"\0" + values.tobytes()) * 16
-    assert np.abs(levels(load_image(png(32, 16, 16, 2, rows)))[5] - values / 257).max() <= 1
+def colours_of_16_bits(channels: int = 3) -> np.ndarray:
+    """(12, 16, channels): every byte is there, high and low, and white."""
+    values = np.random.default_rng(0).integers(0, 65536, (12, 16, channels)).astype(np.uint16)
+    values[0, 0], values[0, 1, :3] = 65535, 0
+    return values
+
+
+def png_of_16_bits(values: np.ndarray) -> bytes:
+    """Rows filtered by differences to the left: with other byte counts than the right ones, all would be wrong."""
+    rows, height, width, channels = b"", *values.shape
+    for row in values.astype(">u2"):
+        flat = np.frombuffer(row.tobytes(), np.uint8).reshape(width, 2 * channels)
+        rows += b"\1" + np.diff(flat, axis=0, prepend=np.zeros((1, 2 * channels), np.uint8)).astype(np.uint8).tobytes()
+    return png(width, height, 16, 2 if channels == 3 else 6, rows)
+
+
+def tiff_of_16_bits(values: np.ndarray, order: str, packed: bool = False) -> bytes:
+    """A TIFF file of one strip, written by hand: Pillow writes no such colours."""
+    height, width, channels = values.shape
+    pixels = values.astype(f"{order}u2").tobytes()
+    pixels = zlib.compress(pixels) if packed else pixels
+    depths_at = 8 + len(pixels)
+    entries = [
+        (256, 3, 1, width),
+        (257, 3, 1, height),
+        (258, 3, channels, depths_at),
+        (259, 3, 1, 8 if packed else 1),
+        (262, 3, 1, 2),
+    ]
+    entries += [(273, 4, 1, 8), (277, 3, 1, channels), (278, 3, 1, height), (279, 4, 1, len(pixels))]
+    head = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, depths_at + 2 * channels)
+    depths = struct.pack(f"{order}{channels}H", *[16] * channels)
+    directory = struct.pack(f"{order}H", len(entries))
+    for tag, kind, count, value in entries:
+        short = kind == 3 and count == 1
+        packed = struct.pack(f"{order}HH", value, 0) if short else struct.pack(f"{order}I", value)
+        directory += struct.pack(f"{order}HHI", tag, kind, count) + packed
+    return head + pixels + depths + directory + struct.pack(f"{order}I", 0)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        png_of_16_bits,
+        lambda values: tiff_of_16_bits(values, "<"),
+        lambda values: tiff_of_16_bits(values, ">"),
+        lambda values: tiff_of_16_bits(values, "<", packed=True),
+        lambda values: tiff_of_16_bits(values, ">", packed=True),
+    ],
+    ids=["PNG", "TIFF, Intel", "TIFF, Motorola", "packed TIFF, Intel", "packed TIFF, Motorola"],
+)
+def test_16_bit_colour_reaches_the_network_to_its_low_byte(written: Any) -> None:
+    values = colours_of_16_bits()
+    image = load_image(written(values))
+    assert isinstance(image, DeepColour) and (image.levels == values).all()
+    assert image.mode == "RGB" and (levels(image) == np.rint(values / 257)).all()
+    frame = Preprocessing((12, 16), resize=12, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.2))
+    expected = (values.astype(np.float64) / 65535 - [0.1, 0.2, 0.3]) / [0.5, 0.25, 0.2]
+    np.testing.assert_allclose(frame.tensor(image), expected.transpose(2, 0, 1), atol=1e-6)
+    grey = Preprocessing((12, 16), resize=12, mean=(0.5,), std=(0.25,))
+    weighed = values.astype(np.float64) @ [0.299, 0.587, 0.114] / 65535
+    np.testing.assert_allclose(grey.tensor(image)[0], (weighed - 0.5) / 0.25, atol=1e-5)
+
+
+def test_16_bit_colour_over_white() -> None:
+    values = colours_of_16_bits(4)
+    share = values[..., 3:] / 65535
+    expected = np.rint(values[..., :3] * share + 65535 * (1 - share))
+    image = load_image(png_of_16_bits(values))
+    assert isinstance(image, DeepColour) and np.abs(image.levels - expected).max() <= 1
+
+
+def test_parts_of_16_bit_colour_know_their_levels_also_when_they_were_pickled() -> None:
+    values = colours_of_16_bits()
+    image = load_image(png_of_16_bits(values))
+    part = pickle.loads(pickle.dumps(image.crop((2, 1, 12, 11))))
+    assert isinstance(part, DeepColour) and (part.levels == values[1:11, 2:12]).all()
+    assert part.size == (10, 10) and (levels(part) == levels(image)[1:11, 2:12]).all()
+    beyond = image.crop((-1, 0, 5, 5))
+    assert not isinstance(beyond, DeepColour) and not isinstance(image.copy(), DeepColour)
+    assert (levels(beyond)[:, 1:] == levels(image)[:5, :5]).all() and not levels(beyond)[:, 0].any()
+
+
+def test_colours_that_differ_in_the_low_byte_alone_have_other_digests() -> None:
+    values = colours_of_16_bits() & 0xFF00
+    other = values.copy()
+    other[5, 5, 1] |= 3
+    first, second = (load_image(png_of_16_bits(each)) for each in (values, other))
+    assert (levels(first) == levels(second)).all() and image_digest(first) != image_digest(second)
+    assert image_digest(first) == image_digest(load_image(tiff_of_16_bits(values, "<")))
+
+
+def test_too_large_colour_of_16_bits_is_halved_in_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_PIXELS", 8 * 12)
+    values = np.full((16, 16, 3), 25700, np.uint16)
+    image = load_image(png_of_16_bits(values))
+    assert not isinstance(image, DeepColour) and image.size == (8, 8) and (levels(image) == 100).all()
 
 
 @pytest.mark.parametrize(

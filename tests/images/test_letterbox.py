@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cam_core import METRICS, Classifier, evaluate, evaluate_batch, explain
+from cam_core import Classifier, evaluate, evaluate_batch, explain
 from cam_core.analysis.comparison import comparison_report, drawn_maps
 from cam_core.figures import Row, heatmap_figure
 from cam_core.images import Preprocessing
@@ -17,7 +17,7 @@ from cam_core.metrics.curves.frames import Film
 from cam_core.metrics.curves.points import add_point, curve_points
 from cam_core.metrics.ground_truth import framed
 from cam_core.overlay import close_up, display_values
-from cam_core.types import Explanation, MetricError, ModelError
+from cam_core.types import Explanation, ModelError
 from tests.tiny import tiny
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
@@ -313,13 +313,3 @@ def test_what_is_counted_over_pixels_is_counted_over_the_photos() -> None:
     pairs = np.abs(rows.reshape(-1, 1) - rows.reshape(1, -1)).sum()
     gini = pairs / (2 * rows.size**2 * rows.mean())
     assert evaluate(clf, photo, explanation, metric="sparseness").value == pytest.approx(gini, abs=1e-9)
-
-
-@pytest.mark.parametrize("key", ["coherency", "adcc", "max-sensitivity", "road", "infidelity"])
-def test_metrics_that_take_the_whole_input_for_the_photo_say_so(key: str) -> None:
-    assert key in METRICS
-    explanation = explain(classifier(), noise(*WIDE), method="grad-cam")
-    with pytest.raises(MetricError, match=f"{key} takes all of the network's input for the photo, .* is padding"):
-        evaluate(classifier(), noise(*WIDE), explanation, metric=key)
-    square = explain(classifier(), noise(40, 40), method="grad-cam")
-    assert np.isfinite(evaluate(classifier(), noise(40, 40), square, metric="max-sensitivity").value)

@@ -145,6 +145,14 @@ def test_the_command_gives_the_same_maps(
     assert_maps(given.bundle, {explanation.method: explanation for explanation in made})
 
 
+def test_a_similarity_is_asked_by_the_script_and_by_no_command(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = {"methods": ["Grad-CAM"], "target": "similarity", "other": "panda"}
+    given = opened(open_app(**link), "compare", monkeypatch)
+    (made,) = executed(given.script, monkeypatch)["explanations"]
+    assert made.target.startswith("similarity to ") and not given.command
+    assert_maps(given.bundle, {"grad-cam": made})
+
+
 @pytest.mark.parametrize("page", ["channels", "deletion"])
 def test_other_commands_are_taken_by_the_shell(
     page: str, shared: Callable[..., Shared], monkeypatch: pytest.MonkeyPatch, tmp_path: Any

@@ -24,7 +24,7 @@ def framing(
         ModelError: mean and std are not one number per channel each, or there is no such fit.
     """
     given = std if mean is None else mean
-    usual_mean, usual_std = _usual(_input_channels(module) if given is None else len(given))
+    usual_mean, usual_std = usual_statistics(_input_channels(module) if given is None else len(given))
     return Preprocessing(
         input_size=input_size,
         resize=max(input_size) * 256 // 224,
@@ -40,7 +40,7 @@ def _input_channels(module: nn.Module) -> int:
     return 3 if first is None else first.in_channels
 
 
-def _usual(channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def usual_statistics(channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and std: ImageNet's; for grey its average over the colours; else 0 and 1, which change nothing."""
     if channels == 3:
         return IMAGENET_MEAN, IMAGENET_STD

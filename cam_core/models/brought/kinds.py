@@ -7,31 +7,24 @@ from itertools import chain
 from typing import Any, Final
 
 import torch
-from torch import fx, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
-from cam_core.models.split.tracing import called_modules
 from cam_core.types import ModelError
 
 _QUANTISED: Final = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "torchao", "bitsandbytes")
-_EXPORTED: Final = (
-    "the network is a graph of functions, as torch.export makes it, without modules that could be explained: bring the "
-    "module that was exported"
-)
 
 
 def check_kind(module: object) -> None:
     """Refuse what can be seen to be no network to explain, without running it.
 
     Raises:
-        ModelError: no `nn.Module`; TorchScript; an exported or a quantised network; weights that are not there.
+        ModelError: no `nn.Module`; a part that is TorchScript; a quantised network; weights that are not there.
     """
-    if type(module).__name__ == "ExportedProgram":
-        raise ModelError(_EXPORTED)
     if not isinstance(module, nn.Module):
         raise ModelError(
-            f"a classifier is made of an nn.Module, not of {_article(type(module).__name__)}; an ONNX file becomes a "
-            "module by onnx2torch.convert(path)"
+            f"a classifier is made of an nn.Module, not of {_article(type(module).__name__)}; an ONNX file is "
+            "opened by load_model(path)"
         )
     for refused, words in _REFUSED.items():
         if refused(module):
@@ -74,30 +67,23 @@ def _values(module: nn.Module) -> Iterator[torch.Tensor]:
     return chain(module.parameters(), module.buffers())
 
 
-def _is_exported(module: nn.Module) -> bool:
-    if not isinstance(module, fx.GraphModule):
-        return False
-    return not any(next(module.get_submodule(name).parameters(), None) is not None for name in called_modules(module))
-
-
 def _is_quantised(module: nn.Module) -> bool:
     stored = any(not (value.is_floating_point() or value.is_complex()) for value in module.parameters())
     kinds = map(type, chain(module.modules(), module.parameters()))
     return stored or any(kind.__module__.startswith(_QUANTISED) for kind in kinds)
 
 
-def _is_script(module: nn.Module) -> bool:
-    """Whether it is TorchScript, or holds such a part that has weights."""
+def _has_script(module: nn.Module) -> bool:
+    """Whether it holds a part with weights that is TorchScript."""
     parts = [part for part in module.modules() if isinstance(part, torch.jit.ScriptModule)]
-    return module in parts or any(next(part.parameters(), None) is not None for part in parts)
+    return any(next(part.parameters(), None) is not None for part in parts)
 
 
 _REFUSED: dict[Callable[[Any], bool], str] = {
-    _is_script: (
-        "the network is TorchScript, or a part of it is, whose layers cannot be reached from outside: bring the Python "
-        "module that it was made from"
+    _has_script: (
+        "a part of the network is TorchScript, whose layers cannot be reached from outside: bring the Python module "
+        "that it was made from, or that part alone"
     ),
-    _is_exported: _EXPORTED,
     lambda module: any(is_lazy(value) for value in _values(module)): (
         "the network has lazy layers that have not seen an image yet: run it once on one"
     ),

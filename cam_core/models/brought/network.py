@@ -156,7 +156,12 @@ def _output(network: nn.Module, images: Tensor) -> Any:
     except Exception as error:  # a foreign network may raise anything
         if is_out_of_memory(error):
             raise
-        raise cannot_take(images.shape[1:], error, len(images)) from error
+        reason = cannot_take(images.shape[1:], error, len(images))
+        if len(images) == 1:
+            raise reason from error
+        raise ModelError(
+            f"{reason}. If it was exported or traced for one image, make it again for any number of them"
+        ) from error
 
 
 def _check_arguments(network: nn.Module) -> None:

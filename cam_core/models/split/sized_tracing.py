@@ -21,8 +21,8 @@ from cam_core.models.split.tracing import HOOKS_ARE_LOST, LayerTracer, Traced, i
 
 _VALUES: Final = "values"
 _PLAIN = (bool, int, float, torch.dtype, torch.device)
-# Relative to the largest |logit|: the same operations, in the order in which the network calls them.
-_AGREEMENT: Final = 1e-5
+AGREEMENT: Final = 1e-5
+"""Relative to the largest |logit|: the same operations, in the order in which the network calls them."""
 
 
 class _SizedProxy(fx.Proxy):
@@ -65,10 +65,12 @@ class _SizedTracer(LayerTracer):
 
     Args:
         size: of the images.
+        buffers: whether buffers are values of the graph, as weights are.
     """
 
-    def __init__(self, size: InputSize) -> None:
+    def __init__(self, size: InputSize, buffers: bool) -> None:
         super().__init__()
+        self.proxy_buffer_attributes = buffers
         self._images = [noise(size, seed=n, images=n) for n in (1, 2)]
         self._computing = False
 
@@ -122,18 +124,22 @@ def _must_stay(node: fx.Node, module: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def trace_at_size(module: nn.Module, input_size: InputSize) -> Traced:
+def trace_at_size(module: nn.Module, input_size: InputSize, *, buffers: bool = False) -> Traced:
     """As `cam_core.models.split.tracing.trace`, for images of `input_size` alone.
 
     Args:
         module: a private copy in evaluation mode, on the CPU.
+        buffers: follow buffers as values, for a network that makes some of them when it first runs, or that shapes them
+            by the number of images: ConViT's positions.
     Raises:
         Exception: whatever `torch.fx` and the network raise where sizes do not help; the caller falls back.
     """
     if carries_hooks(module):
         raise fx.proxy.TraceError(HOOKS_ARE_LOST)
+    if buffers:
+        module(noise(input_size))
     network = copy.deepcopy(module)  # tracing may leave what it traced in a network's own cache
-    tracer = _SizedTracer(input_size)
+    tracer = _SizedTracer(input_size, buffers)
     try:
         traced = Traced(module, tracer.trace(module), tracer.outputs, input_size)
     finally:
@@ -145,6 +151,6 @@ def trace_at_size(module: nn.Module, input_size: InputSize) -> Traced:
     traced.graph.lint()
     images = noise(input_size, seed=3, images=3)
     expected, found = network(images.clone()), fx.Interpreter(module, graph=traced.graph).run(images.clone())
-    if not float((found - expected).abs().max()) <= _AGREEMENT * float(expected.abs().max()):
+    if not float((found - expected).abs().max()) <= AGREEMENT * float(expected.abs().max()):
         raise fx.proxy.TraceError("the graph differs from the network")
     return traced

@@ -161,7 +161,10 @@ def trace(module: nn.Module, input_size: InputSize) -> Traced:
         raise fx.proxy.TraceError(HOOKS_ARE_LOST)
     tracer = LayerTracer(input_size)
     try:
-        return Traced(duplicate, tracer.trace(duplicate), tracer.outputs)
+        graph = tracer.trace(duplicate)
+        if any(isinstance(value, fx.Proxy) for part in duplicate.modules() for value in part._buffers.values()):
+            raise fx.proxy.TraceError("the network makes a buffer of what it is given")
+        return Traced(duplicate, graph, tracer.outputs)
     finally:
         # `torch.fx` leaves its tracer in a reference cycle, and with it all the weights.
         vars(tracer).clear()

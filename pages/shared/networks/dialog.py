@@ -1,6 +1,6 @@
-"""The dialog behind "My network …": one of timm's by name, a checkpoint with its architecture and labels, or a folder.
+"""The dialog behind "My network …": one of timm's by name, a checkpoint, an ONNX file, or a folder.
 
-Folders are those of the machine that the app runs on, and only where it serves itself alone.
+Folders are those of the machine that the app runs on. They and ONNX files are there only where it serves itself alone.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from typing import Final
 
 import streamlit as st
 
+from cam_core.models.brought.onnx_file import ENDING
 from cam_core.models.zoo.foreign import ENDINGS
 from cam_core.models.zoo.names import architecture_names, count_parameters, official_file, pretrained_names
 from cam_core.models.zoo.timm_models import PREFIX
 from cam_core.types import CamError
 from pages.runtime.limits import limits
 from pages.shared import links, messages, style
-from pages.shared.networks.kept import keep_folder, keep_named, keep_uploaded
+from pages.shared.networks.kept import keep_folder, keep_named, keep_onnx, keep_uploaded
 
 _OPEN: Final = "_my_network"
 _CHOSEN: Final = "_my_network_chosen"
 _LABELS_MB: Final = 1
-_SOURCES: Final = ("By name", "Checkpoint", "Folder")
+_SOURCES: Final = ("By name", "Checkpoint", "ONNX file", "Folder")
 _WEIGHTS: Final = ("Trained", "Random (untrained)")
 
 
@@ -51,7 +52,7 @@ def _close() -> None:
 
 @st.dialog("My network", on_dismiss=_close)
 def _dialog() -> None:
-    sources = _SOURCES if limits().folders else _SOURCES[:-1]
+    sources = _SOURCES if limits().folders else _SOURCES[:2]
     source = st.segmented_control(
         "Where it comes from", sources, default=_SOURCES[0], required=True, width="stretch", key="network-source",
         label_visibility="collapsed",
@@ -60,6 +61,8 @@ def _dialog() -> None:
         _by_name()
     elif source == _SOURCES[1]:
         _by_file()
+    elif source == _SOURCES[2]:
+        _by_onnx()
     else:
         _by_folder()
 
@@ -114,14 +117,33 @@ def _by_file() -> None:
         key="network-architecture",
         help="The network that these weights are of. The number of classes is read from the weights.",
     )
-    labels = st.file_uploader(
-        "Labels (optional)", type="txt", max_upload_size=_LABELS_MB, key="network-labels",
-        help="A text file: one label per line, in the order of the classes.",
-    )  # fmt: skip
+    labels = _labels()
     if file is None or name is None:
         _use(None, "default")
         return
-    _use(lambda: keep_uploaded(file.getvalue(), file.name, name, labels and labels.getvalue()), "default")
+    _use(lambda: keep_uploaded(file.getvalue(), file.name, name, labels), "default")
+
+
+def _by_onnx() -> None:
+    most = limits().checkpoint_bytes >> 20
+    file = st.file_uploader("ONNX file", type=ENDING.removeprefix("."), max_upload_size=most, key="network-onnx")
+    st.html(
+        style.quiet(
+            "With its weights in it. Photos are given the size that it states, and the range of values that its "
+            "metadata states as Image.NominalPixelRange; where it states none, ImageNet’s mean and deviation. It goes "
+            "when this visit ends; a link cannot carry it."
+        )
+    )
+    labels = _labels()
+    _use(None if file is None else lambda: keep_onnx(file.getvalue(), file.name, labels), "default")
+
+
+def _labels() -> bytes | None:
+    file = st.file_uploader(
+        "Labels (optional)", type="txt", max_upload_size=_LABELS_MB, key="network-labels",
+        help="A text file: one label per line, in the order of the classes.",
+    )  # fmt: skip
+    return None if file is None else file.getvalue()
 
 
 def _by_folder() -> None:

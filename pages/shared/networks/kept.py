@@ -15,6 +15,7 @@ from typing import Final
 
 from cam_core.files import fill_whole, safe_stem, write_whole
 from cam_core.models.brought.folder import WEIGHTS, check_folder
+from cam_core.models.brought.onnx_file import ENDING
 from cam_core.models.load import classes_of, find_network, load_model
 from cam_core.models.zoo.foreign import read_foreign
 from cam_core.models.zoo.labels import read_labels
@@ -28,6 +29,8 @@ UPLOADED: Final = "upload-"
 """Begins the key of an uploaded network, which goes on with its architecture and its checksum."""
 FOLDER: Final = "folder:"
 """Begins the key of a network in a folder of the machine, which goes on with the folder's path."""
+ONNX: Final = "onnx-"
+"""Begins the key of an uploaded ONNX file, which goes on with the name that it is kept under and its checksum."""
 
 _RECORD: Final = "network.json"
 
@@ -38,7 +41,7 @@ class Kept:
 
     Attributes:
         key: stands in the link.
-        name: what `load_model` takes; of a folder, its path.
+        name: what `load_model` takes; of a folder or an ONNX file, its path.
         parameters: how many weights.
         weights: the path of the uploaded checkpoint, or "default".
         labels: one for each class; empty where none came with it.
@@ -53,13 +56,13 @@ class Kept:
 
     @property
     def file(self) -> str:
-        """The name of the uploaded checkpoint."""
-        return Path(self.weights).name
+        """The name of the uploaded checkpoint or ONNX file."""
+        return Path(self.name if self.key.startswith(ONNX) else self.weights).name
 
 
 def kept() -> list[Kept]:
-    """The networks of this visit, in the order in which they came; those in folders only where these may be named."""
-    return [network for network in _all() if limits().folders or not network.key.startswith(FOLDER)]
+    """The networks of this visit, in the order in which they came; in folders and of ONNX only where these may be."""
+    return [network for network in _all() if limits().folders or not network.key.startswith((FOLDER, ONNX))]
 
 
 def _all() -> list[Kept]:
@@ -113,6 +116,37 @@ def keep_folder(path: str) -> str:
         parameters = sum(weight.numel() for weight in clf.module.parameters())
         _write(Kept(key, str(folder), parameters, classes=clf.classes))
     return key
+
+
+def keep_onnx(data: bytes, file: str, labels: bytes | None = None) -> str:
+    """Keep an ONNX file that was uploaded; its key.
+
+    Not where others reach the app: a file says what is computed, and that could be more than any machine has.
+
+    Args:
+        file: its name, as a stranger has chosen it.
+        labels: a text, one label per line.
+    Raises:
+        ModelError: it cannot be read, converted or explained; or others can reach the app.
+    """
+    if not limits().folders:
+        raise ModelError("others can reach this app, so no ONNX file is computed with: it could ask for any memory")
+    kept_as = f"{safe_stem(file, 'network')}{ENDING}"
+    key = f"{ONNX}{kept_as}-{_digest(data, labels)}"
+    if key not in {network.key for network in kept()}:
+        _check_size(kept_as, len(data))
+        fill_whole(_place(key), lambda place: _upload_onnx(data, place, key, kept_as, labels))
+    return key
+
+
+def _upload_onnx(data: bytes, place: Path, key: str, kept_as: str, labels: bytes | None) -> None:
+    path = place / kept_as
+    path.write_bytes(data)
+    clf = load_model(str(path), device="cpu")
+    classes = 1 if clf.two_sided else clf.classes
+    names = () if labels is None else read_labels(labels, classes)
+    parameters = sum(weight.numel() for weight in clf.module.parameters())
+    _write(Kept(key, str(path), parameters, labels=names, classes=classes))
 
 
 def _upload(data: bytes, path: Path, key: str, name: str, labels: bytes | None) -> None:

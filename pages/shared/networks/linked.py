@@ -1,4 +1,4 @@
-"""A link to a network that is not in the picker: one of timm's comes, an uploaded one stays with its visitor.
+"""A link to a network that is not in the picker: one of timm's comes, an uploaded file stays with its visitor.
 
 One in a folder comes where folders of the machine may be named, and where there is one.
 """
@@ -10,15 +10,15 @@ import streamlit as st
 from cam_core.models.zoo.timm_models import PREFIX
 from cam_core.types import CamError
 from pages.shared import links, style
-from pages.shared.networks.kept import FOLDER, UPLOADED, keep_folder, keep_named, kept
+from pages.shared.networks.kept import FOLDER, ONNX, UPLOADED, keep_folder, keep_named, kept
 
 
 def follow() -> None:
     """Called before the picker is drawn: keep the network that the link names, or say why it is not shown."""
     key = st.query_params.get("model", "")
-    if not key.startswith((UPLOADED, FOLDER, PREFIX)) or key in {network.key for network in kept()}:
+    if not key.startswith((UPLOADED, ONNX, FOLDER, PREFIX)) or key in {network.key for network in kept()}:
         return
-    reason = _uploaded_elsewhere(key) if key.startswith(UPLOADED) else _reason_against(key)
+    reason = _uploaded_elsewhere(key) if key.startswith((UPLOADED, ONNX)) else _reason_against(key)
     if reason:
         del st.query_params["model"]
         links.note(reason)
@@ -33,8 +33,9 @@ def _reason_against(name: str) -> str:
 
 
 def _uploaded_elsewhere(key: str) -> str:
-    architecture, _, checksum = key.removeprefix(UPLOADED).rpartition("-")
+    kind, begins = ("ONNX file", ONNX) if key.startswith(ONNX) else ("checkpoint of", UPLOADED)
+    name, _, checksum = key.removeprefix(begins).rpartition("-")
     return (
-        f"This link was made with an uploaded checkpoint of {architecture} (checksum {checksum}), which stays with its "
-        "visitor. The default is shown instead; upload that file again under My network … to see the same."
+        f"This link was made with an uploaded {kind} {name} (checksum {checksum}), which stays with its visitor. The "
+        "default is shown instead; upload that file again under My network … to see the same."
     )

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from cam_core import METHODS
-from cam_core.targets import TargetScore
+from cam_core import METHODS, SAMPLES
+from cam_core.targets import Custom, Similarity, TargetScore
+from cam_core.training.digits import gallery_digits
 from pages.runtime import served
 from pages.runtime.compute import ModelSpec, Question, Request
 from pages.shared.scene import Scene
@@ -95,6 +96,8 @@ def command(
     photo, model = seen.photo, seen.question.model
     if photo.whole is not None or photo.source == "digits" or served.network(model.name) is not None:
         return ""
+    if isinstance(seen.question.target, Similarity):  # no shell gives another photo
+        return ""
     words = [name, photo.sample or photo.title, *_network_options(seen), *_layer_options(seen, requests, layer)]
     words += [*_target_options(seen.question), *_request_options(requests)]
     words += [word for option, value in computing(seen.question).items() for word in (f"--{option}", str(value))]
@@ -130,7 +133,18 @@ def _target_options(question: Question) -> list[str]:
 
 
 def _opening_imports(seen: Scene) -> list[tuple[str, str]]:
-    return [photo_import(seen), *network_imports(seen.question.model)]
+    return [photo_import(seen), *network_imports(seen.question.model), *_target_imports(seen)]
+
+
+def _target_imports(seen: Scene) -> list[tuple[str, str]]:
+    target = seen.question.target
+    if isinstance(target, Custom):
+        return [("cam_core.targets", "Custom")]
+    if not isinstance(target, Similarity):
+        return []
+    opener = _opened(target.name).partition("(")[0]
+    module = {"gallery_digits": "cam_core.training.digits", "sample": "cam_core.images"}.get(opener, "cam_core")
+    return [("cam_core.targets", "Similarity"), (module, opener)]
 
 
 def _opening(seen: Scene) -> list[str]:
@@ -173,7 +187,7 @@ def opened_photo(seen: Scene) -> str:
     """The expression that gives the photo."""
     photo, whole = seen.photo, seen.whole_photo
     if photo.source == "digits":
-        opened = f"gallery_digits()[{whole.title.removeprefix('Digit ')!r}]"
+        opened = _opened(whole.title)
     elif whole.sample:
         opened = f"sample({whole.sample!r}).open()"
     else:
@@ -185,7 +199,20 @@ def opened_photo(seen: Scene) -> str:
 
 
 def _target(question: Question) -> str:
-    return repr(written(question.target)) if isinstance(question.target, TargetScore) else str(question.target)
+    target = question.target
+    if isinstance(target, Similarity):
+        return f"Similarity.to(clf, {_opened(target.name)}, {target.name!r})"
+    if isinstance(target, Custom):
+        return f"Custom.named({target.text!r})"
+    return repr(written(target)) if isinstance(target, TargetScore) else str(target)
+
+
+def _opened(title: str) -> str:
+    """How a script opens a photo by its title: one of the gallery's, or a file."""
+    if title in (digits := {f"Digit {label}": label for label in gallery_digits()}):
+        return f"gallery_digits()[{digits[title]!r}]"
+    key = next((entry.key for entry in SAMPLES if entry.title == title), "")
+    return f"sample({key!r}).open()" if key else f"load_image({title!r})"
 
 
 def _file(name: str) -> str:

@@ -1,17 +1,19 @@
 """The picker of what to explain: the class's score, or what else can be asked about it and other classes.
 
-It stands below the class's own picker. A function of the visitor's own is no choice here: it would be imported, and so
-run, on the server; `--target module:function` does so in one's own shell.
+It stands below the class's own picker. A function is a choice where whoever serves the app has named one: it is
+imported, and so run, on the server, and no browser names any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import streamlit as st
 
-from cam_core.targets import Difference, Negative, Probability, Sum, TargetScore, Value
+from cam_core.targets import Custom, Difference, Negative, Probability, Similarity, Sum, TargetScore, Value
+from cam_core.types import TargetError
+from pages.runtime import served
 from pages.shared import links, style
 
 LOGIT: Final = "logit"
@@ -23,11 +25,13 @@ _KINDS: Final[Mapping[str, str]] = {
     "set": "It together with other classes",
     "negative": "What speaks against it",
     "value": "What the network returns",
+    "similarity": "What makes it similar to another photo",
+    "function": "A function of whoever serves this",
 }
 """What can be asked, as the link has it and as it is read."""
 
 _OF_TWO_SIDES: Final = (LOGIT, "probability", "value")
-_OF_CLASSES: Final = (LOGIT, "probability", "difference", "set", "negative")
+_OF_CLASSES: Final = (LOGIT, "probability", "difference", "set", "negative", "similarity")
 
 _HELP: Final[Mapping[str, str]] = {
     LOGIT: "The network’s answer for the class before it becomes a probability.",
@@ -35,12 +39,21 @@ _HELP: Final[Mapping[str, str]] = {
     "difference": "The class’s score less another’s: what tells the two apart.",
     "set": "The sum of the scores of several classes: what speaks for any of them.",
     "negative": "The score with its sign turned: bright is what the class loses by.",
+    "similarity": "The cosine of what the network returns for both, all its scores together: no class is asked about.",
+    "function": "One number made of all scores, as the function says that the app was started with.",
     "value": "The number itself, for a network that returns a measurement. The sides are half of it, and half of its "
     "negative.",
 }
 
 
-def choose(index: int, classes: Mapping[str, str], *, scope: str, two_sided: bool) -> int | TargetScore:
+def choose(
+    index: int,
+    classes: Mapping[str, str],
+    *,
+    scope: str,
+    two_sided: bool,
+    similarity: Callable[[], Similarity | None],
+) -> int | TargetScore:
     """What is explained: the class, or a score that is made of it.
 
     Args:
@@ -48,8 +61,10 @@ def choose(index: int, classes: Mapping[str, str], *, scope: str, two_sided: boo
         classes: class index → as it is read in pickers, most probable first.
         scope: what the other classes depend on: see `links.choice`.
         two_sided: whether the network returns one number, whose sides the classes are.
+        similarity: asks for another photo; gives None as long as there is none.
     """
     kinds = [kind for kind in (_OF_TWO_SIDES if two_sided else _OF_CLASSES) if kind != "set" or len(classes) > 2]
+    kinds += ["function"] if served.target() else []
     kind = links.choice(
         "target",
         "What to explain",
@@ -63,12 +78,28 @@ def choose(index: int, classes: Mapping[str, str], *, scope: str, two_sided: boo
         return Difference(index, _rival(others, scope))
     if kind == "set":
         return _together(index, _partners(others, scope))
+    if kind == "similarity":
+        return similarity() or index
+    if kind == "function":
+        return _function(len(classes)) or index
     one: dict[str, TargetScore] = {
         "probability": Probability(index),
         "negative": Negative(index),
         "value": Value(negative=index == 0),
     }
     return one.get(kind, index)
+
+
+def _function(classes: int) -> Custom | None:
+    """That of whoever serves the app, if it can be asked about so many classes."""
+    function = served.target()
+    assert function is not None, "it is offered where there is one"
+    try:
+        function.check(classes)
+    except TargetError as error:
+        st.html(style.notice_line(f"{style.sentence(str(error))} The class is explained instead."))
+        return None
+    return function
 
 
 def _rival(others: Mapping[str, str], scope: str) -> int:

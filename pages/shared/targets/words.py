@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cam_core.targets import Difference, Negative, Probability, Sum, TargetScore, Value
+from cam_core.targets import Custom, Difference, Negative, Probability, Similarity, Sum, TargetScore, Value
 
-_SIGNS: Final = {" - ": "-minus-", "-": "minus-", " | ": "-or-", "(": "-"}
+_SIGNS: Final = {" - ": "-minus-", "-": "minus-", " | ": "-or-", "(": "-", " ": "-", ":": "-"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,12 @@ def words(target: int | TargetScore, labels: Sequence[str]) -> Words:
             ways = [("raises", "the value"), ("lowers", "the value")]
             pro, contra = reversed(ways) if negative else ways
             return Words("a low value" if negative else "a high value", pro, contra)
+        case Similarity(name=other):
+            name = f"the similarity to {other}"
+            return Words(name, ("raises", name), ("lowers", name))
+        case Custom():
+            name = title(target, labels)
+            return Words(name, ("raises", name), ("lowers", name))
         case Sum(of=classes):
             name = " or ".join(labels[int(index)] for index in classes)
         case _:
@@ -56,14 +62,21 @@ def title(target: int | TargetScore, labels: Sequence[str]) -> str:
     return target.title(labels) if isinstance(target, TargetScore) else labels[target]
 
 
-def leading_class(target: int | TargetScore) -> int:
-    """The class that the picker of classes shows: the first that the target names."""
+def leading_class(target: int | TargetScore) -> int | None:
+    """The class that the picker of classes shows: the first that the target names; None where it names none."""
     match target:
         case int():
             return target
+        case Similarity() | Custom():
+            return None
         case Difference(a=index) | Negative(of=index) | Probability(of=index) | Sum(of=(index, *_)):
             return int(index)
     return int(target == Value())
+
+
+def names_classes_alone(target: int | TargetScore) -> bool:
+    """Whether what is `written` says it all, so that it can be read again anywhere."""
+    return not isinstance(target, Similarity | Custom)
 
 
 def written(target: int | TargetScore) -> str:

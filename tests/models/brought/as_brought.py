@@ -32,6 +32,7 @@ class Kind:
         score: plain network and images → (B, C) scores, one of which is explained.
         traced: whether the fast path is taken.
         options: of the classifier.
+        called: the layer's name in the classifier, where it is another than that with the prefix.
     """
 
     bring: Callable[[], nn.Module]
@@ -42,6 +43,12 @@ class Kind:
     traced: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     channels: int = 3
+    called: str = ""
+
+    @property
+    def own_layer(self) -> str:
+        """The layer's name in the classifier."""
+        return self.called or self.prefix + self.layer
 
 
 class Around(nn.Module):
@@ -306,6 +313,16 @@ def as_written(kind: type[nn.Module], **options: Any) -> Callable[[], nn.Module]
     return build
 
 
+def traced(key: str) -> nn.Module:
+    return torch.jit.trace(tiny(key), tiny_images(2))
+
+
+def exported(network: str | nn.Module) -> Any:
+    module = tiny(network) if isinstance(network, str) else network
+    any_number = ({0: torch.export.Dim.DYNAMIC},)
+    return torch.export.export(module, (tiny_images(2),), dynamic_shapes=any_number)
+
+
 def untraceable() -> nn.Module:
     return tiny("untraceable")
 
@@ -363,6 +380,22 @@ KINDS: dict[str, Kind] = {
     "one score of a sequence": Kind(one_after_the_other, score=both_sides),
     "grey images": Kind(lambda: with_channels(1), lambda: with_channels(1), channels=1),
     "six channels": Kind(lambda: with_channels(6), lambda: with_channels(6), channels=6),
+    "TorchScript, traced": Kind(lambda: torch.jit.trace(tiny("plain"), tiny_images(2))),
+    "TorchScript, traced, with a skip": Kind(lambda: traced("residual"), lambda: tiny("residual"), "relu2"),
+    "TorchScript, scripted": Kind(lambda: torch.jit.script(tiny("plain")), called="relu_1"),
+    "TorchScript, scripted, with a skip": Kind(
+        lambda: torch.jit.script(tiny("residual")), lambda: tiny("residual"), "relu2", called="relu_2"
+    ),
+    "TorchScript while it trains": Kind(
+        lambda: torch.jit.script(tiny("residual").train()), lambda: tiny("residual"), "relu2", called="relu_2"
+    ),
+    "TorchScript, parallel": Kind(lambda: nn.DataParallel(torch.jit.script(tiny("plain"))), called="relu_1"),
+    "exported program": Kind(lambda: exported("plain")),
+    "exported program with a skip": Kind(lambda: exported("residual"), lambda: tiny("residual"), "relu2"),
+    "exported program's module": Kind(lambda: exported("plain").module()),
+    "exported program of a dict": Kind(
+        lambda: exported(returning(lambda logits: {"logits": logits, "twice": 2 * logits})())
+    ),
     "cannot be traced": Kind(untraceable, untraceable, "conv2", traced=False),
     "cannot be traced, and parallel": Kind(lambda: nn.DataParallel(untraceable()), untraceable, "conv2", traced=False),
     "cannot be traced, in a tuple": Kind(lambda: Around(Tupled()), untraceable, "conv2", prefix="net.", traced=False),

@@ -52,6 +52,26 @@ class Counting(nn.Module):
         return self.head(x.mean((2, 3)) * (2 if bool(x.sum() > 0) else 1))
 
 
+class Positions(nn.Module):
+    """Makes a buffer when it first runs, and repeats it for every image: as ConViT does."""
+
+    places: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 5)
+        self.register_buffer("places", torch.zeros(1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.layer(x).flatten(2).transpose(1, 2)
+        batch, count, _ = tokens.shape
+        if self.places.shape[1] != count:
+            self.places = torch.linspace(-1, 1, count)[None]
+        weights = self.places.expand(batch, -1).softmax(1)
+        return self.head((weights[:, :, None] * tokens.relu()).sum(1))
+
+
 def images(count: int) -> Tensor:
     return torch.randn(count, 3, *SIZE, generator=torch.Generator().manual_seed(1))
 
@@ -64,6 +84,18 @@ def test_sizes_do_not_stand_in_the_way() -> None:
         with torch.no_grad():
             found = net.tail(net.head(images(count)))
             torch.testing.assert_close(found, module(images(count)), rtol=1e-5, atol=1e-6)
+
+
+def test_a_buffer_that_is_made_on_the_way_does_not_either() -> None:
+    module = Positions().eval()
+    with pytest.raises(TypeError, match="expand"):
+        trace_at_size(Positions().eval(), (3, *SIZE))
+    net = SplitModel(build_halves(module, "layer", images(1)))
+    assert net.halves.traced and module.places.shape == (1, 1), "the network itself never ran"
+    for count in (1, 3):
+        with torch.no_grad():
+            found = net.tail(net.head(images(count)))
+            torch.testing.assert_close(found, Positions().eval()(images(count)), rtol=1e-5, atol=1e-6)
 
 
 def test_windows_that_cross_the_cut_follow_their_image() -> None:

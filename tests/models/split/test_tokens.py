@@ -268,3 +268,33 @@ def test_layers_in_words() -> None:
     assert labels[-1] == "block 2, norm1 · 24 × 4 × 4"
     assert in_words("layers.0.blocks.1") == "layer 0, block 1"
     assert in_words("features.29") == "features.29"
+
+
+class Crosswise(nn.Module):
+    """Tokens that lie in memory channel by channel up to the mean over them, as in a relative-position ViT."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed, self.blocks, self.head = nn.Conv2d(3, 96, 4, 4), nn.ModuleList([Halfway()]), nn.Linear(96, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks[0](self.embed(x).flatten(2).transpose(1, 2)).mean(1))
+
+
+class Halfway(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixed = nn.Linear(96, 96)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.mixed(x)
+
+
+def test_another_order_in_memory_costs_last_digits_and_not_the_fast_path() -> None:
+    module, images = Crosswise().eval(), torch.randn(3, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    clf = Classifier(module, input_size=(40, 40), device="cpu")
+    net = clf.split("blocks.0")
+    assert net.halves.traced and clf.default_layer == "blocks.0"
+    with torch.no_grad():
+        torch.testing.assert_close(net.tail(net.head(images)), module(images), rtol=1e-5, atol=1e-6)

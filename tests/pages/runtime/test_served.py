@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cam_core.types import ModelError
+from cam_core.types import ModelError, TargetError
 from pages.runtime import served
 from pages.shared import models
 from tests.pages.app_runs import BUNDLED, Open, heatmaps, html
@@ -41,6 +41,9 @@ def raises():
 def number():
     return 3
 
+def score(logits):
+    return logits[:, 0]
+
 value = 3
 """
 
@@ -53,6 +56,7 @@ def my_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     yield tmp_path
     sys.modules.pop("my_module", None)
     served._networks.clear()
+    served._targets.clear()
 
 
 @pytest.mark.parametrize(("function", "title"), [("build", "my_module:build"), ("named", "Pets")])
@@ -107,3 +111,18 @@ def test_the_server_does_not_start_without_its_network(my_module: Path) -> None:
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("The app is not served: my_module:raises raised ValueError: no weights here, in ")
+
+
+def test_a_function_of_ones_own_is_served_as_a_target(my_module: Path) -> None:
+    assert served.target() is None
+    served.serve_target("my_module:score")
+    target = served.target()
+    assert target is not None and target.text == "my_module:score"
+    for reference, reason in (
+        ("my_module:nothing", "the module my_module has no function 'nothing'"),
+        ("my_module:value", "has no function 'value': its type is int"),
+        ("score", "write my_module:my_score"),
+    ):
+        with pytest.raises(TargetError, match=reason):
+            served.serve_target(reference)
+    assert served.target() is target, "the one before stays"

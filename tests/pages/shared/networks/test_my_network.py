@@ -279,6 +279,81 @@ def test_where_others_reach_the_app_no_folder_is_opened(
     assert "no folder of the machine" in at.info[0].value and str(pets.parent) not in at.info[0].value.split("“")[0]
 
 
+# An ONNX file
+
+
+@pytest.fixture
+def converter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny network of ours in place of what converts the file."""
+
+    def open_tiny(path: Path) -> Any:
+        if path.read_bytes() == b"damaged":
+            raise ModelError(f"{path.name} is damaged, or no ONNX file")
+        return tiny("plain"), Preprocessing(SIZE)
+
+    monkeypatch.setattr(load, "open_onnx", open_tiny)
+    monkeypatch.setattr(compute, "load_model", load_model)
+
+
+def upload_onnx(at: AppTest, data: bytes, labels: bytes | None = None) -> AppTest:
+    opened(at, "ONNX file")
+    at.file_uploader(key="network-onnx").upload("../pets.onnx", data)
+    if labels is not None:
+        at.file_uploader(key="network-labels").upload("labels.txt", labels)
+    at.run()
+    at.button(key="network-use").click().run()
+    return settle(at)
+
+
+@pytest.mark.usefixtures("converter")
+def test_an_onnx_file_is_explained_with_its_labels_and_stays_with_its_visitor(
+    open_app: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = upload_onnx(open_app(model="lfi_digits"), b"network", b"ant\nbee\ncat\ndog\neel\n")
+    key = box(at, "Model").value
+    assert key.startswith("onnx-pets.onnx-") and "pets.onnx · 0.0 M weights" in box(at, "Model").options
+    assert "5 classes, your labels · ONNX file, uploaded in this visit" in html(at) and len(heatmaps(at)) == 2
+    assert sorted(option.split(" · ")[0] for option in box(at, "Class to explain").options)[0] == "ant"
+    assert not [entry for entry in at.selectbox if entry.label == "Weights"], "there is no untrained one"
+    link = dict(at.query_params)
+    assert box(open_app(**link), "Model").value == key
+    (folder / "elsewhere").mkdir()
+    monkeypatch.setattr(compute, "visitor_folder", lambda: folder / "elsewhere")
+    other = open_app(**link | {"model": [key]})
+    assert "with an uploaded ONNX file pets.onnx (checksum" in other.info[0].value.replace("\\", "")
+
+
+@pytest.mark.usefixtures("converter")
+@pytest.mark.parametrize(
+    ("data", "labels", "reason"),
+    [
+        (b"damaged", None, "ets.onnx is damaged, or no ONNX file. The network before it stays"),
+        (b"network", b"cat\ndog", "tells apart 5 classes, and the labels have 2 lines"),
+    ],
+)
+def test_an_onnx_file_that_cannot_be_used_is_a_sentence(
+    open_app: Open, folder: Path, data: bytes, labels: bytes | None, reason: str
+) -> None:
+    at = upload_onnx(open_app(model="lfi_digits"), data, labels)
+    assert reason in at.error[0].value.replace("\\", "") and box(at, "Model").value == "lfi_digits"
+    assert not any(folder.glob("brought/*")), "nothing of it is left"
+
+
+@pytest.mark.usefixtures("converter")
+def test_where_others_reach_the_app_no_onnx_file_is_computed_with(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = kept.keep_onnx(b"network", "pets.onnx")
+    for module in (kept, dialog):
+        monkeypatch.setattr(module, "limits", lambda: limits.ROOM)
+    at = open_app(model="lfi_digits")
+    assert not [option for option in box(at, "Model").options if "pets" in option], "not even one that was kept"
+    with pytest.raises(ModelError, match="no ONNX file is computed with"):
+        kept.keep_onnx(b"network", "pets.onnx")
+    at = open_app(model=key)
+    assert "ONNX file pets.onnx" in at.info[0].value.replace("\\", "") and box(at, "Model").value == BUNDLED
+
+
 def test_a_saved_map_names_the_checkpoint(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: dict[str, Any] = {}
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from cam_core import SAMPLES, Classifier, explain
 from cam_core.shapley import channel_shap
-from cam_core.targets import Difference, Negative, Probability, Sum, TargetScore, Value
-from pages.runtime import compute
-from tests.pages.app_runs import BUNDLED, LABELS, Open, box, heatmaps, html, load_tiny, settle
+from cam_core.targets import Custom, Difference, Negative, Probability, Similarity, Sum, TargetScore, Value
+from pages.runtime import compute, served
+from tests.pages.app_runs import BUNDLED, LABELS, Open, box, encoded, heatmaps, html, load_tiny, noise, settle
 from tests.tiny import SIZE
 
 CHANNELS, DELETION = "pages/channels/page.py", "pages/deletion/page.py"
@@ -234,7 +234,13 @@ def test_two_classes_have_a_difference_and_no_set(open_app: Open, monkeypatch: p
     clf = Classifier(nn.Sequential(nn.Conv2d(3, 6, 3, stride=2), nn.ReLU(), *head).eval(), ["cat", "dog"], SIZE)
     monkeypatch.setattr(compute, "load_model", lambda name, **_: clf)
     at = open_app(methods=["CAM"], target="difference")
-    assert len(box(at, "What to explain").options) == 4
+    assert box(at, "What to explain").options == [
+        "Its score (logit)",
+        "Its probability",
+        "It, and not another class",
+        "What speaks against it",
+        "What makes it similar to another photo",
+    ]
     assert alts(at)[0] in ("CAM heatmap for cat − dog over the photo", "CAM heatmap for dog − cat over the photo")
 
 
@@ -249,3 +255,88 @@ def test_another_network_begins_with_what_it_offers(open_app: Open, monkeypatch:
     box(at, "Model").select(BUNDLED).run()
     settle(at)
     assert box(at, "What to explain").value == "difference"
+
+
+# Similar to another photo
+
+
+def photo(key: str) -> Any:
+    return next(entry for entry in SAMPLES if entry.key == key)
+
+
+def test_what_makes_it_similar_to_another_photo_is_asked_and_a_link_reopens_it(open_app: Open) -> None:
+    clf, (own, first, *_) = load_tiny(BUNDLED), SAMPLES
+    at = ask(open_app(methods=["Grad-CAM"]), "similarity")
+    assert alts(at) == [f"Grad-CAM heatmap for similarity to {first.title} over the photo"], "another, at first"
+    box(at, "The other photo").select("panda").run()
+    settle(at)
+    other = photo("panda")
+    target = Similarity.to(clf, other.open(), other.title)
+    made = explain(clf, own.open(), method="grad-cam", target=target)
+    assert alts(at) == [titled(target)]
+    assert float(ends(at)[0][1]) == pytest.approx(max(0.0, float(made.map.max())), rel=0.03, abs=1e-4)
+    assert f"What in this photo raises <b>the similarity to {other.title}</b>?" in html(at)
+    assert dict(at.query_params) == {"methods": "Grad-CAM", "target": "similarity", "other": "panda"}
+    again = open_app(methods=["Grad-CAM"], target="similarity", other="panda")
+    assert alts(again) == alts(at) and ends(again) == ends(at)
+
+
+@pytest.mark.parametrize("page", [CHANNELS, DELETION])
+def test_the_other_pages_follow_the_similarity(open_app: Open, page: str) -> None:
+    at = open_app(page=page, target="similarity", other="panda", methods=["Grad-CAM"], budget="64", steps="14")
+    assert f"the similarity to {photo('panda').title}" in html(at) and not at.error
+
+
+def test_a_photo_of_ones_own_is_compared_with_and_until_then_the_class_is_explained(open_app: Open) -> None:
+    at = ask(open_app(methods=["Grad-CAM"]), "similarity")
+    box(at, "The other photo").select("own").run()
+    settle(at)
+    assert "Until then the class is explained" in html(at)
+    assert alts(at) == [f"Grad-CAM heatmap for {LABELS[order()[0]]} over the photo"]
+    at.file_uploader(key="upload-other").upload("mine.png", encoded(noise())).run()
+    settle(at)
+    assert alts(at) == ["Grad-CAM heatmap for similarity to mine.png over the photo"]
+    at.file_uploader(key="upload-other").upload("bad.png", b"no image").run()
+    settle(at)
+    assert "This file cannot be used" in at.error[0].value and "similarity to mine.png" in alts(at)[0]
+
+
+# A function of whoever serves the app
+
+
+def margin(logits: Tensor) -> Tensor:
+    """The lead of the first class over the mean of the others."""
+    return logits[:, 0] - logits[:, 1:].mean(1)
+
+
+def first_two(logits: Tensor) -> Tensor:
+    return logits[:, :2]
+
+
+@pytest.fixture
+def function(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Tensor], Tensor]], None]:
+    def serve(made: Callable[[Tensor], Tensor]) -> None:
+        monkeypatch.setattr(served, "target", lambda: Custom(made))
+
+    return serve
+
+
+def test_the_function_that_the_app_was_started_with_is_offered(open_app: Open, function: Any) -> None:
+    function(margin)
+    at = ask(open_app(methods=["Grad-CAM"]), "function")
+    made = explain(load_tiny(BUNDLED), SAMPLES[0].open(), method="grad-cam", target=margin)
+    assert alts(at) == ["Grad-CAM heatmap for margin over the photo"]
+    assert float(ends(at)[0][1]) == pytest.approx(max(0.0, float(made.map.max())), rel=0.03, abs=1e-4)
+    assert "What in this photo raises <b>margin</b>?" in html(at)
+
+
+def test_one_that_cannot_be_asked_about_this_network_says_so(open_app: Open, function: Any) -> None:
+    function(first_two)
+    at = open_app(methods=["Grad-CAM"], target="function")
+    assert "first_two gives (2, 2) for 2 images, not one number each. The class is explained instead." in html(at)
+    assert alts(at) == [f"Grad-CAM heatmap for {LABELS[order()[0]]} over the photo"]
+
+
+def test_no_link_names_a_function(open_app: Open) -> None:
+    at = open_app(methods=["Grad-CAM"], target="function")
+    assert "The link asks for the target “function”, which does not exist here" in at.info[0].value

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from torch import Tensor
 
-from cam_core.targets import Difference, Negative, Probability, Sum, TargetScore, Value
-from pages.shared.targets.words import in_a_file_name, leading_class, title, words, written
+from cam_core.targets import Custom, Difference, Negative, Probability, Similarity, Sum, TargetScore, Value
+from pages.shared.targets.words import in_a_file_name, leading_class, names_classes_alone, title, words, written
 
 LABELS = ["ant", "bee", "cat"]
+ALIKE = Similarity((1.0, 2.0, 3.0), "Dog and cat")
+
+
+def margin(logits: Tensor) -> Tensor:
+    return logits[:, 0]
+
+
+MARGIN = Custom(margin)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +29,13 @@ LABELS = ["ant", "bee", "cat"]
         (Sum(2, 0, 1), "cat or ant or bee", "speaks for cat or ant or bee", "speaks against cat or ant or bee"),
         (Value(), "a high value", "raises the value", "lowers the value"),
         (Value(negative=True), "a low value", "lowers the value", "raises the value"),
+        (
+            ALIKE,
+            "the similarity to Dog and cat",
+            "raises the similarity to Dog and cat",
+            "lowers the similarity to Dog and cat",
+        ),
+        (MARGIN, "margin", "raises margin", "lowers margin"),
     ],
 )
 def test_a_target_in_words(target: int | TargetScore, name: str, pro: str, contra: str) -> None:
@@ -37,10 +53,13 @@ def test_a_target_in_words(target: int | TargetScore, name: str, pro: str, contr
         (Sum(2, 0), 2, "2 | 0", "2-or-0", "cat + ant"),
         (Value(), 1, "value", "value", "value"),
         (Value(negative=True), 0, "-value", "minus-value", "−value"),
+        (ALIKE, None, "similarity to Dog and cat", "similarity-to-Dog-and-cat", "similarity to Dog and cat"),
+        (MARGIN, None, f"{__name__}:margin", f"{__name__.replace('.', '')}-margin", "margin"),
     ],
 )
 def test_a_target_in_links_files_and_titles(
-    target: int | TargetScore, leading: int, text: str, file: str, called: str
+    target: int | TargetScore, leading: int | None, text: str, file: str, called: str
 ) -> None:
     assert (leading_class(target), written(target), in_a_file_name(written(target))) == (leading, text, file)
     assert title(target, LABELS) == called
+    assert names_classes_alone(target) == (leading is not None)
