@@ -119,7 +119,7 @@ def methods(
             method: f"**Not for this {place[method]}:** {style.plain(style.sentence(why))} "
             for method, why in unfit.items()
         }
-        with st.container(horizontal=True, gap="small", wrap=False, key=f"more-{key}"):
+        with st.container(horizontal=True, gap="small", key=f"more-{key}"):
             catalogue(list(known.values()), nowhere, costs, key)
             if beside:
                 beside()

@@ -21,7 +21,7 @@ def upload(at: AppTest) -> AppTest:
     noise = np.random.default_rng(5).integers(0, 255, (60, 60, 3), dtype=np.uint8)
     Image.fromarray(noise).save(buffer, "PNG")
     next(entry for entry in at.button_group if entry.key == "source").set_value("Upload").run()
-    at.file_uploader[0].upload("mine.png", buffer.getvalue(), "image/png").run()
+    at.file_uploader(key="upload").upload("mine.png", buffer.getvalue(), "image/png").run()
     return at
 
 

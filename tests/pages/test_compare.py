@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from cam_core import METHODS, Explanation, explain
 from cam_core.analysis.costs import Pace
 from cam_core.methods.registry import Family, Method
-from cam_core.overlay import colour_stops
+from cam_core.overlay import SEQUENTIAL, UNEVEN, colour_stops
 from pages.runtime import compute
 from pages.runtime.jobs import Jobs
 from pages.shared import links, style, tables
@@ -216,7 +216,8 @@ def test_shared_scale_is_one_range_for_all(open_app: Open) -> None:
 
 def test_colour_maps_are_perceptually_uniform(open_app: Open) -> None:
     box = next(box for box in open_app().selectbox if box.label == "Colours")
-    assert "jet" not in box.options and box.value == "inferno"
+    assert box.value == "inferno"
+    assert box.options == [*SEQUENTIAL, *UNEVEN], "but for those that have a reason against them, which come last"
 
 
 def test_opacity_redraws_and_computes_nothing(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:

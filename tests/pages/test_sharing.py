@@ -34,7 +34,14 @@ LINKS: dict[str, dict[str, Any]] = {
     "channels": {"budget": "16", "beside": ["LIFT-CAM"], "class": "1", "layer": "features.0"},
     "deletion": {"steps": "14", "methods": ["Grad-CAM", "LIFT-CAM"], "score": "Logit", "baseline": "Mean"},
     "classes": {"methods": ["Grad-CAM"], "pair-budget": "16", "sample": "dog"},
-    "figure": {"photos": ["Cat"], "shown": ["Grad-CAM", "IS-CAM"], "is-cam.steps": "3", "dpi": "150", "class": "2"},
+    "figure": {
+        "photos": ["Cat"],
+        "shown": ["Grad-CAM", "IS-CAM"],
+        "is-cam.steps": "3",
+        "dpi": "150",
+        "width": "90",
+        "class": "2",
+    },
 }
 
 
@@ -115,6 +122,7 @@ def test_figure(shared: Callable[..., Shared], monkeypatch: pytest.MonkeyPatch, 
         assert (tmp_path / name).read_bytes() == given.bundle[name]
 
 
+@pytest.mark.slow
 def test_the_script_of_a_figure_opens_what_no_file_name_says(
     open_app: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
