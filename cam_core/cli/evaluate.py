@@ -16,13 +16,13 @@ from cam_core.cli.requests import read_params, read_requests
 from cam_core.cli.tables import print_table
 from cam_core.evaluation.folder import Step, evaluate_folder
 from cam_core.evaluation.results import Row, Summary, summarise
+from cam_core.evaluation.statistics import FEW
 from cam_core.metrics import METRICS
 from cam_core.models.classifier import Classifier
 from cam_core.types import MetricError
 
 _DEFAULT_METHODS = ["grad-cam", "lift-cam", "random"]
 _DEFAULT_METRICS = ["average-drop", "average-increase", "average-gain", "average-drop-in-deletion"]
-_FEW = 30  # images; below, an interval over them is itself uncertain
 _COLUMNS = ("method", "metric", "better", "mean", "95 % low", "95 % high", "n", "missing")
 _NUMERIC = _COLUMNS[3:]
 
@@ -94,9 +94,9 @@ def _report(rows: Sequence[Row], summaries: Sequence[Summary]) -> None:
     """Means and intervals on stdout, doubts on stderr."""
     print_table(_COLUMNS, [_line(summary) for summary in summaries], numeric=_NUMERIC)
     images = len({row.image for row in rows})
-    if images < _FEW:
+    if images < FEW:
         typer.secho(
-            f"n = {images}: an interval over fewer than {_FEW} images is itself uncertain", fg="yellow", err=True
+            f"n = {images}: an interval over fewer than {FEW} images is itself uncertain", fg="yellow", err=True
         )
     for note in dict.fromkeys(row.note for row in rows if row.value is None):
         count = sum(row.value is None and row.note == note for row in rows)
