@@ -215,11 +215,11 @@ def _all_signs(count: int) -> Iterator[Floats]:
 
 def _drawn_signs(count: int, generator: np.random.Generator) -> Iterator[Floats]:
     """Patterns of signs in blocks, 1 for +."""
-    wide = -(-count // 8)
+    wide = -(-count // 64)  # whole words, whose stream does not depend on the blocks
     rows = max(1, _AT_ONCE // count)
     for start in range(0, _FLIPS, rows):
-        drawn = generator.integers(0, 256, (min(rows, _FLIPS - start), wide), dtype=np.uint8)
-        yield np.unpackbits(drawn, axis=1, count=count).astype(np.float64)
+        drawn = generator.integers(0, 1 << 64, (min(rows, _FLIPS - start), wide), dtype=np.uint64)
+        yield np.unpackbits(drawn.view(np.uint8), axis=1, count=count).astype(np.float64)
 
 
 def holm(p: Floats) -> Floats:
