@@ -104,6 +104,7 @@ def test_ranks_go_by_what_is_better_and_share_ties() -> None:
 
 def test_means_are_those_of_the_summary() -> None:
     rows = rows_of("average-drop", grad_cam=[1.0, 2.0, 7.0, None], lift_cam=[2.0, 1.0, 4.0, 4.0])
+    assert summarise(as_table(rows)) == summarise(rows)
     (comparison,) = compare_runs({"": as_table(rows)})
     for standing, summary in zip(comparison.standings, summarise(rows), strict=True):
         assert (standing.interval, standing.column.missing) == (summary.interval, summary.missing)
