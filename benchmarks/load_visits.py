@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
+from html import escape
 from itertools import count, cycle
 from typing import Any, Final
 
@@ -195,7 +196,7 @@ def channels(visitor: Visitor, photo: int) -> Iterator[Click]:
     for rank in cycle(range(_CLASSES)):
         if rank:
             option = _class(visitor, rank)
-            subtitle = html(f"carry {_label(option)}")
+            subtitle = html(f"carry <b>{escape(_label(option))}</b>")
             bars = (picture("Channel "), subtitle)
             choose = partial(visitor.choose, CLASS_BOX, option)
             yield Click("estimate", choose, {}, ("shapley", "removal", *FIRST_METHODS), bars)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from cam_core.declarations.lazy import lazy
 from cam_core.models.classifier import Classifier
 from cam_core.models.split.model import SplitModel
 from cam_core.options import Options
@@ -49,13 +49,13 @@ class Forward:
     acts: tuple[Activations, ...]
     targets: Sequence[ClassTarget]
 
-    @cached_property
+    @lazy
     def logits(self) -> Logits:
         """(B, C), of the unmasked images."""
         with torch.no_grad():
             return self.nets[0].tail(self.acts[0])
 
-    @cached_property
+    @lazy
     def target(self) -> ClassIndex:
         """(B,) int64, on the device.
 

@@ -4,12 +4,13 @@
     picture = overlay(photo, values, opacity=0.5, colour_map="RdBu_r", limits=limits([values], signed=True))
 
 All colour maps offered are perceptually uniform or, where diverging, symmetric in lightness about a neutral middle, and
-legible to colour-blind readers.
+legible to colour-blind readers; but for those that are chosen against a reason (`UNEVEN`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,39 @@ CRAMERI_SEQUENTIAL = ("cmc.batlow", "cmc.lipari", "cmc.imola")
 
 CRAMERI_DIVERGING = ("cmc.vik", "cmc.broc")
 """The same for signed values."""
+
+UNEVEN = ("jet", "rainbow")
+"""Colour maps for values from 0 up that whoever insists may ask for by name; nothing here chooses one."""
+
+AGAINST_UNEVEN = (
+    "It is brightest in its middle and changes in jumps: it shows edges where the map has none, and in grey print, or "
+    "with a colour-vision deficiency, high and low look alike."
+)
+"""The reason against these."""
+
+VISIONS: Mapping[str, tuple[tuple[float, float, float], ...]] = MappingProxyType(
+    {
+        "deuteranopia": (
+            (0.367322, 0.860646, -0.227968),
+            (0.280085, 0.672501, 0.047413),
+            (-0.011820, 0.042940, 0.968881),
+        ),
+        "protanopia": (
+            (0.152286, 1.052583, -0.204868),
+            (0.114503, 0.786281, 0.099216),
+            (-0.003882, -0.048116, 1.051998),
+        ),
+        "tritanopia": (
+            (1.255528, -0.076749, -0.178779),
+            (-0.078411, 0.930809, 0.147602),
+            (0.004733, 0.691367, 0.303900),
+        ),
+        "grey print": ((0.2126, 0.7152, 0.0722),) * 3,
+    }
+)
+"""Matrices of linear light that show colours as others see them, after Machado, Oliveira & Fernandes 2009, "A
+Physiologically-based Model for Simulation of Color Vision Deficiency", severity 1.0; and as a printer without colour
+prints them, by their luminance (ITU-R BT.709)."""
 
 ACTIVATION = "PiYG"
 """The colour map of a channel's activation, which is no evidence: its middle is 0 too, neither end is warm or cold."""
@@ -116,7 +150,7 @@ def colourise(values: FloatArray, colour_map: str = SEQUENTIAL[0], limits: Limit
     takes the lowest colour of a sequential map and the neutral middle of a diverging one.
 
     Raises:
-        ColourMapError: not one of `SEQUENTIAL` and `DIVERGING` or Crameri's, nor `ACTIVATION`.
+        ColourMapError: not one of `SEQUENTIAL` and `DIVERGING` or Crameri's, nor `UNEVEN` or `ACTIVATION`.
     """
     table = _colour_map(colour_map)
     low, high = limits
@@ -233,10 +267,24 @@ def colour_bar(colour_map: str, width: int = 256, height: int = 12) -> Image.Ima
     return Image.fromarray(colourise(np.tile(row, (height, 1)), colour_map))
 
 
-def colour_stops(colour_map: str, count: int = 9) -> list[str]:
-    """`count` evenly spaced colours, lowest value first, as "#rrggbb": for a gradient drawn elsewhere."""
+def colour_stops(colour_map: str, count: int = 9, vision: str = "") -> list[str]:
+    """`count` evenly spaced colours, lowest value first, as "#rrggbb": for a gradient drawn elsewhere.
+
+    Args:
+        vision: one of `VISIONS`, by which they are seen; as they are where empty.
+    """
     row = colourise(np.linspace(0, 1, count, dtype=np.float32)[None], colour_map)[0]
+    row = seen_by(row, vision) if vision else row
     return ["#{:02x}{:02x}{:02x}".format(*colour) for colour in row]
+
+
+def seen_by(colours: Pixels, vision: str) -> Pixels:
+    """RGB colours (…, 3) as one of `VISIONS` has them."""
+    encoded = colours / 255.0
+    light = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    light = (light @ np.array(VISIONS[vision]).T).clip(0, 1)
+    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.asarray(np.rint(255 * encoded), dtype=np.uint8)
 
 
 def has_crameri() -> bool:
@@ -257,7 +305,7 @@ def check_crameri(name: str) -> None:
 def _colour_map(name: str) -> Colormap:
     if name.startswith("cmc."):
         check_crameri(name)
-    if name not in SEQUENTIAL + CRAMERI_SEQUENTIAL + _CENTRED:
+    if name not in SEQUENTIAL + CRAMERI_SEQUENTIAL + UNEVEN + _CENTRED:
         raise ColourMapError(f"unknown colour map {name!r}; there are: {', '.join(SEQUENTIAL + DIVERGING)}")
     return colormaps[name]
 

@@ -33,6 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(no_gpu)
         if item.get_closest_marker("browser") and not has_browser and not in_ci():
             item.add_marker(no_browser)
+        if item.get_closest_marker("browser") and in_ci():
+            item.add_marker(pytest.mark.flaky(reruns=1))  # CONTRIBUTING says why
 
 
 @pytest.hookimpl(tryfirst=True)

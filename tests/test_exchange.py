@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -13,8 +14,10 @@ import pytest
 
 from cam_core import SAMPLES, CamError, Explanation, evaluate, explain, explanation_from_array
 from cam_core.analysis.comparison import comparison_report, drawn_maps
+from cam_core.analysis.foreign import read_map
 from cam_core.figures import heatmap_figure
 from cam_core.figures.comparing import row_of
+from cam_core.files import npy
 from cam_core.notebooks import bars
 from tests.tiny import tiny_classifier
 
@@ -68,6 +71,50 @@ def test_another_target_can_be_meant() -> None:
 def test_what_is_no_map_is_refused(values: object, said: str) -> None:
     with pytest.raises(CamError, match=said):
         from_elsewhere(values)
+
+
+def test_a_map_in_a_file_is_read_as_numpy_reads_it() -> None:
+    for values in (
+        np.arange(12.0).reshape(3, 4),
+        np.asfortranarray(np.arange(12, dtype=np.int16).reshape(3, 4)),
+        np.arange(12, dtype=">f4").reshape(1, 1, 3, 4),
+        np.eye(3, dtype=bool),
+    ):
+        np.testing.assert_array_equal(read_map(npy(values)), values.reshape(values.shape[-2:]).astype(np.float32))
+    np.testing.assert_array_equal(read_map(npy(np.array([[-2.0, 1.0]])), magnitude=True), [[2, 1]])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "numpy.save"),
+        (b"PK\x03\x04 an archive", "numpy.save"),
+        (npy(np.eye(3))[:20], "numpy.save"),
+        (npy(np.eye(3))[:-1], "cut off"),
+        (npy(np.eye(3)) + b" ", "cut off"),
+        (npy(np.eye(3)).replace(b"(3, 3)", b"(9, 9)"), "cut off"),
+        (npy(np.zeros((2, 2, 2))), "real numbers"),
+        (npy(np.array([[1e300, 0]])), "not finite"),
+        (npy(np.zeros((2, 2))), "it marks nothing"),
+        (npy(np.eye(2, 5000)), "at most 4096"),
+    ],
+)
+def test_a_file_without_a_map_is_refused(content: bytes, said: str) -> None:
+    with pytest.raises(CamError, match=said):
+        read_map(content)
+
+
+def test_objects_in_a_file_are_never_read() -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([[print]], dtype=object), allow_pickle=True)
+    with pytest.raises(CamError, match="objects, which are never read"):
+        read_map(buffer.getvalue())
+
+
+def test_a_foreign_map_is_not_explained_again() -> None:
+    """Metrics that would have to make it again say so."""
+    with pytest.raises(CamError, match="to explain by changed networks"):
+        evaluate(tiny_classifier("plain"), PHOTO, from_elsewhere(np.eye(3)), metric="parameter-randomisation")
 
 
 @pytest.mark.parametrize("title", ["", "  ", "grad-cam"])

@@ -13,6 +13,8 @@ from cam_core.overlay import (
     ACTIVATION,
     DIVERGING,
     SEQUENTIAL,
+    UNEVEN,
+    VISIONS,
     ColourMapError,
     close_up,
     colour_bar,
@@ -24,6 +26,7 @@ from cam_core.overlay import (
     outlined,
     overlay,
     percentiles,
+    seen_by,
     shaded,
 )
 from cam_core.types import CamError
@@ -122,8 +125,8 @@ def test_overlay_refuses_an_impossible_opacity() -> None:
 
 
 def test_unknown_colour_map_is_named_and_the_known_are_listed() -> None:
-    with pytest.raises(ColourMapError, match=r"unknown colour map 'jet'; there are: inferno") as caught:
-        colourise(SIGNED, "jet")
+    with pytest.raises(ColourMapError, match=r"unknown colour map 'hsv'; there are: inferno") as caught:
+        colourise(SIGNED, "hsv")
     assert isinstance(caught.value, CamError)
 
 
@@ -192,3 +195,36 @@ def test_framed_darkens_what_the_network_does_not_see() -> None:
 def test_framed_keeps_the_line_inside_where_the_frame_reaches_beyond_the_photo() -> None:
     picture = framed(Image.new("RGB", (20, 20)), (-5.0, -5.0, 25.0, 25.0), side=20)
     assert picture.getpixel((0, 0)) == picture.getpixel((19, 19)) == (255, 255, 255)
+
+
+def luminance(colours: list[str]) -> np.ndarray:
+    """Of "#rrggbb", linear: IEC 61966-2-1 and ITU-R BT.709."""
+    encoded = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in colours])
+    light = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return light @ [0.2126, 0.7152, 0.0722]
+
+
+@pytest.mark.parametrize("vision", ["", *VISIONS])
+def test_offered_maps_grow_lighter_for_everybody_and_the_uneven_do_not(vision: str) -> None:
+    for name in SEQUENTIAL:
+        assert (np.diff(luminance(colour_stops(name, 17, vision))) > -2e-3).all(), name
+    for name in UNEVEN:
+        light = luminance(colour_stops(name, 17, vision))
+        assert light[1:-1].max() > 1.3 * max(light[0], light[-1]), "brightest in its middle"
+
+
+def test_colours_are_seen_as_machados_matrices_have_them() -> None:
+    white, grey = np.full((1, 3), 255, dtype=np.uint8), np.full((1, 3), 90, dtype=np.uint8)
+    for vision in VISIONS:
+        assert np.abs(seen_by(white, vision).astype(int) - 255).max() <= 1, "whoever sees it, white is white"
+        assert np.abs(seen_by(grey, vision).astype(int) - 90).max() <= 1
+    red = np.array([[255, 0, 0]], dtype=np.uint8)
+    # Of linear light (1, 0, 0) deuteranopia leaves the first column of its matrix, 0 at least.
+    expected = [255 * (1.055 * light ** (1 / 2.4) - 0.055) for light in (0.367322, 0.280085)]
+    assert seen_by(red, "deuteranopia")[0].tolist() == [*(round(value) for value in expected), 0]
+    assert len(set(seen_by(red, "grey print")[0].tolist())) == 1
+
+
+def test_jet_is_there_for_whoever_asks_for_it_by_name() -> None:
+    assert not {*UNEVEN} & {*SEQUENTIAL, *DIVERGING}
+    assert colour_stops("jet", 2)[0].startswith("#0000")

@@ -7,6 +7,7 @@ from math import isnan
 
 from cam_core.methods import METHODS
 from cam_core.metrics import Metric
+from cam_core.metrics.curves.spread import is_control
 
 
 def best_of(values: Mapping[str, float], metric: Metric, written: Callable[[float], str] = repr) -> set[str]:
@@ -15,8 +16,8 @@ def best_of(values: Mapping[str, float], metric: Metric, written: Callable[[floa
     What is written alike is alike: all that look like the best one are best, and where all do, none is.
 
     Args:
-        values: the metric's value by the map's name; NaN where it could not be computed. A name that is no method's is
-            a control's.
+        values: the metric's value by the map's name; NaN where it could not be computed. Controls are the methods that
+            are, and the maps of `random_control`.
         written: a value as the reader sees it.
     """
     known = contestants(values)
@@ -32,4 +33,4 @@ def contestants(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _is_control(name: str) -> bool:
-    return name not in METHODS or METHODS[name].control
+    return is_control(name) or (name in METHODS and METHODS[name].control)

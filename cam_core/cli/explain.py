@@ -25,7 +25,7 @@ from cam_core.models.brought.folder import WEIGHTS, is_folder
 from cam_core.models.classifier import Classifier
 from cam_core.models.zoo.downloads import sha256_of
 from cam_core.options import Options
-from cam_core.overlay import DIVERGING, SEQUENTIAL
+from cam_core.overlay import AGAINST_UNEVEN, DIVERGING, SEQUENTIAL, UNEVEN
 from cam_core.targets.asking import Target
 from cam_core.types import Explanation
 from cam_core.version import versions
@@ -93,6 +93,8 @@ def explain(
     for path, content in files.items():
         write_output(path, content)
     _report(report, list(files))
+    if colormap in UNEVEN:
+        typer.secho(f"{colormap}: {AGAINST_UNEVEN}", fg="yellow", err=True)
 
 
 def explain_all(

@@ -7,13 +7,13 @@ import io
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from cam_core.declarations.lazy import lazy
 from cam_core.evaluation.results import Row
 from cam_core.evaluation.sources import Entry, Reader, Source
 from cam_core.evaluation.sources.entries import with_size
@@ -45,7 +45,7 @@ class Plan:
     options: Options
     _ahead: dict[tuple[str, str], Explanation] = field(default_factory=dict, init=False)
 
-    @cached_property
+    @lazy
     def settings(self) -> dict[str, Any]:
         """All that the values depend on, apart from the images."""
         truth = None if self.ground_truth is None else hashlib.sha256(_read(self.ground_truth)).hexdigest()
@@ -68,7 +68,7 @@ class Plan:
         """The images' paths within the source, with forward slashes."""
         return [entry.name for entry in self.source.entries]
 
-    @cached_property
+    @lazy
     def photos(self) -> Mapping[str, Mapping[str, Any]]:
         """Ground truth by the image's path within the source: the file's, or else the source's own."""
         own = {entry.name: entry.truth for entry in self.source.entries if entry.truth is not None}
@@ -207,7 +207,7 @@ class ImageFile:
         self.name = entry.name
         self._reader, self._entry, self._truth, self._by_label = reader, entry, truth, by_label
 
-    @cached_property
+    @lazy
     def _bytes(self) -> bytes:
         return self._reader.read(self.name)
 
@@ -227,7 +227,7 @@ class ImageFile:
             raise MetricError(f"no label to be explained: {self._entry.problem}")
         return self._entry.label if self._by_label else None
 
-    @cached_property
+    @lazy
     def sha256(self) -> str:
         """Of the file's bytes, in hexadecimal; empty where they cannot be read."""
         try:
@@ -235,7 +235,7 @@ class ImageFile:
         except MetricError:
             return ""
 
-    @cached_property
+    @lazy
     def image(self) -> Image.Image:
         """The image, decoded when first asked for.
 

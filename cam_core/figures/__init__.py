@@ -21,7 +21,7 @@ from cam_core.figures.grid.doubts import grid_doubts
 from cam_core.figures.grid.drawing import grid_figure, grid_file
 from cam_core.figures.grid.explained import ExplainedGrid, explain_grid
 from cam_core.figures.grid.latex import latex_snippet
-from cam_core.figures.grid.spec import Column, FigureSpec, Look, Network, Shown
+from cam_core.figures.grid.spec import Chart, Column, FigureSpec, Look, Network, Shown
 from cam_core.figures.grid.venues import VENUES
 from cam_core.figures.heatmaps import heatmap_figure
 from cam_core.figures.output import encode_figure, figure_format
@@ -31,6 +31,7 @@ __all__ = [
     "FORMATS",
     "SINGLE_COLUMN",
     "VENUES",
+    "Chart",
     "Column",
     "Comparison",
     "Design",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from cam_core.figures.design import Design
 from cam_core.figures.layout import BAR
@@ -34,6 +35,12 @@ class Canvas:
         across, down = self._size
         return self.figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
+    def line(self, left: float, middle: float, width: float, **look: Any) -> None:
+        """A level line."""
+        across, down = self._size
+        ends = [left / across, (left + width) / across]
+        self.figure.add_artist(Line2D(ends, [1 - middle / down] * 2, **look))
+
     def text(self, line: str, across: float, down: float, **look: Any) -> None:
         """A line of text; `look` as matplotlib takes it."""
         width, height = self._size
@@ -49,8 +56,8 @@ class Canvas:
         for number, line in enumerate(lines):
             self.text(line, left + leading(size) * (number + 0.5), middle, fontsize=size, va="center", rotation=90)
 
-    def colour_bar(self, scale: Scale, left: float, top: float, bottom: float) -> None:
-        """The colours of a scale with numbers, and what they are at the figure's right edge."""
+    def colour_bar(self, scale: Scale, left: float, top: float, bottom: float, right: float | None = None) -> None:
+        """The colours of a scale with numbers, and what they are at `right`: the figure's edge where omitted."""
         design = self._design
         axes = self.axes(left, top, BAR, bottom - top)
         low, high = scale.limits
@@ -68,4 +75,5 @@ class Canvas:
         axes.set_yticks(scale.ticks, scale.numbers, fontsize=design.small, fontfamily=family)
         axes.yaxis.tick_right()
         axes.tick_params(length=1.5, width=0.4, pad=1.2)
-        self.upright([scale.label], design.width - 1.25 * design.small * POINT, (top + bottom) / 2, design.small)
+        right = design.width if right is None else right
+        self.upright([scale.label], right - 1.25 * design.small * POINT, (top + bottom) / 2, design.small)

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from cam_core.analysis.curves import CurvePanel, CurveReport
 from cam_core.figures.design import Design, FigureError
+from cam_core.figures.layout import KEY
 from cam_core.figures.output import drawing
 from cam_core.figures.text import INCH, UNTRAINED, leading, text_width
 from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE
@@ -21,7 +22,6 @@ from cam_core.palette import DASHES, NEUTRAL, style_of
 _NARROWEST: Final = 52.0  # millimetres of a panel with its numbers
 _FLATTEST, _TALLEST = 28.0, 55.0  # millimetres of a panel's own height
 _RIGHT: Final = 4.5  # millimetres: half of the last number stands beyond the axis
-_KEY: Final = 7.0  # millimetres of a legend's line
 _Line = tuple[float, tuple[float, ...]] | Literal["-"]  # as matplotlib has it: an offset, and strokes and gaps
 
 
@@ -94,18 +94,18 @@ class _Drawing:
         return sum(self._entry_width(entry) for entry in row)
 
     def _entry_width(self, entry: Entry) -> float:
-        return _KEY + 1.2 + text_width(entry[0], self._design.small) + 4.0
+        return KEY + 1.2 + text_width(entry[0], self._design.small) + 4.0
 
     def _legend_row(self, row: Sequence[Entry], middle: float) -> None:
         across, down = self._size
         left, height = max(0.0, (across - self._row_width(row)) / 2), 1 - middle / down
         for entry in row:
             title, colour, style = entry
-            ends = [left / across, (left + _KEY) / across]
+            ends = [left / across, (left + KEY) / across]
             line = Line2D(ends, [height] * 2, color=colour, linestyle=style, linewidth=1.1)
             self.figure.add_artist(line)
             size = self._design.small
-            self.figure.text((left + _KEY + 1.2) / across, height, title, fontsize=size, va="center_baseline")
+            self.figure.text((left + KEY + 1.2) / across, height, title, fontsize=size, va="center_baseline")
             left += self._entry_width(entry)
 
 

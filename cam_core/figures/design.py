@@ -13,6 +13,7 @@ from cam_core.overlay import (
     CRAMERI_SEQUENTIAL,
     DIVERGING,
     SEQUENTIAL,
+    UNEVEN,
     ColourMapError,
     check_crameri,
 )
@@ -62,7 +63,8 @@ class Design:
         signed: draw what speaks against the class too, on a scale centred at 0.
         shared: one scale for all maps, in raw values; otherwise each has its own and fills it.
         colour_map: one of `overlay.SEQUENTIAL`, or of `overlay.DIVERGING` where signed; the first of them if empty.
-            Where the package cmcrameri is installed, one of `overlay.CRAMERI_SEQUENTIAL` or `CRAMERI_DIVERGING`.
+            Where the package cmcrameri is installed, one of `overlay.CRAMERI_SEQUENTIAL` or `CRAMERI_DIVERGING`. One of
+            `overlay.UNEVEN` has a reason against it.
         dpi: pixels per inch of photos and maps, and of a PNG as a whole.
     Raises:
         FigureError: a number is out of range.
@@ -81,7 +83,7 @@ class Design:
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise FigureError(f"{name}={getattr(self, name)} is out of range ({low} to {high})")
-        sequential, diverging = (*SEQUENTIAL, *CRAMERI_SEQUENTIAL), (*DIVERGING, *CRAMERI_DIVERGING)
+        sequential, diverging = (*SEQUENTIAL, *CRAMERI_SEQUENTIAL, *UNEVEN), (*DIVERGING, *CRAMERI_DIVERGING)
         offered, unsuitable = (diverging, sequential) if self.signed else (sequential, diverging)
         if self.colour_map in unsuitable:
             values, kind = ("signed", "diverging") if self.signed else ("positive", "sequential")

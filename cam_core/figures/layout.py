@@ -16,6 +16,7 @@ from cam_core.numbers import significant
 from cam_core.types import Explanation
 
 GAP, PAD, BAR = 1.5, 0.9, 2.4  # millimetres: between panels, between text and panel, width of the colour bar
+KEY = 7.0  # millimetres of a line that stands for a curve in a legend
 _SLIM = 22.0  # millimetres: a panel's least width, where lines may be broken
 SLIMMEST = 8.0  # millimetres: the same where they may not
 

@@ -141,6 +141,27 @@ def sample_regions(key: str, frame: Box, size: tuple[int, int]) -> list[Region]:
     return [] if entry is None else _within(entry, frame, size)
 
 
+def mask_region(mask: npt.ArrayLike, frame: Box, size: tuple[int, int], classes: Sequence[str]) -> Region:
+    """The region of an object whose mask on the whole photo is known, as the network sees it; padding is no part of it.
+
+    Each pixel of the network's input has the value of the mask's pixel that its centre lies in.
+
+    Args:
+        mask: (H, W) of the photo, true on the object.
+        frame, size: as of `sample_regions`.
+    Raises:
+        MetricError: as `Region.from_mask`, of what the frame leaves of it.
+    """
+    inside = np.asarray(mask, dtype=bool)
+    left, top, right, bottom = frame
+    across = np.floor(left + (np.arange(size[1]) + 0.5) * (right - left) / size[1]).astype(int)
+    down = np.floor(top + (np.arange(size[0]) + 0.5) * (bottom - top) / size[0]).astype(int)
+    height, width = inside.shape
+    known = ((down >= 0) & (down < height))[:, None] & (across >= 0) & (across < width)
+    seen = inside[down.clip(0, height - 1)][:, across.clip(0, width - 1)]
+    return Region.from_mask(seen & known, classes)
+
+
 def _within(photo: Mapping[str, Any], frame: Box, size: tuple[int, int]) -> list[Region]:
     """The regions of a photo in a frame of it that is scaled to `size`."""
     left, top, right, bottom = frame

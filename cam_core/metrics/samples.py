@@ -15,6 +15,7 @@ from cam_core.explain import explain
 from cam_core.forward import as_images, class_indices
 from cam_core.maps import within
 from cam_core.masked import class_score
+from cam_core.methods import METHODS
 from cam_core.metrics.ground_truth import Region
 from cam_core.metrics.scoring import exact_logits
 from cam_core.models.classifier import Classifier
@@ -219,7 +220,10 @@ class Recipe:
 
 
 def _recipe(clf: Classifier, saliency: Saliency, target: Target, image: Tensor) -> Recipe | None:
-    return Recipe(clf, saliency, image, resolve(clf, target)) if isinstance(saliency, Explanation) else None
+    """None of a bare map, and of one from elsewhere: nobody here knows how it was made."""
+    if not isinstance(saliency, Explanation) or saliency.method not in METHODS:
+        return None
+    return Recipe(clf, saliency, image, resolve(clf, target))
 
 
 def as_saliency(saliency: Saliency, size: tuple[int, int]) -> Tensor:

@@ -7,12 +7,12 @@ value is a function of real numbers, so it has a gradient.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
+from cam_core.declarations.lazy import lazy
 from cam_core.masked import class_score, tail_rows
 from cam_core.models.batching import Rows, in_batches
 from cam_core.models.precision import computing_in
@@ -71,12 +71,12 @@ class Game:
         """Number of live players, those that an estimator's masks have a column for."""
         return len(self.live)
 
-    @cached_property
+    @lazy
     def v_empty(self) -> float:
         """Value of the empty coalition: one pass, once."""
         return float(self.values(torch.zeros(1, self.size)))
 
-    @cached_property
+    @lazy
     def v_all(self) -> float:
         """Value of all players together: one pass, once."""
         return float(self.values(torch.ones(1, self.size)))

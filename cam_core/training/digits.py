@@ -19,7 +19,7 @@ from torch.nn import functional
 from cam_core.images import ASSETS, SAMPLES, load_image
 from cam_core.training.batches import chunks
 from cam_core.training.errors import TrainingError
-from cam_core.training.image_sets import HELD_OUT, ImageSet, Labels, Pixels
+from cam_core.training.image_sets import HELD_OUT, ImageSet, Labels, Masks, Pixels
 
 Split: TypeAlias = Literal["train", "held-out"]
 SPLITS: Final = ("train", "held-out")
@@ -71,7 +71,20 @@ class DigitsSet(ImageSet):
 def gallery_digits() -> dict[str, Image.Image]:
     """One held-out image of each class that no network has learnt from, by the digit's name."""
     data = DigitsSet("held-out", count=CHUNK)
-    return {name: data.picture(int((data.labels == label).argmax())) for label, name in enumerate(CLASSES)}
+    return {name: data.picture(place) for name, place in _of_gallery(data).items()}
+
+
+@lru_cache(maxsize=1)
+def gallery_masks() -> dict[str, Masks]:
+    """Where the digit is in each image of `gallery_digits`: (S, S), by the same name."""
+    data = DigitsSet("held-out", count=CHUNK)
+    assert data.masks is not None, "the set draws its digits itself"
+    return {name: data.masks[place] for name, place in _of_gallery(data).items()}
+
+
+def _of_gallery(data: DigitsSet) -> dict[str, int]:
+    """The place of the first image of each class."""
+    return {name: int((data.labels == label).argmax()) for label, name in enumerate(CLASSES)}
 
 
 def split_digits(seed: int, split: Split) -> Labels:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from cam_core.declarations.lazy import lazy
 from cam_core.images import Preprocessing
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -72,7 +72,7 @@ class TrainingData:
         """S: width and height of every image, pixels."""
         return int(self.train.images.shape[-1])
 
-    @cached_property
+    @lazy
     def preprocessing(self) -> Preprocessing:
         """From a photo to what a network trained on this data expects: mean and deviation are those of `train`."""
         pixels = self.train.images
@@ -85,7 +85,7 @@ class TrainingData:
             std=tuple(round(float(value), 4) for value in deviation),
         )
 
-    @cached_property
+    @lazy
     def previews(self) -> ImageSet:
         """A few held-out images, of as many classes as can be had, whose attention maps are shown as training goes."""
         labels = self.held_out.labels

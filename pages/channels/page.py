@@ -13,7 +13,7 @@ from cam_core.analysis.channels import channel_report, coefficients_of
 from pages.channels import board, downloads, estimate, removal
 from pages.channels.estimate import Settings, Trail
 from pages.channels.share import share
-from pages.runtime import compute
+from pages.runtime import compute, polling
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
 from pages.shared import messages, pickers, provenance, scene, style
@@ -24,6 +24,7 @@ WITH_COEFFICIENTS = [method for method in METHODS.values() if method.unit]
 WITHOUT = [method.title for method in METHODS.values() if not method.unit]
 
 
+@polling.part
 def page() -> None:
     seen = scene.current()
     st.title("Channels")

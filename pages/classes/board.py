@@ -193,8 +193,9 @@ def shares(contrasts: Sequence[Contrast], pair: Pair) -> None:
         st.html(tables.table(["Positive part of the map", *heads], rows))
     st.html(
         style.quiet(
-            "The share of what is positive in a map that lies in the box around each object; bold: its own "
-            "class’s. A map that knew nothing would have the box’s share of the picture. “A rather than B” is what in "
+            "The share of what is positive in a map that lies on each object, which is a digit’s own shape or the box "
+            "around an animal; bold: its own class’s. A map that knew nothing would have the object’s share of the "
+            "picture. “A rather than B” is what in "
             "the contrast speaks for A, “B rather than A” what speaks for B."
         )
     )

@@ -18,12 +18,14 @@ from pages.classes.board import Tile
 from pages.classes.maps import FINER, Maps
 from pages.classes.pair import Pair
 from pages.classes.share import share
+from pages.runtime import polling
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
 from pages.shared import messages, pickers, preload, provenance, scene, style, tiles
 from pages.shared.scene import Scene
 
 
+@polling.part
 def page() -> None:
     seen = scene.current()
     st.title("Classes")

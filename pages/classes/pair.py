@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from cam_core.analysis.contrast import opposing_class
-from cam_core.metrics.ground_truth import Region, sample_regions
+from cam_core.metrics.ground_truth import Region, mask_region, sample_regions
 from cam_core.models.classifier import Prediction
 from cam_core.targets import Difference
+from cam_core.training.digits import gallery_masks
 from pages.shared import links, scene, style
 from pages.shared.provenance import Facts
 from pages.shared.scene import Scene
@@ -37,8 +38,11 @@ class Pair:
 
 def regions(seen: Scene) -> list[Region]:
     """Where the objects of the photo are in the network's input; none where that is not known."""
-    size, sample = seen.classifier.preprocessing.input_size, seen.whole_photo.sample
-    return sample_regions(sample, seen.box_in_whole, size) if sample else []
+    size, photo = seen.classifier.preprocessing.input_size, seen.whole_photo
+    if photo.source == "digits":
+        digit = photo.title.removeprefix("Digit ")
+        return [mask_region(gallery_masks()[digit], seen.box_in_whole, size, [digit])]
+    return sample_regions(photo.sample, seen.box_in_whole, size) if photo.sample else []
 
 
 def pick(seen: Scene, known: Sequence[Region]) -> Pair:

@@ -12,8 +12,9 @@ from cam_core import METHODS, Explanation
 from cam_core.analysis.comparison import ComparisonReport, DrawnMap, comparison_report, drawn_maps
 from cam_core.models.hardware import hardware
 from pages.compare.share import share
-from pages.runtime import compute, served
+from pages.runtime import compute, polling, served
 from pages.shared import messages, pickers, pictures, preload, provenance, scene, style, tables, tiles
+from pages.shared.elsewhere import map_file
 from pages.shared.pickers import Look
 from pages.shared.scene import Scene
 
@@ -77,12 +78,19 @@ def _computing_on(seen: Scene) -> str:
     return f"Computing on {machine.name}{fallback}{memory} · numbers: {seen.question.precision}"
 
 
+@polling.part
 def what_the_methods_say(seen: Scene) -> None:
     methods = pickers.methods(
-        pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced, unasked=seen.unasked, costs=seen.costs
+        pickers.FIRST_METHODS,
+        unfit=seen.unfit,
+        misplaced=seen.misplaced,
+        unasked=seen.unasked,
+        costs=seen.costs,
+        beside=map_file.button,
     )
     requests = pickers.parameters(methods)
-    if not requests:
+    theirs = map_file.given(seen)
+    if not requests and theirs is None:
         messages.empty("Choose one or more methods to see where they look.")
         return
     outcomes = compute.explanations(seen.question, seen.photo.image, requests)
@@ -90,7 +98,8 @@ def what_the_methods_say(seen: Scene) -> None:
     tiles.same_maps(seen, requests)
     with tiles.grid("compare"):
         cells = [st.container() for _ in requests]
-    done = []
+        last = st.container() if theirs else None
+    done: list[tuple[Explanation, Any]] = []
     for request, outcome, cell in zip(requests, outcomes, cells, strict=True):
         if isinstance(outcome, Explanation):
             done.append((outcome, cell))
@@ -98,11 +107,13 @@ def what_the_methods_say(seen: Scene) -> None:
             with cell:
                 retry, remove = partial(compute.forget, outcome), partial(pickers.remove_method, request.method)
                 tiles.unfinished(outcome, request.method, seen.frame(), retry, remove)
+    ours = [explanation for explanation, _ in done]
+    if theirs:
+        done.append((theirs.explanation, last))
     with look:
         maps(seen, done)
-    made = [explanation for explanation, _ in done]
-    agreement(_report(seen, made))
-    share(seen, requests, made)
+    agreement(_report(seen, [explanation for explanation, _ in done]))
+    share(seen, requests, ours, theirs)
 
 
 def how_to_read(seen: Scene, done: Sequence[Explanation], drawn: Sequence[DrawnMap], look: Look) -> str:
@@ -111,7 +122,8 @@ def how_to_read(seen: Scene, done: Sequence[Explanation], drawn: Sequence[DrawnM
     kinds = sorted({entry.signed for entry in drawn}, reverse=True)
     maps = {True: look.diverging, False: look.sequential}
     units = "" if look.ranked else "Numbers at a colour bar: the map’s own values, for each method in its own unit. "
-    blind = [METHODS[made.method].title for made in done if not METHODS[made.method].class_specific]
+    methods = [METHODS[made.method] for made in done if made.method in METHODS]
+    blind = [method.title for method in methods if not method.class_specific]
     classless = f"{style.listed(blind)}: the same for every class." if blind else ""
     return style.legend([style.key_to_colours(maps[kind], pro, contra, kind) for kind in kinds], units + classless)
 

@@ -9,32 +9,38 @@ from PIL import Image
 from cam_core import Explanation
 from pages.runtime.compute import Request
 from pages.shared import provenance
+from pages.shared.elsewhere.map_file import IMPORTS, NOT_IN_COMMAND, Theirs
 from pages.shared.scene import Scene
 from pages.shared.sharing.script import TARGET, command, explained, script
 from pages.shared.sharing.section import section
 
 
-def share(seen: Scene, requests: Sequence[Request], made: Sequence[Explanation]) -> None:
+def share(seen: Scene, requests: Sequence[Request], made: Sequence[Explanation], theirs: Theirs | None) -> None:
     """The last part of the page.
 
     Args:
-        made: the maps that are there by now.
+        made: the methods' maps that are there by now.
+        theirs: a map from a file beside them.
     """
+    maps = {explanation.method: explanation for explanation in made}
+    maps |= {theirs.stem: theirs.explanation} if theirs else {}
     frame = seen.frame()  # here: files are made outside of the page's run
     section(
         seen,
         "",
-        provenance.facts(seen, provenance.of_maps(made)),
-        script=python(seen, requests),
-        command=command(seen, "explain", requests),
-        explanations={explanation.method: explanation for explanation in made},
-        files=lambda: _figure(frame, made),
+        provenance.facts(seen, provenance.of_maps(maps.values())),
+        script=python(seen, requests, theirs),
+        command=command(seen, "explain", requests) if requests else "",
+        said=NOT_IN_COMMAND if theirs else "",
+        explanations=maps,
+        files=lambda: {**_figure(frame, list(maps.values())), **(theirs.files if theirs else {})},
     )
 
 
-def python(seen: Scene, requests: Sequence[Request]) -> str:
+def python(seen: Scene, requests: Sequence[Request], theirs: Theirs | None) -> str:
     """The script: `explanations`, in the order of the page."""
-    maps = [f"    {explained(seen, request, target=TARGET)}," for request in requests]
+    calls = [explained(seen, request, target=TARGET) for request in requests]
+    maps = [f"    {call}," for call in [*calls, *([theirs.line] if theirs else [])]]
     lines = [
         "explanations = [",
         *maps,
@@ -42,7 +48,7 @@ def python(seen: Scene, requests: Sequence[Request]) -> str:
         "for explanation in explanations:",
         "    print(explanation.method, explanation.label, explanation.map.shape, explanation.map.max())",
     ]
-    return script("Compare", seen, [("cam_core", "explain")], lines)
+    return script("Compare", seen, [("cam_core", "explain"), *(IMPORTS if theirs else [])], lines)
 
 
 def _figure(frame: Image.Image, made: Sequence[Explanation]) -> Mapping[str, bytes]:

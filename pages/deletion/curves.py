@@ -15,14 +15,16 @@ from functools import partial
 from typing import Any, Final
 
 from cam_core import METHODS, Explanation
+from cam_core.methods import title_of
 from cam_core.metrics.curves.frames import Film, Frames
 from cam_core.metrics.curves.perturbation import DEFAULTS, Kind
 from cam_core.metrics.curves.points import Curve, Curves, curve_points
-from cam_core.metrics.curves.spread import CONTROL, control_name, control_seeds
+from cam_core.metrics.curves.spread import CONTROL, control_name, control_seeds, is_control
 from pages.runtime import compute
 from pages.runtime.compute import Question, Request, Task, digest
 from pages.runtime.jobs import Job
 from pages.runtime.limits import limits
+from pages.shared.elsewhere.map_file import Theirs
 from pages.shared.scene import Scene
 
 ARROWS: Final = {"higher": "↑", "lower": "↓"}
@@ -98,6 +100,11 @@ def method_sources(
     ]
 
 
+def source_of(theirs: Theirs, question: Question) -> Source:
+    """A map from a file, in the row of the methods' own."""
+    return Source(theirs.name, question, theirs.request, theirs.explanation)
+
+
 def control_sources(
     questions: Sequence[tuple[Question, Request]], outcomes: Sequence[Explanation | Job]
 ) -> list[Source]:
@@ -107,7 +114,7 @@ def control_sources(
 
 def title(name: str) -> str:
     """A source's name as people write it."""
-    return METHODS[name].title if name in METHODS else METHODS[CONTROL].title
+    return METHODS[CONTROL].title if is_control(name) else title_of(name)
 
 
 def curves(seen: Scene, sources: Sequence[Source], settings: Settings) -> Growing:

@@ -56,4 +56,4 @@ def _rules(name: str, places: Sequence[int]) -> str:
 
 
 def _id(name: str) -> str:
-    return f"{_GROUP}-{name}"
+    return f"{_GROUP}-{name.replace(' ', '_')}"

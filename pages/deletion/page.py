@@ -16,16 +16,15 @@ from pages.runtime import compute, polling
 from pages.runtime.compute import Request
 from pages.runtime.jobs import Job
 from pages.shared import links, messages, pickers, scene, style
+from pages.shared.curves import settings as curve_settings
+from pages.shared.elsewhere import map_file
+from pages.shared.elsewhere.map_file import Theirs
 from pages.shared.scene import Scene
 
-STEPS = (14, 28, 56, 112, 224)
-PUBLISHED = "Usual"
-# What a removed pixel is, as the link has it and as it is read. Not as published first: of a blurred photo the network
-# keeps so much of many a class that insertion has nothing to bring back.
-BASELINES = {"Zero": "Grey", "Mean": "The photo’s mean", "Blur": "Blur", "Noise": "Noise", PUBLISHED: "As published"}
 CONTROL_PATIENCE = 0.25  # seconds that the first curves wait for random maps: on a slow machine those join them later
 
 
+@polling.part
 def page() -> None:
     seen = scene.current()
     st.title("Deletion")
@@ -39,14 +38,20 @@ def page() -> None:
     notices = st.container()
     with st.container(key="curve-controls"):
         methods = pickers.methods(
-            pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced, unasked=seen.unasked, costs=seen.costs
+            pickers.FIRST_METHODS,
+            unfit=seen.unfit,
+            misplaced=seen.misplaced,
+            unasked=seen.unasked,
+            costs=seen.costs,
+            beside=map_file.button,
         )
         settings = how(seen.question.target)
     requests = pickers.parameters(methods)
-    if not requests or not settings.kinds:
+    theirs = map_file.given(seen)
+    if not (requests or theirs) or not settings.kinds:
         messages.empty("Choose one or more methods, and deletion or insertion, to see curves.")
     else:
-        show(seen, requests, settings)
+        show(seen, requests, settings, theirs)
     with notices:
         messages.link_notices()
 
@@ -62,32 +67,17 @@ def how(target: int | TargetScore) -> Settings:
             **links.kept("curves"),
             help="Deletion removes pixels from the photo, insertion shows them; the most salient ones go first.",
         )
-        steps = st.selectbox(
-            "Steps",
-            STEPS,
-            index=STEPS.index(28),
-            **links.kept("steps"),
-            width=90,
-            help="Points of each curve after the first.",
-        )
-        baseline = links.choice(
-            "baseline",
-            "A removed pixel is",
-            BASELINES,
-            default="Zero",
-            width=150,
-            help="Grey: the mean colour of the training images, which is 0 for the network and shows it nothing of the "
-            "class. The photo’s mean: that of this photo. Blur: the photo blurred by 5 pixels; it often keeps the "
-            "class, and then the curves have little to show. Noise: independent normal draws. As published (RISE): "
-            "deletion to grey, insertion from blur.",
-        )
+        steps = curve_settings.steps("steps")
+        # Not as published first: of a blurred photo the network keeps so much of many a class that insertion has
+        # nothing to bring back.
+        baseline = curve_settings.baseline("baseline", "Zero")
         score = _score() if isinstance(target, int) else ""
     if isinstance(target, TargetScore):
         st.html(style.quiet(f"The curves follow the {target.quantity} that is explained."))
     return Settings(
         tuple(kind for kind in KINDS if kind.capitalize() in kinds),
-        int(steps),
-        "" if baseline == PUBLISHED else baseline.lower(),
+        steps,
+        baseline,
         score,
     )
 
@@ -106,13 +96,14 @@ def _score() -> str:
     return score.lower()
 
 
-def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:
+def show(seen: Scene, requests: Sequence[Request], settings: Settings, theirs: Theirs | None) -> None:
     """Curves and tables of the maps that are there, and what is to be said of the others."""
     questions = [(seen.question, request) for request in requests]
     control_questions = curves.control_questions(seen.question)
     outcomes = compute.all_explanations(seen.photo.image, questions)
     control_outcomes = compute.all_explanations(seen.photo.image, control_questions, "control", CONTROL_PATIENCE)
     sources = curves.method_sources(questions, outcomes)
+    sources += [curves.source_of(theirs, seen.question)] if theirs else []
     control = curves.control_sources(control_questions, control_outcomes)
     with st.container():  # also where it is empty, for nothing below to move when a map is there
         for request, outcome in zip(requests, outcomes, strict=True):
@@ -127,7 +118,7 @@ def show(seen: Scene, requests: Sequence[Request], settings: Settings) -> None:
     score_board.board(seen, [*sources, *control[:1]], fake(seen))
     polling.begin()  # curves that are there come first, pictures that have to be computed after them
     drawn.looks()
-    share(seen, settings, requests, sources, drawn.report_now, drawn.facts)
+    share(seen, settings, requests, sources, theirs, drawn.report_now, drawn.facts)
 
 
 def missing_map(request: Request, job: Job) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from cam_core.analysis.curves import CurveReport, curves_csv
 from pages.deletion.curves import Settings, Source
 from pages.runtime.compute import Request
+from pages.shared.elsewhere.map_file import IMPORTS, NOT_IN_COMMAND, Theirs
 from pages.shared.provenance import Facts
 from pages.shared.scene import Scene
 from pages.shared.sharing.script import TARGET, command, computing, explained, script, written_call
@@ -26,13 +27,15 @@ def share(
     settings: Settings,
     requests: Sequence[Request],
     sources: Sequence[Source],
+    theirs: Theirs | None,
     report: Callable[[], CurveReport],
     facts: Facts,
 ) -> None:
     """The last part of the page.
 
     Args:
-        sources: the methods' maps that are there by now.
+        sources: the maps that are there by now.
+        theirs: that of them which is from a file.
         report: of the curves as they are when it is asked for.
     """
     kinds = [word for kind in settings.kinds for word in ("--kind", kind)]
@@ -41,20 +44,25 @@ def share(
         seen,
         "deletion",
         facts,
-        script=python(seen, settings, requests),
-        command=command(seen, "curve", requests, [*kinds, *how]),
-        explanations={source.name: source.explanation for source in sources},
-        files=lambda: _files(report()),
+        script=python(seen, settings, requests, theirs),
+        command=command(seen, "curve", requests, [*kinds, *how]) if requests else "",
+        said=NOT_IN_COMMAND if theirs else "",
+        explanations={
+            theirs.stem if theirs and source.name == theirs.name else source.name: source.explanation
+            for source in sources
+        },
+        files=lambda: {**_files(report()), **(theirs.files if theirs else {})},
     )
 
 
-def python(seen: Scene, settings: Settings, requests: Sequence[Request]) -> str:
+def python(seen: Scene, settings: Settings, requests: Sequence[Request], theirs: Theirs | None) -> str:
     """The script: `curves` and `report`."""
     question = seen.question
     control = written_call({"seed": question.seed, "precision": computing(question).get("precision")})
     how = written_call({"kinds": settings.kinds, "target": TARGET, **settings.params, **computing(question)})
     followed = f", score={settings.score!r}" if settings.score else ""
     maps = [f'    "{request.method}": {explained(seen, request, target=TARGET)},' for request in requests]
+    maps += [f"    {theirs.name!r}: {theirs.line},"] if theirs else []
     lines = [
         "maps = {",
         *maps,
@@ -68,7 +76,7 @@ def python(seen: Scene, settings: Settings, requests: Sequence[Request]) -> str:
         "    for line in panel.lines:",
         "        print(panel.kind, line.title, line.area)",
     ]
-    return script("Deletion", seen, _IMPORTS, lines)
+    return script("Deletion", seen, [*_IMPORTS, *(IMPORTS if theirs else [])], lines)
 
 
 def _files(report: CurveReport) -> Mapping[str, bytes]:

@@ -8,18 +8,16 @@ from cam_core.figures import ExplainedGrid, bibliography, grid_figure, latex_sni
 from pages.shared import downloads, style
 
 _NAME = "figure"
-_ELSEWHERE = f"""\
-from pathlib import Path
-from cam_core.figures import FigureSpec, explain_grid, grid_file
 
-spec = FigureSpec.read(Path("{_NAME}.json"))
-Path("{_NAME}.pdf").write_bytes(grid_file(explain_grid(spec), "pdf"))
-"""
+
+def name_of(grid: ExplainedGrid) -> str:
+    """What the figure's files are called."""
+    return f"{_NAME}{style.mark(all(made.trained for made in grid.explanations))}"
 
 
 def files(grid: ExplainedGrid) -> None:
     """Buttons for all of it; what they give is what the command line and Python give for the same spec."""
-    name = f"{_NAME}{style.mark(all(made.trained for made in grid.explanations))}"
+    name = name_of(grid)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="figure-downloads"):
         width = f"{grid.spec.look.design.width:.4g} mm wide; text as text, images without loss."
         downloads.figures(lambda: grid_figure(grid), name, grid.description, key="save-figure", help=width)
@@ -36,14 +34,5 @@ def files(grid: ExplainedGrid) -> None:
             help="All that was chosen here: the command line and Python draw the same figure from it.",
         )  # fmt: skip
     # Without a language: the colours that Streamlit gives to code are too pale to be read by everybody.
-    with st.expander("The caption, and the same figure from a shell or from Python", icon=":material/code:"):
+    with st.expander("The caption", icon=":material/code:"):
         st.code(latex_snippet(grid, f"{name}.pdf"), None, wrap_lines=True)
-        shell = f"python -m cam_core figure {_NAME}.json --out {_NAME}.pdf --tex {_NAME}.tex --bib {_NAME}.bib"
-        st.code(shell, None, wrap_lines=True)
-        st.code(_ELSEWHERE, None, wrap_lines=True)
-        st.html(
-            style.quiet(
-                "Photos of your own are looked for beside the JSON file, under the names that they were uploaded "
-                "with; a network of this visit is only here."
-            )
-        )

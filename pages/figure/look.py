@@ -8,14 +8,8 @@ import streamlit as st
 
 from cam_core.figures import VENUES, Look
 from cam_core.figures.grid.spec import Captions, Letters, Style
-from cam_core.overlay import (
-    CRAMERI_DIVERGING,
-    CRAMERI_SEQUENTIAL,
-    DIVERGING,
-    SEQUENTIAL,
-    has_crameri,
-)
 from pages.shared import links
+from pages.shared.colours import choice
 
 _OWN: Final = Look()
 _FONTS: Final = {"": "The venue’s", "sans": "Sans (Helvetica)", "serif": "Serif (Times)"}
@@ -89,12 +83,13 @@ def _maps() -> dict[str, Any]:
         help="Signed: also what speaks against the class, on a scale centred at 0.",
     )  # fmt: skip
     signed = values == "Signed"
-    offered = (*DIVERGING, *CRAMERI_DIVERGING) if signed else (*SEQUENTIAL, *CRAMERI_SEQUENTIAL)
-    colours = [name for name in offered if not name.startswith("cmc.") or has_crameri()]
+    colours = choice.offered(signed, printed=True)
     settings["signed"] = signed
-    settings["colour_map"] = links.choice(
-        "print-colours", "Colours", {name: name for name in colours}, default=colours[0], scope=values
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap=None):
+        settings["colour_map"] = links.choice(
+            "print-colours", "Colours", {name: name for name in colours}, default=colours[0], scope=values
+        )
+        choice.previews(colours, "figure")
     settings["shared"] = st.toggle(
         "One scale for all maps", **links.kept("one-scale"),
         help="In raw values. Methods measure in different units, so some will look empty.",

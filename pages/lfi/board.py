@@ -43,12 +43,14 @@ _WORDS: Final = """
 
 @dataclass(frozen=True)
 class Sample:
-    """An image on the board. `label` and `mask` (S, S) are unknown for a visitor's own."""
+    """An image on the board: the held-out one of that index; or a visitor's own, whose `label`, `mask` (S, S) and
+    index are unknown."""
 
     title: str
     image: Image.Image
     label: str = ""
     mask: Masks | None = None
+    index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,15 @@ class Board:
     looks: dict[str, list[Look]]
 
 
-def board() -> None:
-    """The controls and the board, or what stands in its place."""
+def board() -> Board | None:
+    """The controls and the board, which is returned, or what stands in its place."""
     networks = {key: entry for key, entry in digit_networks().items() if entry.arch in ARCHITECTURE_TITLES}
     if not networks:
         messages.empty(
             "The bundled networks are not here. Train one below, or get them by: "
             "python -m cam_core train --arch lfi --out assets/models"
         )
-        return
+        return None
     with st.container(horizontal=True, vertical_alignment="top", key="board-controls"):
         source = st.segmented_control(
             "Images",
@@ -85,7 +87,8 @@ def board() -> None:
     outcome = _held_out(networks, first) if source != _MINE else _mine(networks)
     if isinstance(outcome, Job):
         _unfinished(outcome)
-    elif outcome is not None:
+        return None
+    if outcome is not None:
         st.html(_html(outcome, networks, opacity))
         with st.container(key="board-scale"):
             st.html(style.colour_bar(SEQUENTIAL[0], 0, 1))
@@ -96,6 +99,7 @@ def board() -> None:
                 "much more of the map lies on the digit than of one that is bright everywhere, which would get 1."
             )
         )
+    return outcome
 
 
 def _first() -> int:
@@ -116,7 +120,7 @@ def _first() -> int:
 
 def _held_out(networks: dict[str, TrainedNetwork], first: int) -> Board | Job:
     def samples() -> list[Sample]:
-        data = DigitsSet("held-out", count=_composed(first + SHOWN))
+        data = DigitsSet("held-out", count=composed(first + SHOWN))
         assert data.masks is not None
         return [
             Sample(
@@ -124,6 +128,7 @@ def _held_out(networks: dict[str, TrainedNetwork], first: int) -> Board | Job:
                 data.picture(index),
                 str(data.labels[index]),
                 data.masks[index],
+                index,
             )
             for index in range(first, first + SHOWN)
         ]
@@ -131,7 +136,7 @@ def _held_out(networks: dict[str, TrainedNetwork], first: int) -> Board | Job:
     return _outcome(networks, samples, f"held-out {first}")
 
 
-def _composed(needed: int) -> int:
+def composed(needed: int) -> int:
     """How many images to compose, so that the first `needed` are those of the whole set: composing all takes longer."""
     return min(-(-needed // CHUNK) * CHUNK, _HELD_OUT)
 

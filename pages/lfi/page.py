@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.lfi import board, table, training
+from pages.lfi.share import share
 from pages.shared import messages, style
 
 
@@ -18,11 +19,12 @@ def page() -> None:
         )
     )
     notices = st.container()
-    board.board()
+    seen = board.board()
     st.header("Accuracy and stability")
     table.comparison()
     st.header("Train your own")
-    training.section()
+    run = training.section()
+    share(seen, run)
     with notices:
         messages.link_notices()
 

@@ -51,6 +51,17 @@ class Run:
         return [item for item in self.job.items if isinstance(item, EpochReport)]
 
     @property
+    def best(self) -> EpochReport:
+        """The epoch whose network is kept, of a run that has one."""
+        return next(report for report in reversed(self.reports) if report.best)
+
+    @property
+    def data(self) -> str:
+        """What it learns from, in the visitor's words: where the app has put their zip is nothing to them."""
+        zipped = Path(self.settings.data).is_relative_to(self.settings.out.parents[1])
+        return Path(self.settings.data).name if zipped else self.settings.data
+
+    @property
     def previews(self) -> ImageSet | None:
         """The images whose maps are shown, as soon as they are known."""
         return next((item for item in self.job.items if isinstance(item, ImageSet)), None)
@@ -61,8 +72,8 @@ class Run:
         return next((item for item in self.job.items if isinstance(item, str)), None)
 
 
-def section() -> None:
-    """The form, and the run that was begun last."""
+def section() -> Run | None:
+    """The form, and the run that was begun last; that is returned once it has ended with something learnt."""
     run: Run | None = st.session_state.get(_CURRENT) or _come_back()
     busy = run is not None and run.job.active
     _form(busy)
@@ -74,6 +85,8 @@ def section() -> None:
         _growing(run)
     else:
         _ended(run)
+        return run if run.reports else None
+    return None
 
 
 def _come_back() -> Run | None:
@@ -314,7 +327,7 @@ def _again(run: Run) -> None:
 
 def _result(run: Run) -> None:
     reports = run.reports
-    best = next(report for report in reversed(reports) if report.best)
+    best = run.best
     st.html(
         style.subtitle(
             "Best: epoch ",

@@ -6,7 +6,7 @@
 
 All that moves on a page shares one fragment, whatever it is in: each look costs a visitor's browser a request, and the
 server a run. The more pages are open, the more seldom each is looked at. When a job has ended, the whole page is drawn
-again.
+again. A `part` of a page is drawn again without the rest when something in it is chosen, and looks after its own jobs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import wraps
+from typing import Any, Final, ParamSpec
 
 import streamlit as st
 
@@ -35,6 +36,8 @@ _ALTOGETHER: Final = 20
 """Looks per second at all pages that are open: what they take of Python's lock, whoever computes waits for."""
 
 _KEY: Final = "_watches"
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -96,10 +99,29 @@ class _Page:
 
 @contextmanager
 def of_page() -> Iterator[None]:
-    """Around a run of a page: what is watched inside the block begins to move at its end."""
-    st.session_state[_KEY] = _Page()
-    yield
-    begin()
+    """Around a run of a page, or of a `part`: what is watched inside the block begins to move at its end."""
+    around = st.session_state.get(_KEY)
+    page = st.session_state[_KEY] = _Page()
+    try:
+        yield
+        page.begin()
+    finally:
+        st.session_state[_KEY] = around
+
+
+def part(draw: Callable[P, None]) -> Callable[P, None]:
+    """A part of a page that is drawn again alone when something in it is chosen.
+
+    The sidebar, with all classes of the network, is dearer to send and to draw than most pages.
+    """
+
+    @st.fragment
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
+        with of_page():
+            draw(*args, **kwargs)
+
+    return drawn
 
 
 def watch(
@@ -113,7 +135,7 @@ def watch(
 ) -> None:
     """Give `draw` a place that it fills: again and again as long as jobs are under way, once where there are none.
 
-    Not inside a fragment: that is drawn again without the page, and nothing would begin to move.
+    In a fragment only if it is a `part`: it is drawn again without the page, whose block is over then.
 
     Args:
         draw: draws all that is there; no two at a time.

@@ -21,6 +21,7 @@ from cam_core.overlay import DIVERGING, SEQUENTIAL
 from cam_core.shapley import BUDGET
 from pages.runtime.compute import Request
 from pages.shared import links, style
+from pages.shared.colours import choice
 
 FIRST_METHODS = ("grad-cam", "lift-cam")
 """The methods that a page opens with."""
@@ -65,6 +66,7 @@ def methods(
     misplaced: Collection[str] = (),
     unasked: Collection[str] = (),
     costs: Callable[[], Mapping[str, Cost]] = dict,
+    beside: Callable[[], None] | None = None,
 ) -> list[Method]:
     """Several methods in the order in which they were chosen, of all in the registry or of those `offered`.
 
@@ -76,6 +78,7 @@ def methods(
             which the help says.
         unasked: those of them that explain a class here and not what is to be explained, which a line below says.
         costs: what methods will cost here, by key; asked for when somebody looks at the list of them.
+        beside: draws what else can be set beside them, in the line of that list.
     """
     known = {method.title: method for method in by_family(METHODS.values() if offered is None else offered)}
     by_title = {title: method for title, method in known.items() if method.key not in unfit}
@@ -116,7 +119,10 @@ def methods(
             method: f"**Not for this {place[method]}:** {style.plain(style.sentence(why))} "
             for method, why in unfit.items()
         }
-        catalogue(list(known.values()), nowhere, costs, key)
+        with st.container(horizontal=True, gap="small", wrap=False, key=f"more-{key}"):
+            catalogue(list(known.values()), nowhere, costs, key)
+            if beside:
+                beside()
     return [by_title[title] for title in titles]
 
 
@@ -294,6 +300,7 @@ def look() -> Look:
         )
         signed = values == "Signed"
         colour_map = colours(signed)
+    choice.reason_against(colour_map)
     return Look(
         opacity_of_maps,
         signed,
@@ -311,6 +318,8 @@ def opacity() -> float:
 
 def colours(signed: bool) -> str:
     """The colour map of signed, or of positive values."""
-    offered, key = (DIVERGING, "diverging") if signed else (SEQUENTIAL, "colours")
-    chosen: str = st.selectbox("Colours", offered, **links.kept(key), width=130)
+    names, key = choice.offered(signed), "diverging" if signed else "colours"
+    with st.container(horizontal=True, vertical_alignment="bottom", gap=None, width="content"):
+        chosen: str = st.selectbox("Colours", names, **links.kept(key), width=130)
+        choice.previews(names, key)
     return chosen

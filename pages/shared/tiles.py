@@ -18,6 +18,7 @@ from cam_core import METHODS, Explanation, Passes
 from cam_core.analysis.comparison import DrawnMap
 from cam_core.applicability import coinciding
 from cam_core.charts import trace_chart
+from cam_core.methods import title_of
 from cam_core.methods.registry import Method
 from cam_core.overlay import overlay
 from cam_core.types import FloatArray
@@ -30,6 +31,7 @@ from pages.shared.scene import Scene
 from pages.shared.targets.words import in_a_file_name
 
 _PALE: Final = 0.08  # of the scale: what stays below differs from the colour of 0 by less than is seen over a photo
+_THEIRS: Final = "theirs"  # in the place of a method's key
 _TRACES: Final = {"trace": "Score of the masked photo, step by step"}
 
 
@@ -52,29 +54,35 @@ def same_maps(seen: Scene, requests: Sequence[Request]) -> None:
 
 
 def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look: Look, origin: Facts) -> None:
-    """One finished tile; `origin` says where its picture comes from."""
-    method = METHODS[explanation.method]
+    """One finished tile, of a method or of a map from elsewhere; `origin` says where its picture comes from."""
+    title, ours = title_of(explanation.method), explanation.method in METHODS
+    key = explanation.method if ours else _THEIRS
     colours = look.diverging if drawn.signed else look.sequential
-    with st.container(key=f"tile-{method.key}"):
-        heading(method.key)
+    with st.container(key=f"tile-{key}"):
+        if ours:
+            heading(key)
+        else:
+            with st.popover(f"**{style.plain(title)}**", type="tertiary"):
+                st.markdown(f"A map {style.plain(facts(explanation))}, stretched over what the network sees.")
         picture = overlay(frame, drawn.values, look.opacity, colours, drawn.limits)
-        pictures.show(picture, alt=f"{method.title} heatmap for {explanation.label} over the photo")
+        pictures.show(picture, alt=f"{title} heatmap for {explanation.label} over the photo")
         st.html(style.colour_bar(colours, *drawn.limits, drawn.unit))
         with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             st.html(style.quiet(facts(explanation)))
             downloads.button(
-                f"Save :small[{method.title}]",  # the title is for those who hear it: every tile has such a button
+                # The title is for those who hear it: every tile has such a button.
+                f"Save :small[{style.plain(title)}]",
                 lambda: pictures.described_png(picture, provenance.description(origin)),
-                f"{method.key}-{in_a_file_name(explanation.target)}{style.mark(explanation.trained)}.png",
-                key=f"save-{method.key}",
+                f"{key}-{in_a_file_name(explanation.target)}{style.mark(explanation.trained)}.png",
+                key=f"save-{key}",
                 help="This picture as PNG.",
             )
         for notice in (*explanation.warnings, *_pale(drawn)):
             st.html(style.notice_line(notice))
         for name, values in explanation.extras.items():
             if values.ndim == 1:
-                title = _TRACES.get(name, name)
-                charts.show(trace_chart(values, title), key=f"trace-{method.key}-{name}", alt=_told(title, values))
+                what = _TRACES.get(name, name)
+                charts.show(trace_chart(values, what), key=f"trace-{key}-{name}", alt=_told(what, values))
 
 
 def unfinished(
@@ -141,7 +149,10 @@ def _told(title: str, values: FloatArray) -> str:
 
 
 def facts(explanation: Explanation) -> str:
-    """ "41 ms · 1 pass up to the layer, 2 behind it"."""
+    """ "41 ms · 1 pass up to the layer, 2 behind it"; of a map from elsewhere where it is from."""
+    if explanation.method not in METHODS:
+        height, width = explanation.map.shape
+        return f"from {explanation.params['file']}: {height} × {width} values"
     return f"{style.duration(explanation.seconds)} · {passes(explanation.passes)}"
 
 

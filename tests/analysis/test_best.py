@@ -16,6 +16,10 @@ def test_the_best_is_no_control_and_nobody_where_all_are_equal() -> None:
     assert best_of({"grad-cam": 1.0, "lift-cam": float("nan")}, gain) == set()
 
 
+def test_a_map_from_elsewhere_can_be_the_best() -> None:
+    assert best_of({"grad-cam": 3.0, "mine": 1.0, control_name(0): 0.0}, METRICS["average-drop"]) == {"mine"}
+
+
 def test_what_is_written_alike_is_equally_good() -> None:
     drop = METRICS["average-drop"]
     values = {"grad-cam": 0.9912, "lift-cam": 0.9914, "cam": 2.0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from pathlib import Path
@@ -36,6 +37,18 @@ def choose_method(page: Page, title: str) -> None:
     box.press_sequentially(title)
     page.get_by_role("option", name=title, exact=True).click()
     page.keyboard.press("Escape")
+
+
+def received(page: Page) -> list[bytes]:
+    """What the server sends from now on, as it comes."""
+    messages: list[bytes] = []
+    session = page.context.new_cdp_session(page)
+    session.on(
+        "Network.webSocketFrameReceived",
+        lambda event: messages.append(base64.b64decode(event["response"]["payloadData"])),
+    )
+    session.send("Network.enable")
+    return messages
 
 
 def test_first_sight_without_a_click(visit: Visit) -> None:
@@ -73,7 +86,7 @@ def test_while_maps_are_computed_their_bars_move_and_nothing_else(visit: Visit) 
             texts.add(bars.map(bar => bar.innerText).join('|'))
         }
         const timer = setInterval(look, 20)
-        setTimeout(() => { clearInterval(timer); done([texts.size, holes.length]) }, 3000)
+        setTimeout(() => { clearInterval(timer); done([texts.size, holes.length]) }, 6000)
     })"""
     texts, holes = page.evaluate(watch)
     assert texts >= 3, "the bars move"
@@ -85,9 +98,12 @@ def test_while_maps_are_computed_their_bars_move_and_nothing_else(visit: Visit) 
 def test_adding_a_method_adds_a_tile_and_the_link_says_so(visit: Visit) -> None:
     page = visit()
     wait_for_tiles(page, 2)
+    messages = received(page)
     choose_method(page, "HiResCAM")
     wait_for_tiles(page, 3)
     wait_for_link(page, "methods=HiResCAM")
+    assert any(b"HiResCAM heatmap" in message for message in messages)
+    assert not any(b"What to explain" in message for message in messages), "the sidebar is not sent again"
 
 
 def test_opacity_changes_the_pictures_at_once(visit: Visit) -> None:
@@ -142,7 +158,7 @@ def test_a_slow_tile_fills_in_when_it_is_ready(visit: Visit) -> None:
 
 def test_a_long_job_can_be_cancelled_and_leaves_the_others(visit: Visit) -> None:
     page = visit(methods=["Score-CAM", "Grad-CAM"], sample="jaguar")
-    page.wait_for_selector("text=/Computing · \\d+ %/")
+    page.wait_for_selector("text=/Computing · [1-9]\\d* %/")
     before = tile(page, "Grad-CAM")
     page.get_by_role("button", name="Cancel").click()
     done = int(page.wait_for_selector("text=/^Cancelled at/").inner_text().split()[2])

@@ -16,6 +16,7 @@ from PIL import Image
 from cam_core import Explanation, explain, load_image, load_model
 from cam_core.analysis.agreement import rank_agreement
 from cam_core.images import SAMPLES, image_digest, sample
+from cam_core.overlay import AGAINST_UNEVEN
 from cam_core.version import versions
 from tests.cli.calls import Call, run
 from tests.images.dicom_files import dicom
@@ -159,6 +160,14 @@ def test_figure_is_as_wide_as_asked_for(succeed: Call, photo: Path, tmp_path: Pa
     with Image.open(path) as picture:
         assert picture.width == int(85 / 25.4 * 300)
     assert result.stderr == f"wrote {path}\n"
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_jet_is_drawn_for_whoever_asks_and_the_reason_against_it_is_told(
+    succeed: Call, photo: Path, tmp_path: Path
+) -> None:
+    result = succeed("explain", photo, "-M", "grad-cam", "--colormap", "jet", "--out", tmp_path / "figure.png")
+    assert f"jet: {AGAINST_UNEVEN}" in result.stderr
 
 
 @pytest.mark.usefixtures("tiny_network")

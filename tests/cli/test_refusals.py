@@ -125,7 +125,7 @@ WRONG_WORDS = [
     (("--precision", "float16"), "unknown precision 'float16'"),
     (("--opacity", "1.5"), "opacity=1.5 is out of range (0 to 1)"),
     (("--opacity", "nan"), "opacity=nan is out of range"),
-    (("--colormap", "jet"), "unknown colour map 'jet'"),
+    (("--colormap", "hsv"), "unknown colour map 'hsv'"),
     (("--colormap", "RdBu_r"), "positive values need a sequential colour map"),
     (("--signed", "--colormap", "inferno"), "signed values need a diverging colour map"),
     (("--width", "5"), "width=5.0 is out of range"),

@@ -255,7 +255,7 @@ def test_shared_scale_of_nothing_is_one_colour() -> None:
         ({"opacity": 1.5}, FigureError, "opacity=1.5"),
         ({"font_size": float("nan")}, FigureError, "font_size=nan"),
         ({"dpi": 0}, FigureError, "dpi=0"),
-        ({"colour_map": "jet"}, ColourMapError, "unknown colour map 'jet'; there are: inferno"),
+        ({"colour_map": "hsv"}, ColourMapError, "unknown colour map 'hsv'; there are: inferno"),
         ({"colour_map": "RdBu_r"}, ColourMapError, "positive values need a sequential colour map"),
         ({"colour_map": "inferno", "signed": True}, ColourMapError, "signed values need a diverging colour map"),
     ],

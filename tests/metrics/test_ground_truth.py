@@ -14,6 +14,7 @@ from cam_core.metrics.ground_truth import (
     SAMPLE_BOXES,
     Region,
     framed,
+    mask_region,
     own_and_other,
     read_ground_truth,
     sample_regions,
@@ -93,6 +94,20 @@ def test_a_mask_has_a_box_around_each_connected_part() -> None:
     mask = np.zeros((4, 4), dtype=bool)
     mask[0, 0] = mask[1, 1] = mask[3, 3] = True
     assert Region.from_mask(mask).boxes == ((0, 0, 2, 2), (3, 3, 4, 4))
+
+
+def test_a_mask_is_seen_through_the_networks_frame() -> None:
+    mask = np.zeros((4, 6), dtype=bool)
+    mask[1:3, 2:4] = True
+    whole = mask_region(mask, (0, 0, 6, 4), (8, 12), ["it"])
+    np.testing.assert_array_equal(whole.mask, mask.repeat(2, 0).repeat(2, 1))
+    assert whole.classes == ("it",) and whole.boxes == ((4, 2, 8, 6),)
+    middle = mask_region(mask, (1, 0, 5, 4), (4, 4), ["it"])
+    np.testing.assert_array_equal(middle.mask, mask[:, 1:5])
+    padded = mask_region(np.ones((2, 4)), (0, -1, 4, 3), (4, 4), ["it"])
+    assert padded.mask.tolist() == [[False] * 4, [True] * 4, [True] * 4, [False] * 4]
+    with pytest.raises(MetricError, match="somewhere true"):
+        mask_region(mask, (0, 0, 2, 1), (4, 4), ["it"])
 
 
 def test_one_box_needs_no_second_bracket() -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
@@ -16,12 +17,14 @@ from cam_core.analysis.contrast import class_contrast
 from cam_core.methods.registry import Method
 from cam_core.shapley import channel_shap
 from cam_core.targets import Difference
+from cam_core.training.digits import gallery_masks
 from pages.classes import channels
 from pages.runtime import compute
 from pages.runtime.jobs import Jobs
 from tests.pages.app_runs import BUNDLED, LABELS, Open, box, html, load_tiny, settle
 from tests.pages.odd_methods import broken, endless, zero
 from tests.pretend.device import Ledger
+from tests.tiny import SIZE
 
 OpenClasses = Callable[..., AppTest]
 Register = Callable[..., Method]
@@ -266,4 +269,18 @@ def test_a_network_of_digits_sets_digits_against_each_other(
     a, b = picked(at)
     assert a == 0 and b != 0 and f"Why <b>0</b>, and not {b}?" in html(at)
     assert len(maps(at)) == 6 and not at.error
-    assert "Where the maps lie" not in [entry.value for entry in at.header], "a digit has no box"
+    assert "Where the maps lie" in [entry.value for entry in at.header] and "on the 0<br>" in html(at)
+
+
+def test_of_a_digit_its_own_shape_is_the_region(open_classes: OpenClasses, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute, "load_model", lambda name, **_: load_tiny(name, weights="random"))
+    at = open_classes(model="lfi_digits", sample="digit-3", methods=["Grad-CAM"])
+    (shown,) = re.findall(r"on the 3<br><small>([\d.]+) % of the picture", html(at))
+    mask, (height, width) = gallery_masks()["3"], SIZE
+    left, top, right, bottom = load_tiny(BUNDLED).preprocessing.box((64, 64))
+    inside = [
+        mask[int(top + (i + 0.5) * (bottom - top) / height), int(left + (j + 0.5) * (right - left) / width)]
+        for i in range(height)
+        for j in range(width)
+    ]
+    assert float(shown) == pytest.approx(100 * np.mean(inside), abs=0.06)

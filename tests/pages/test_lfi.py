@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
+import shlex
 import threading
 import time
 import zipfile
@@ -25,11 +27,17 @@ from cam_core.models.trainable.checkpoints import save_checkpoint
 from cam_core.models.trainable.lfi import build_network
 from cam_core.training import DigitsSet, EpochReport, ImageSet, TrainingData, TrainingError
 from cam_core.training import train as really_train
+from cam_core.training.looks import share_on_object
+from cam_core.training.reports import LOGGED
 from pages.lfi import board, table, training
 from pages.runtime import compute, limits
 from pages.runtime.jobs import Jobs
 from pages.shared import models, photo
-from tests.pages.app_runs import PATIENCE, Open, html, load_tiny, settle
+from pages.shared.sharing import settings
+from pages.shared.sharing.section import PAGES
+from tests.cli.calls import run
+from tests.pages.app_runs import PATIENCE, Open, encoded, html, load_tiny, noise, settle
+from tests.pages.taken import array, opened
 from tests.pretend.device import Ledger
 
 Page = Callable[..., AppTest]
@@ -548,3 +556,72 @@ def test_the_first_training_ends_where_a_network_is_worth_looking_at(
 ) -> None:
     settings = replace(offered(open_page, quick), out=tmp_path / "run", device="cpu")
     assert really_train(settings).card["accuracy"] >= 0.9
+
+
+# ---- to be taken along
+
+
+def test_the_board_is_taken_along_as_a_script_that_gives_its_maps(
+    open_page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = opened(open_page(**{"from": "4"}), "lfi", monkeypatch)
+    names: dict[str, Any] = {}
+    exec(compile(given.script, "script", "exec"), names)
+    bundle, seen = given.bundle, names["seen"]
+    places = [(key, place, f"held-out-{4 + place}") for key in seen for place in range(board.SHOWN)]
+    assert {name for name in bundle if name.startswith("maps/")} == {
+        f"maps/{key}-{stem}.npy" for key, _, stem in places
+    }
+    rows = list(csv.DictReader(io.StringIO(bundle["looks.csv"].decode())))
+    for (key, place, stem), row in zip(places, rows, strict=True):
+        look = seen[key][place]
+        np.testing.assert_allclose(array(bundle[f"maps/{key}-{stem}.npy"]), look.map, rtol=1e-5, atol=1e-7)
+        assert (row["network"], row["says"]) == (key, look.prediction.label)
+        assert float(row["probability"]) == pytest.approx(look.prediction.probability, rel=1e-5)
+        share = share_on_object(look.map, array(bundle[f"masks/{stem}.npy"]))
+        assert float(row["on_object"]) == pytest.approx(share, rel=1e-5)
+    assert {"README.txt", "settings.json", "facts.json", "script.py", "images/held-out-4.png"} < {*bundle}
+    assert not given.command, "no training, no command"
+    again = opened(open_page(**settings.read(given.settings, PAGES).choices), "lfi", monkeypatch)
+    assert again.script == given.script
+    assert all(again.bundle[name] == content for name, content in bundle.items() if name.endswith(".npy"))
+
+
+def test_an_image_of_ones_own_is_taken_along_by_its_name(
+    open_page: Page, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    at = open_page(images="Mine")
+    at.file_uploader[-1].upload("seven.png", encoded(noise()), "image/png").run()
+    given = opened(settle(at), "lfi", monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "seven.png").write_bytes(encoded(noise()))
+    names: dict[str, Any] = {}
+    exec(compile(given.script, "script", "exec"), names)
+    for key, (look,) in names["seen"].items():
+        np.testing.assert_allclose(array(given.bundle[f"maps/{key}-mine.npy"]), look.map, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_training_is_taken_along_as_a_script_and_a_command_that_train_the_same(
+    open_page: Page, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    at = open_page(arch="abn")
+    at.number_input(key="train-images").set_value(40)
+    at.number_input(key="epochs").set_value(2)
+    at.number_input(key="train-seed").set_value(3)
+    given = opened(train(at), "lfi", monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(given.script, "script", "exec"), names)
+    untimed = [name for name in LOGGED if name != "seconds"]
+    rows = list(csv.DictReader(io.StringIO(given.bundle["training.csv"].decode())))
+    assert [[float(row[name]) for name in untimed] for row in rows] == [
+        [report.row()[name] for name in untimed] for report in names["reports"]
+    ]
+    best = next(report for report in reversed(names["reports"]) if report.best)
+    np.testing.assert_array_equal(array(given.bundle["attention.npy"]), best.attention)
+    done = run(*shlex.split(given.command)[3:])
+    assert done.exit_code == 0, done.stderr
+    trained_by_shell = (tmp_path / "runs" / "abn-seed3" / "best.safetensors").read_bytes()
+    assert trained_by_shell == (tmp_path / "run" / "best.safetensors").read_bytes()

@@ -6,9 +6,8 @@ import ast
 import io
 import json
 import shlex
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,56 +20,22 @@ from cam_core.analysis.channels import channel_csv
 from cam_core.analysis.contrast import Contrast
 from cam_core.analysis.curves import curves_csv
 from cam_core.cli import inputs
+from cam_core.figures.grid import explained
 from cam_core.version import __version__
 from pages.shared.sharing import settings
 from pages.shared.sharing.section import PAGES
 from pages.shared.sharing.settings import SettingsError, View
 from tests.cli.calls import run
 from tests.pages.app_runs import BUNDLED, Open, encoded, load_tiny, noise, settle, upload
+from tests.pages.taken import Shared, array, executed, opened
 
 LINKS: dict[str, dict[str, Any]] = {
     "compare": {"methods": ["Grad-CAM", "Opti-CAM"], "opti-cam.steps": "3", "class": "2", "seed": "4"},
     "channels": {"budget": "16", "beside": ["LIFT-CAM"], "class": "1", "layer": "features.0"},
     "deletion": {"steps": "14", "methods": ["Grad-CAM", "LIFT-CAM"], "score": "Logit", "baseline": "Mean"},
     "classes": {"methods": ["Grad-CAM"], "pair-budget": "16", "sample": "dog"},
+    "figure": {"photos": ["Cat"], "shown": ["Grad-CAM", "IS-CAM"], "is-cam.steps": "3", "dpi": "150", "class": "2"},
 }
-
-
-@dataclass
-class Shared:
-    """What a page gave away."""
-
-    at: AppTest
-    script: str
-    command: str
-    files: dict[str, bytes]
-
-    @property
-    def settings(self) -> bytes:
-        return next(content for name, content in self.files.items() if name.endswith("-settings.json"))
-
-    @property
-    def bundle(self) -> dict[str, bytes]:
-        content = next(content for name, content in self.files.items() if name.endswith(".zip"))
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return {name: archive.read(name) for name in archive.namelist()}
-
-
-def opened(at: AppTest, page: str, monkeypatch: pytest.MonkeyPatch) -> Shared:
-    """The page with its last part open."""
-    buttons: dict[str, Callable[[], bytes]] = {}
-
-    def button(*_: Any, file_name: str, data: Callable[[], bytes], **__: Any) -> None:
-        buttons[file_name] = data
-
-    with monkeypatch.context() as patched:
-        patched.setattr("streamlit.download_button", button)
-        at.session_state[f"share-{page}"] = True
-        settle(at.run())
-        own = {name: data for name, data in buttons.items() if name.startswith((f"{page}-settings", f"{page}.zip"))}
-        files = {name: data() for name, data in own.items()}
-    code = [element.value for element in at.code]
-    return Shared(at, code[0], code[1] if len(code) > 1 else "", files)
 
 
 def visit(open_app: Open, page: str, **link: Any) -> AppTest:
@@ -83,19 +48,6 @@ def shared(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sha
         return opened(visit(open_app, page, **LINKS[page]), page, monkeypatch)
 
     return shared
-
-
-def executed(script: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The names that a script leaves, run on the network of the app."""
-    names: dict[str, Any] = {}
-    with monkeypatch.context() as patched:
-        patched.setattr("cam_core.load_model", load_tiny)
-        exec(compile(script, "script", "exec"), names)
-    return names
-
-
-def array(content: bytes) -> Any:
-    return np.load(io.BytesIO(content), allow_pickle=False)
 
 
 def assert_table(shown: bytes, made: bytes) -> None:
@@ -144,6 +96,40 @@ def test_classes(shared: Callable[..., Shared], monkeypatch: pytest.MonkeyPatch)
     maps = {f"{key}-{side}": getattr(contrast, side) for key, contrast in contrasts.items() for side in ("a", "b")}
     between = {f"{key}-contrast": contrast.between for key, contrast in contrasts.items() if contrast.between}
     assert_maps(given.bundle, maps | between)
+
+
+def test_figure(shared: Callable[..., Shared], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Script and command draw the same bytes, and the maps of the zip are those in the figure."""
+    given = shared("figure")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(explained, "load_model", load_tiny)
+    grid = executed(given.script, monkeypatch)["grid"]
+    assert (tmp_path / "figure.pdf").read_bytes() == given.bundle["figure.pdf"]
+    assert [made.params.get("steps") for made in grid.explanations] == [None, 3] * 2
+    names = [f"{row}-{column}-{key}" for row in (1, 2) for column, key in ((1, "grad-cam"), (2, "is-cam"))]
+    assert_maps(given.bundle, dict(zip(names, grid.explanations, strict=True)))
+    monkeypatch.setattr(inputs, "load_model", load_tiny)
+    (tmp_path / "figure.json").write_bytes(given.bundle["figure.json"])
+    assert run(*shlex.split(given.command)[3:]).exit_code == 0
+    for name in ("figure.pdf", "figure.tex", "figure.bib"):
+        assert (tmp_path / name).read_bytes() == given.bundle[name]
+
+
+def test_the_script_of_a_figure_opens_what_no_file_name_says(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A part of a photo, an untrained network beside a trained one."""
+    at = upload(
+        open_app(page="pages/figure/page.py", columns="Networks", dpi="150"), encoded(noise((300, 40))), "a.png"
+    )
+    at.slider(key="part").set_value(20).run()
+    given = opened(settle(at), "figure", monkeypatch)
+    assert not given.command, "no shell has that part"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").write_bytes(encoded(noise((300, 40))))
+    monkeypatch.setattr(explained, "load_model", load_tiny)
+    executed(given.script, monkeypatch)
+    assert (tmp_path / "figure-untrained.pdf").read_bytes() == given.bundle["figure-untrained.pdf"]
 
 
 def test_the_command_gives_the_same_maps(
@@ -195,9 +181,11 @@ def test_settings_open_the_same_view(
 @pytest.mark.parametrize("page", LINKS)
 def test_the_zip_says_what_it_is(page: str, shared: Callable[..., Shared]) -> None:
     bundle = shared(page).bundle
-    assert {"README.txt", "SHA256SUMS", "facts.json", "settings.json", "script.py", "photo.png", "figure.pdf"} < {
-        *bundle
-    }
+    told = {"README.txt", "SHA256SUMS", "facts.json", "settings.json", "script.py", "figure.pdf"}
+    photo = "images/1.png" if page == "figure" else "photo.png"
+    assert {*told, photo} < {*bundle}
+    contents = bundle["README.txt"].decode()
+    assert all(name.split("/")[0] in contents for name in {*told, photo} - {"README.txt", "figure.pdf"})
     assert bundle["figure.pdf"].startswith(b"%PDF")
     facts = json.loads(bundle["facts.json"])
     assert facts["network"] == BUNDLED

@@ -7,7 +7,15 @@ import pytest
 from scipy.ndimage import binary_dilation
 
 from cam_core.training import DigitsSet, TrainingError, open_data
-from cam_core.training.digits import CLASSES, _all_digits, _composed, gallery_digits, split_digits, split_photos
+from cam_core.training.digits import (
+    CLASSES,
+    _all_digits,
+    _composed,
+    gallery_digits,
+    gallery_masks,
+    split_digits,
+    split_photos,
+)
 
 COUNT = 150  # more than one chunk
 
@@ -99,8 +107,9 @@ def test_wrong_arguments(arguments: dict[str, object], message: str) -> None:
 
 
 def test_the_gallery_has_one_held_out_image_of_each_class() -> None:
-    held_out, gallery = DigitsSet("held-out"), gallery_digits()
+    held_out, gallery, masks = DigitsSet("held-out"), gallery_digits(), gallery_masks()
     assert list(gallery) == list(CLASSES)
     for label, name in enumerate(CLASSES):
         (place,) = np.flatnonzero(held_out.labels == label)[:1]
         assert np.array_equal(np.asarray(gallery[name]), held_out.images[place].transpose(1, 2, 0))
+        assert np.array_equal(masks[name], held_out.masks[place])

@@ -15,12 +15,12 @@ from cam_core.figures.scale import Scale
 from cam_core.figures.text import INCH
 from cam_core.methods import METHODS
 from cam_core.numbers import significant
+from cam_core.overlay import AGAINST_UNEVEN, UNEVEN
 
 SMALLEST: Final = 6.0
 """Points: what most venues ask for at least."""
 
 _PALE_SHARE: Final = {"overlay": 0.08, "contours": 0.25}  # of the scale's end: less is not seen
-_HIGHEST: Final = 235.0  # millimetres: what a page holds above a caption
 
 
 def grid_doubts(grid: ExplainedGrid) -> list[str]:
@@ -34,7 +34,8 @@ def grid_doubts(grid: ExplainedGrid) -> list[str]:
     return [
         *_small_letters(grid),
         *_enlarged(grid, layout.panels[0].width),
-        *_high(layout.height),
+        *_high(layout.height, grid.spec.look.of_venue.highest),
+        *_uneven(grid.spec.look.design.colours),
         *_pale(grid, scale.limits[1]),
         *_of_maps(grid),
     ]
@@ -61,9 +62,14 @@ def _enlarged(grid: ExplainedGrid, width: float) -> Iterator[str]:
                 )
 
 
-def _high(height: float) -> Iterator[str]:
-    if height > _HIGHEST:
-        yield f"The figure is {height:.0f} mm high: a page with a caption holds about {_HIGHEST:g}."
+def _high(height: float, highest: float) -> Iterator[str]:
+    if height > highest:
+        yield f"The figure is {height:.0f} mm high: a page with a caption holds about {highest:g}."
+
+
+def _uneven(colours: str) -> Iterator[str]:
+    if colours in UNEVEN:
+        yield f"Colours {colours}: {AGAINST_UNEVEN}"
 
 
 def _pale(grid: ExplainedGrid, end: float) -> Iterator[str]:

@@ -12,6 +12,7 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 
 from cam_core.figures.canvas import Canvas
+from cam_core.figures.grid.charts import column_styles, draw_chart, draw_key
 from cam_core.figures.grid.explained import ExplainedGrid
 from cam_core.figures.grid.layout import GridLayout, GridPanel
 from cam_core.figures.layout import PAD
@@ -64,6 +65,12 @@ class _Drawing:
             self._panel(panel)
         for label in layout.labels:
             self._canvas.upright(label.lines, label.left, label.middle, self._design.font_size)
+        styles = column_styles(grid.spec)
+        for chart in layout.charts:
+            draw_chart(self._canvas, chart, grid, styles)
+            self._letter(chart.letter, chart.left, chart.top)
+        for key in layout.keys:
+            draw_key(self._canvas, key, styles[key.column], self._design)
         if self._look.has_bar:
             self._canvas.colour_bar(self._scale, *layout.bar)
         self.figure = self._canvas.figure
@@ -77,10 +84,14 @@ class _Drawing:
         centre, size = panel.left + panel.width / 2, self._design.font_size
         self._canvas.lines(panel.title, centre, panel.top - PAD - leading(size) * len(panel.title), size)
         self._canvas.lines(panel.caption, centre, panel.top + panel.height + PAD, self._design.small)
-        if panel.letter:
+        self._letter(panel.letter, panel.left + PAD, panel.top + PAD)
+
+    def _letter(self, letter: str, left: float, top: float) -> None:
+        """In a white box, where there is one."""
+        if letter:
             box = {"boxstyle": "square,pad=0.12", "facecolor": "white", "edgecolor": "none"}
-            place = panel.left + PAD, panel.top + PAD
-            self._canvas.text(panel.letter, *place, ha="left", va="top", fontsize=size, fontweight="bold", bbox=box)
+            look = {"ha": "left", "va": "top", "fontsize": self._design.font_size, "fontweight": "bold", "bbox": box}
+            self._canvas.text(letter, left, top, **look)
 
     def _paint(self, axes: Axes, panel: GridPanel, part: Part, size: tuple[float, float]) -> None:
         """The photo with its map, or a part of it, in axes whose coordinates are shares of the frame.

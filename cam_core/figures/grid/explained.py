@@ -1,4 +1,4 @@
-"""The maps of a spec, computed: one function for whoever asks, the command line, a notebook or a page."""
+"""The maps and curves of a spec, computed: one function for whoever asks, the command line, a notebook or a page."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from PIL import Image
 
 from cam_core.explain import explain
 from cam_core.figures.design import FigureError, Row
-from cam_core.figures.grid.spec import Cell, FigureSpec, Network, Shown
+from cam_core.figures.grid.spec import Cell, CurveCell, FigureSpec, Network, Shown
 from cam_core.images import SAMPLES, Preprocessing, image_digest, load_image, sample
 from cam_core.methods import METHODS
+from cam_core.metrics.curves.points import Curve, Curves, add_point, curve_points
 from cam_core.models.classifier import Classifier
 from cam_core.models.load import load_model
 from cam_core.options import Options
@@ -24,8 +25,15 @@ from cam_core.version import versions
 
 OpenImage: TypeAlias = Callable[[str], Image.Image]
 OpenNetwork: TypeAlias = Callable[[Network], Classifier]
-Keep: TypeAlias = Callable[[Cell, Callable[[], Explanation]], Explanation]
-"""Gives the map of a cell: what was kept of it, or what the function computes."""
+
+T = TypeVar("T", Explanation, Curve)
+
+
+class Keep(Protocol):
+    """Whoever keeps results."""
+
+    def __call__(self, asked: Cell | CurveCell, compute: Callable[[], T], /) -> T:
+        """The map or the curve that is asked for: what was kept of it, or what the function computes."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +44,14 @@ class ExplainedRow:
         sha256: of the image's pixels.
         frames: what the network of each column saw of it, in the image's own resolution.
         explanations: one per column.
+        curves: for each chart of the figure that shows curves one per column.
     """
 
     shown: Shown
     sha256: str
     frames: tuple[Image.Image, ...]
     explanations: tuple[Explanation, ...]
+    curves: tuple[tuple[Curve, ...], ...] = ()
 
     @property
     def common(self) -> Explanation | None:
@@ -92,7 +102,7 @@ def explain_grid(
     open_network: OpenNetwork | None = None,
     keep: Keep | None = None,
 ) -> ExplainedGrid:
-    """Compute the maps of a spec, cheap methods first, so that what is wrong with one shows soon.
+    """Compute the maps of a spec, cheap methods first, so that what is wrong with one shows soon, then its curves.
 
     Args:
         device: of networks that are loaded here.
@@ -115,12 +125,19 @@ def explain_grid(
         for shown, digest, image in zip(spec.images, digests, images, strict=True)
         for column in spec.columns
     }
-    options = Options(spec.seed, spec.precision, progress=progress)
-    maps: dict[Cell, Explanation] = {}
-    for number, cell in enumerate(sorted(asked, key=lambda cell: METHODS[cell.column.method].expensive)):
-        compute = _Computing(networks, cell, asked[cell], options.part(number, len(asked)))
-        maps[cell] = compute() if keep is None else keep(cell, compute)
-    return assembled_grid(spec, images, {network: clf.preprocessing for network, clf in networks.items()}, maps)
+    cells = sorted(asked, key=lambda cell: METHODS[cell.column.method].expensive)
+    curve_cells = [curve for cell in cells for curve in spec.curve_cells(cell)]
+    options, count = Options(spec.seed, spec.precision, progress=progress), len(cells) + len(curve_cells)
+    made: dict[Cell, Explanation] = {}
+    for number, cell in enumerate(cells):
+        explaining = _Explaining(networks, cell, asked[cell], options.part(number, count))
+        made[cell] = explaining() if keep is None else keep(cell, explaining)
+    curves: dict[CurveCell, Curve] = {}
+    for number, curve in enumerate(curve_cells, len(cells)):
+        image = asked[curve.cell]
+        following = _Following(networks, curve, image, made[curve.cell], options.part(number, count))
+        curves[curve] = following() if keep is None else keep(curve, following)
+    return assembled_grid(spec, images, {network: clf.preprocessing for network, clf in networks.items()}, made, curves)
 
 
 def assembled_grid(
@@ -128,26 +145,30 @@ def assembled_grid(
     images: Sequence[Image.Image],
     framing: Mapping[Network, Preprocessing],
     maps: Mapping[Cell, Explanation],
+    curves: Mapping[CurveCell, Curve],
 ) -> ExplainedGrid:
-    """The grid of maps that are there already.
+    """The grid of maps and curves that are there already.
 
     Args:
         images: one per row.
         framing: how each network of the spec sees an image.
         maps: of every cell.
+        curves: of every cell, as many as there are charts that show some.
     """
     rows = []
     for shown, image in zip(spec.images, images, strict=True):
         digest = image_digest(image)
         frames = {network: native_frame(framing[network], image) for network in map(spec.network, spec.columns)}
         seen = tuple(frames[spec.network(column)] for column in spec.columns)
-        made = tuple(maps[spec.cell(shown, column, digest)] for column in spec.columns)
-        rows.append(ExplainedRow(shown, digest, seen, made))
+        cells = [spec.cell(shown, column, digest) for column in spec.columns]
+        made = tuple(maps[cell] for cell in cells)
+        lines = zip(*([curves[curve] for curve in spec.curve_cells(cell)] for cell in cells), strict=True)
+        rows.append(ExplainedRow(shown, digest, seen, made, tuple(lines)))
     return ExplainedGrid(spec, tuple(rows))
 
 
 @dataclass(frozen=True)
-class _Computing:
+class _Explaining:
     """The map of one cell, to be computed."""
 
     networks: Mapping[Network, Classifier]
@@ -157,9 +178,8 @@ class _Computing:
 
     def __call__(self) -> Explanation:
         asked = self.cell.column
-        assert asked.model is not None, "a cell names its network"
         return explain(
-            self.networks[asked.model],
+            self.networks[self.cell.network],
             self.image,
             method=asked.method,
             layer=asked.layer.split(" + ") if asked.layer else None,
@@ -167,6 +187,26 @@ class _Computing:
             **vars(self.options),
             **dict(asked.params),
         )
+
+
+@dataclass(frozen=True)
+class _Following:
+    """One curve, to be computed."""
+
+    networks: Mapping[Network, Classifier]
+    asked: CurveCell
+    image: Image.Image
+    explanation: Explanation
+    options: Options
+
+    def __call__(self) -> Curve:
+        chart, clf = self.asked.chart, self.networks[self.asked.cell.network]
+        assert chart.curve is not None, "coefficients have no curves"
+        maps, followed = {self.explanation.method: self.explanation}, vars(self.options) | chart.params
+        curves: Curves = {}
+        for point in curve_points(clf, self.image, maps, kinds=[chart.curve], order="sequential", **followed):
+            add_point(curves, point)
+        return curves[self.explanation.method, chart.curve]
 
 
 def image_opener(folder: Path) -> OpenImage:

@@ -8,13 +8,22 @@ from pathlib import Path
 from cam_core.figures.grid.bibliography import works_of
 from cam_core.figures.grid.escaping import escaped
 from cam_core.figures.grid.explained import ExplainedGrid, ExplainedRow
-from cam_core.figures.grid.titles import network_title, row_title
+from cam_core.figures.grid.spec import Chart
+from cam_core.figures.grid.titles import chart_title, network_title, row_title
 from cam_core.figures.layout import probability
 from cam_core.methods import METHODS
+from cam_core.metrics.curves.perturbation import DEFAULTS
+from cam_core.metrics.curves.points import AXIS_OF_SCORE
 from cam_core.types import Explanation
 from cam_core.version import versions
 
 _NAMED = ("camscope", "torch", "torchvision", "timm")
+_BASELINES = {
+    "zero": "zero",
+    "mean": "the image's mean colour",
+    "blur": "the image blurred",
+    "noise": "noise",
+}
 _STYLES = {
     "overlay": "Colours over the photo",
     "contours": "Lines at a quarter, a half and three quarters of the scale",
@@ -58,6 +67,7 @@ def latex_caption(grid: ExplainedGrid) -> str:
             f"Columns: {'the image, ' if grid.spec.look.input else ''}{'; '.join(columns)}.",
             f"Rows: {'; '.join(rows)}.",
             f"{_scale(grid)}.",
+            *map(_chart, grid.spec.charts),
             f"Seed {grid.spec.seed}, {escaped(grid.spec.precision)}; {_versions()}.",
         ]
     )
@@ -110,6 +120,22 @@ def _scale(grid: ExplainedGrid) -> str:
     values = "signed values" if look.signed else "what speaks for the class"
     scale = "one scale for all maps" if look.shared else "each map on a scale of its own"
     return f"{style}: {values}, {scale}"
+
+
+def _chart(chart: Chart) -> str:
+    """What a chart at the end of each row shows, and how it was made."""
+    title = escaped(chart_title(chart))
+    if chart.curve is None:
+        return (
+            f"{title}: of the {chart.channels} channels that the first method weights most; of several methods each "
+            "scaled to an L2 norm of 1."
+        )
+    replacement = _BASELINES[chart.baseline or DEFAULTS[chart.curve].baseline]
+    change = {"deletion": "become", "insertion": "come back out of"}[chart.curve]
+    return (
+        f"{title}: {AXIS_OF_SCORE[chart.score]} while the most salient pixels {change} {replacement}, "
+        f"in {chart.steps} steps."
+    )
 
 
 def _versions() -> str:

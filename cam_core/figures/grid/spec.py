@@ -17,6 +17,8 @@ from cam_core.figures.grid.reading import plain, read_record
 from cam_core.figures.grid.venues import VENUES, Venue
 from cam_core.figures.text import font_families
 from cam_core.methods import METHODS
+from cam_core.metrics.curves.perturbation import KINDS, Kind
+from cam_core.metrics.curves.points import curve_settings
 from cam_core.types import CamError
 
 Params: TypeAlias = tuple[tuple[str, Any], ...]
@@ -25,9 +27,12 @@ Params: TypeAlias = tuple[tuple[str, Any], ...]
 Letters: TypeAlias = Literal["", "a", "A", "(a)"]
 Captions: TypeAlias = Literal["none", "once", "each", "beside"]
 Style: TypeAlias = Literal["overlay", "contours", "mask"]
+ChartKind: TypeAlias = Literal["deletion", "insertion", "coefficients"]
 
 MOST_ROWS: Final = 20
 MOST_COLUMNS: Final = 20
+MOST_CHARTS: Final = 4
+MOST_CHANNELS: Final = 40
 _ZOOMS: Final = (0.1, 0.4)  # of the frame's side
 
 
@@ -100,6 +105,45 @@ class Column:
 
     def __post_init__(self) -> None:
         METHODS[self.method].validate(dict(self.params))
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart at the end of each row, with a curve, or bars, for every column of the figure.
+
+    Attributes:
+        kind: deletion or insertion curves; or the coefficients of the channels.
+        steps, baseline, score: of curves, as of `curve_points`; the baseline is the kind's own where empty.
+        channels: of coefficients: how many, those first that the first column weights most.
+        title: over the chart; its kind where empty.
+    Raises:
+        FigureError: no channel, or too many.
+        MetricError: as `curve_settings`.
+    """
+
+    kind: ChartKind
+    steps: int = 28
+    baseline: str = ""
+    score: str = "probability"
+    channels: int = 8
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.channels <= MOST_CHANNELS:
+            raise FigureError(f"a chart shows 1 to {MOST_CHANNELS} channels, not {self.channels}")
+        if self.curve:
+            curve_settings(self.curve, **self.params)
+
+    @property
+    def curve(self) -> Kind | None:
+        """The kind of its curves; None where it shows coefficients."""
+        return next((kind for kind in KINDS if kind == self.kind), None)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Of its curves."""
+        own = {"baseline": self.baseline} if self.baseline else {}
+        return {"steps": self.steps, "score": self.score, **own}
 
 
 @dataclass(frozen=True)
@@ -190,6 +234,20 @@ class Cell:
     seed: int
     precision: str
 
+    @property
+    def network(self) -> Network:
+        """The one that is asked."""
+        assert self.column.model is not None, "a cell names its network"
+        return self.column.model
+
+
+@dataclass(frozen=True)
+class CurveCell:
+    """One curve of the figure, with all that decides its values but the device: that of a cell's map in a chart."""
+
+    cell: Cell
+    chart: Chart
+
 
 @dataclass(frozen=True)
 class FigureSpec:
@@ -200,6 +258,7 @@ class FigureSpec:
         columns: from left to right.
         model, layer: of all columns that name none; the network's default layer where empty.
         seed: of everything random in the methods.
+        charts: at the end of each row, from left to right.
     Raises:
         FigureError: no image or no column, more than fit, or a seed below 0.
     """
@@ -211,8 +270,11 @@ class FigureSpec:
     seed: int = 0
     precision: str = "float32"
     look: Look = field(default_factory=Look)
+    charts: tuple[Chart, ...] = ()
 
     def __post_init__(self) -> None:
+        if len(self.charts) > MOST_CHARTS:
+            raise FigureError(f"a figure has at most {MOST_CHARTS} charts in a row, not {len(self.charts)}")
         for what, several, most in (("image", self.images, MOST_ROWS), ("column", self.columns, MOST_COLUMNS)):
             if not 1 <= len(several) <= most:
                 raise FigureError(f"a figure has 1 to {most} {what}s, not {len(several)}")
@@ -230,6 +292,11 @@ class FigureSpec:
         whole = tuple(METHODS[column.method].validate(dict(column.params)).items())
         asked = replace(column, params=whole, layer=layer, target=target, model=self.network(column), title="")
         return Cell(sha256, asked, self.seed, self.precision)
+
+    def curve_cells(self, cell: Cell) -> list[CurveCell]:
+        """The curves of a cell's map, one per chart that shows curves."""
+        charts = (replace(chart, channels=1, title="") for chart in self.charts if chart.curve)
+        return [CurveCell(cell, chart) for chart in charts]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values only: ready for `json.dump`."""

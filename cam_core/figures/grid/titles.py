@@ -7,7 +7,7 @@ from pathlib import Path
 from string import ascii_lowercase
 
 from cam_core.figures.grid.explained import ExplainedGrid, ExplainedRow
-from cam_core.figures.grid.spec import Letters, Shown
+from cam_core.figures.grid.spec import Chart, Letters, Shown
 from cam_core.figures.layout import probability
 from cam_core.figures.text import UNTRAINED
 from cam_core.images import SAMPLES
@@ -30,6 +30,11 @@ def column_titles(grid: ExplainedGrid) -> list[str]:
     telling = [kind for kind in range(4) if len({words[kind] for words in kinds}) > 1] or [0]
     made_of = [", ".join(words[kind] for kind in telling if words[kind]) for words in kinds]
     return [column.title or words for column, words in zip(grid.spec.columns, made_of, strict=True)]
+
+
+def chart_title(chart: Chart) -> str:
+    """Its own, or its kind."""
+    return chart.title or chart.kind.capitalize()
 
 
 def _method(made: Sequence[Explanation]) -> str:

@@ -22,6 +22,7 @@ class Venue:
         font: "sans" or "serif".
         font_size: of titles, points.
         spans: whether that width reaches over both columns of a page of two.
+        highest: millimetres that a figure may be high, with its caption below it.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Venue:
     font: str
     font_size: float
     spans: bool = False
+    highest: float = 235.0
 
 
 def _of_tueplots(name: str, title: str, size: str, *, spans: bool = False) -> Venue:
@@ -49,14 +51,17 @@ VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
         "neurips": _of_tueplots("neurips2024", "NeurIPS", "neurips2024"),
         "aaai-column": _of_tueplots("aaai2024", "AAAI: column", "aaai2024_half"),
         "aaai-page": _of_tueplots("aaai2024", "AAAI: page", "aaai2024_full", spans=True),
-        # Nature, "Final submission", figures: 89 and 183 mm, Helvetica or Arial, at most 7 points.
-        "nature-column": Venue("Nature: column", 89.0, SANS, 7.0),
-        "nature-page": Venue("Nature: page", 183.0, SANS, 7.0, spans=True),
-        # PNAS, "Digital art": 8.7, 11.4 and 17.8 cm, 6 to 8 points.
+        # research-figure-guide.nature.com, "Building and exporting figure panels": 89 and 183 mm, Arial or Helvetica,
+        # 5 to 7 points, at most 170 mm high, for the caption to fit underneath.
+        "nature-column": Venue("Nature: column", 89.0, SANS, 7.0, highest=170.0),
+        "nature-page": Venue("Nature: page", 183.0, SANS, 7.0, spans=True, highest=170.0),
+        # PNAS, "Digital Art Guidelines": 3.42, 4.5 and 7 inches, 6 to 8 points. Its page for authors rounds that to 9,
+        # 11 and 18 cm.
         "pnas-column": Venue("PNAS: column", 87.0, SANS, 8.0),
         "pnas-middle": Venue("PNAS: 1½ columns", 114.0, SANS, 8.0, spans=True),
         "pnas-page": Venue("PNAS: page", 178.0, SANS, 8.0, spans=True),
-        # Elsevier, "Artwork sizing": 90, 140 and 190 mm, 7 points.
+        # elsevier.com, "Artwork and media instructions", "Artwork sizing": 90, 140 and 190 mm, 7 points for normal text
+        # (as captions and numbers here have), never below 6.
         "elsevier-column": Venue("Elsevier: column", 90.0, SANS, 8.0),
         "elsevier-middle": Venue("Elsevier: 1½ columns", 140.0, SANS, 8.0, spans=True),
         "elsevier-page": Venue("Elsevier: page", 190.0, SANS, 8.0, spans=True),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, Literal, get_args
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from cam_core.declarations.lazy import lazy
 from cam_core.declarations.parameters import DeclaredParameter, MaskSpace, Parameter
 from cam_core.declarations.signatures import declared_fields
 from cam_core.maps import within
@@ -87,7 +87,7 @@ class Perturbation:
         self.pixels = self._saliency.numel()
         self.counts = settings.counts(self.pixels)
 
-    @cached_property
+    @lazy
     def _places(self) -> Tensor:
         """(H, W): when each pixel's turn comes. Sorted when first needed, for a curve's first point not to wait."""
         places = ranks(descending_order(self._saliency)).view(self._saliency.shape)
@@ -95,12 +95,12 @@ class Perturbation:
         within(whole, self._picture).copy_(places)
         return whole.to(self._start.device)
 
-    @cached_property
+    @lazy
     def fractions(self) -> Tensor:
         """(n + 1,) float64: the share of pixels that is changed at each point, from 0 to 1."""
         return self.counts.double() / self.pixels
 
-    @cached_property
+    @lazy
     def shares(self) -> list[float]:
         """`fractions`, as numbers."""
         return self.fractions.tolist()

@@ -30,6 +30,11 @@ def control_name(seed: int) -> str:
     return f"{CONTROL} (seed {seed})"
 
 
+def is_control(name: str) -> bool:
+    """Whether it is such a name."""
+    return name.startswith(f"{CONTROL} (seed ")
+
+
 def control_seeds(seed: int, count: int = CONTROL_MAPS) -> range:
     """The seeds of the control of what was computed with `seed`: that one and those after it."""
     return range(seed, seed + count)

@@ -23,6 +23,8 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_input
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+from cam_core.declarations.lazy import lazy
+
 _log = logging.getLogger(__name__)
 
 
@@ -166,7 +168,7 @@ class PackedWeights:
         self._forward: Tensor | None = None
         self._backward: Tensor | None = None
 
-    @functools.cached_property
+    @lazy
     def without_bias(self) -> PackedWeights:
         """The same weights, in the same memory."""
         plain = copy.copy(self)

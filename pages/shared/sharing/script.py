@@ -15,7 +15,7 @@ from typing import Any, Final
 from cam_core import METHODS
 from cam_core.targets import TargetScore
 from pages.runtime import served
-from pages.runtime.compute import Question, Request
+from pages.runtime.compute import ModelSpec, Question, Request
 from pages.shared.scene import Scene
 from pages.shared.targets.words import written
 
@@ -30,12 +30,23 @@ def script(page: str, seen: Scene, imports: Iterable[tuple[str, str]], lines: It
     Args:
         imports: (module, name) of all that the lines use beyond the opening.
     """
+    imported = [*_opening_imports(seen), *imports]
+    return assembled(page, f"{seen.words.name} in “{seen.photo.title}”", imported, [*_opening(seen), *lines])
+
+
+def assembled(page: str, what: str, imports: Iterable[tuple[str, str]], lines: Iterable[str]) -> str:
+    """A whole script that opens what it needs in its own lines.
+
+    Args:
+        what: the page is about.
+        imports: (module, name) of all that the lines use.
+    """
     names: dict[str, set[str]] = {}
-    for module, name in [*_opening_imports(seen), *imports]:
+    for module, name in imports:
         names.setdefault(module, set()).add(name)
-    head = f'"""{page}: {_quiet(seen.words.name)} in “{_quiet(seen.photo.title)}”."""'
+    head = f'"""{page}: {_quiet(what)}."""'
     imported = [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
-    return "\n".join([head, "", *imported, "", *_opening(seen), *lines]) + "\n"
+    return "\n".join([head, "", *imported, "", *lines]) + "\n"
 
 
 def explained(seen: Scene, request: Request, **other: Any) -> str:
@@ -119,23 +130,31 @@ def _target_options(question: Question) -> list[str]:
 
 
 def _opening_imports(seen: Scene) -> list[tuple[str, str]]:
-    photo, model = seen.photo, seen.question.model
-    if photo.source == "digits":
-        source = ("cam_core.training.digits", "gallery_digits")
-    else:
-        source = ("cam_core.images", "sample") if photo.sample else ("cam_core", "load_image")
-    if served.network(model.name) is not None:
-        module, _, name = model.name.partition(":")
-        return [source, (module, name), ("cam_core", "Classifier")]
-    return [source, ("cam_core", "load_model")]
+    return [photo_import(seen), *network_imports(seen.question.model)]
 
 
 def _opening(seen: Scene) -> list[str]:
-    return [f"clf = {_network(seen)}", f"photo = {_photo(seen)}", f"target = {_target(seen.question)}"]
-
-
-def _network(seen: Scene) -> str:
     model = seen.question.model
+    return [f"clf = {opened_network(model)}", f"photo = {opened_photo(seen)}", f"target = {_target(seen.question)}"]
+
+
+def photo_import(seen: Scene) -> tuple[str, str]:
+    """The module and the name that `opened_photo` uses."""
+    if seen.photo.source == "digits":
+        return "cam_core.training.digits", "gallery_digits"
+    return ("cam_core.images", "sample") if seen.photo.sample else ("cam_core", "load_image")
+
+
+def network_imports(model: ModelSpec) -> list[tuple[str, str]]:
+    """Modules and names that `opened_network` uses."""
+    if served.network(model.name) is None:
+        return [("cam_core", "load_model")]
+    module, _, name = model.name.partition(":")
+    return [(module, name), ("cam_core", "Classifier")]
+
+
+def opened_network(model: ModelSpec) -> str:
+    """The expression that gives a classifier."""
     fitted = f".refitted({model.fit!r})" if model.fit else ""
     if (own := served.network(model.name)) is not None:
         built = f"{model.name.partition(':')[2]}()"
@@ -150,7 +169,8 @@ def _network(seen: Scene) -> str:
     return f"load_model({_file(model.name)!r}{', ' if more else ''}{more}){fitted}"
 
 
-def _photo(seen: Scene) -> str:
+def opened_photo(seen: Scene) -> str:
+    """The expression that gives the photo."""
     photo, whole = seen.photo, seen.whole_photo
     if photo.source == "digits":
         opened = f"gallery_digits()[{whole.title.removeprefix('Digit ')!r}]"

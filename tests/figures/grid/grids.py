@@ -10,8 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cam_core.figures import Column, ExplainedGrid, FigureSpec, Look, Shown
+from cam_core.figures import Chart, Column, ExplainedGrid, FigureSpec, Look, Shown
 from cam_core.figures.grid.explained import ExplainedRow
+from cam_core.metrics.curves.perturbation import Kind
+from cam_core.metrics.curves.points import Curve, CurvePoint
 from cam_core.types import Explanation
 
 RAMP = np.array([[-2.0, 0.0, 1.0, 4.0]] * 3, dtype=np.float32)
@@ -50,6 +52,34 @@ def grid_of(rows: int = 2, columns: int = 3, **look: Any) -> ExplainedGrid:
 def zoomed(made: ExplainedGrid, zoom: tuple[float, float, float]) -> ExplainedGrid:
     rows = tuple(replace(row, shown=replace(row.shown, zoom=zoom)) for row in made.rows)
     return replace(made, spec=replace(made.spec, images=tuple(row.shown for row in rows)), rows=rows)
+
+
+def curve(kind: Kind, values: Sequence[float], name: str = "grad-cam") -> Curve:
+    """Over evenly spaced shares of the pixels."""
+    last = len(values) - 1
+    made = Curve(name, kind)
+    for index, value in enumerate(values):
+        made.add(CurvePoint(name, kind, index, len(values), index / last, value))
+    return made
+
+
+def charted(made: ExplainedGrid, *charts: Chart) -> ExplainedGrid:
+    """With charts, whose curves fall from 0.9 to 0.1; of further rows and columns less in the first half."""
+    rows = tuple(
+        replace(
+            row,
+            curves=tuple(
+                tuple(
+                    curve(chart.curve, [0.9, 0.9 - 0.8 / (1 + number + column), 0.1], each.method)
+                    for column, each in enumerate(row.explanations)
+                )
+                for chart in charts
+                if chart.curve
+            ),
+        )
+        for number, row in enumerate(made.rows)
+    )
+    return replace(made, spec=replace(made.spec, charts=charts), rows=rows)
 
 
 def texts(figure: Figure) -> list[str]:

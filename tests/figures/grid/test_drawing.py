@@ -290,6 +290,9 @@ def test_doubts_name_small_letters_enlarged_pixels_and_doubtful_maps() -> None:
     (zoom,) = grid_doubts(zoomed(grid([[explanation()] * 3], dpi=200), (0, 0, 0.2)))
     assert zoom.startswith("The enlarged part of photo 0 has 80 pixels across")
     assert grid_doubts(grid_of(8, 2, dpi=100))[0].startswith("The figure is 3")
+    nature = {"venue": "nature-column", "dpi": 100, "input": False}
+    assert not any("high" in said for said in grid_doubts(grid_of(4, 2, **nature)))
+    assert grid_doubts(grid_of(6, 2, **nature))[0].endswith("mm high: a page with a caption holds about 170.")
     faint = [[explanation(), explanation("lift-cam", map=RAMP / 100)]]
     assert grid_doubts(grid(faint, dpi=100)) == []
     (pale,) = grid_doubts(grid(faint, dpi=100, shared=True))

@@ -79,7 +79,7 @@ def broken(**changes: Any) -> dict[str, Any]:
         (broken(look={"font": "No such font"}), FigureError, "no font called 'No such font' is installed"),
         (broken(look={"letters": "1"}), FigureError, "figure.look.letters is '1', and is one of '', 'a'"),
         (broken(look={"threshold": 1.0}), FigureError, "threshold=1.0 is out of range"),
-        (broken(look={"colour_map": "jet"}), ColourMapError, "unknown colour map 'jet'"),
+        (broken(look={"colour_map": "hsv"}), ColourMapError, "unknown colour map 'hsv'"),
         (broken(look={"signed": 1}), FigureError, "figure.look.signed is 1, and should be true or false"),
     ],
     ids=str,

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from cam_core import Classifier, Explanation
 from cam_core.cli import inputs
-from cam_core.figures import VENUES, FigureSpec, explain_grid, grid_file
+from cam_core.figures import VENUES, Chart, FigureSpec, explain_grid, grid_file
 from cam_core.figures.grid import explained
 from cam_core.figures.grid.explained import image_opener
 from pages.runtime import compute
@@ -70,6 +70,7 @@ def test_page_command_line_and_python_give_the_same_bytes(
     open_app: Open, files: Files, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
 ) -> None:
     link = {"photos": ["Cat"], "shown": ["Grad-CAM", "Score-CAM"], "seed": "3", "dpi": "150", "letters": "(a)"}
+    link |= {"charts": ["Deletion", "Coefficients"], "curve-steps": "14", "becomes": "Mean", "bars": "4"}
     open_app(page=PAGE, **link, **{"title-2": "A_cat", "class-2": "4", "zoom-1": "true", "style": "contours"})
     (tmp_path / "figure.json").write_bytes(files["figure.json"]())
     monkeypatch.setattr(inputs, "load_model", load_tiny)
@@ -81,6 +82,7 @@ def test_page_command_line_and_python_give_the_same_bytes(
     assert done.exit_code == 0, done.stderr
     assert paths[0].read_bytes() == files[f"figure.{form}"]()
     asked = FigureSpec.read(tmp_path / "figure.json")
+    assert asked.charts == (Chart("deletion", 14, "mean"), Chart("coefficients", channels=4))
     grid = explain_grid(asked, open_network=lambda network: load_tiny(network.name, network.weights, network.seed))
     assert grid_file(grid, form) == files[f"figure.{form}"]()
     assert paths[2].read_bytes() == files["figure.bib"]()

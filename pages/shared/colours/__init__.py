@@ -1,0 +1,1 @@
+"""The choice of a colour map, and how others see it."""

@@ -1,0 +1,1 @@
+"""Deletion and insertion curves, wherever they are asked for."""

@@ -1,0 +1,1 @@
+"""Maps that were made elsewhere, beside those of the methods here."""
