@@ -102,8 +102,8 @@ def intervals(values: Floats, seed: int = 0, level: float = 0.95) -> list[Interv
     """
     made: list[Interval | None] = [None] * values.shape[1]
     for there, places in _by_images(values):
-        found = bootstrap_intervals(values[there][:, places], seed, level)
-        for place, interval in zip(places, found, strict=True):
+        of_group = bootstrap_intervals(values[there][:, places], seed, level)
+        for place, interval in zip(places, of_group, strict=True):
             made[place] = interval
     return made
 

@@ -219,8 +219,8 @@ class _Sums:
 
     def __call__(self, values: _Field) -> None:
         torch.add(*values.pair, out=self._first)
-        for one, next_, out in (self._across, self._lines, self._down):
-            torch.add(one, next_, out=out)
+        for first, second, out in (self._across, self._lines, self._down):
+            torch.add(first, second, out=out)
 
     def end(self) -> None:
         """Zeros before and behind again, for the sums to be summed up in their turn."""

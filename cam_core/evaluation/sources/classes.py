@@ -34,11 +34,11 @@ class Classes:
         Raises:
             MetricError: the network has no such class, or several.
         """
-        found = [self._wnids[name]] if name in self._wnids else self._named(name) or self._by_synset(name)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise MetricError(f"{name!r} is the name of {len(found)} classes of the network ({_listed(found)})")
+        places = [self._wnids[name]] if name in self._wnids else self._named(name) or self._by_synset(name)
+        if len(places) == 1:
+            return places[0]
+        if places:
+            raise MetricError(f"{name!r} is the name of {len(places)} classes of the network ({_listed(places)})")
         raise MetricError(f"{name!r} is no class of the network{_numbered(name)}")
 
     def _named(self, name: str) -> list[int]:

@@ -85,14 +85,14 @@ def _of_row(row: list[str], table: str, number: int) -> Annotation:
     """ "n03995372 85 1 499 272 n03481172 …" """
     words = row[1].split() if len(row) == len(_KAGGLE) else [""]
     try:
-        found = [(words[at], [float(word) for word in words[at + 1 : at + 5]]) for at in range(0, len(words), 5)]
-        if not found or not all(is_wnid(name) and len(box) == 4 for name, box in found):
+        objects = [(words[at], [float(word) for word in words[at + 1 : at + 5]]) for at in range(0, len(words), 5)]
+        if not objects or not all(is_wnid(name) and len(box) == 4 for name, box in objects):
             raise ValueError
     except ValueError:
         raise MetricError(
             f"line {number} of {table} is no image with wnids and boxes, such as 'n03995372 85 1 499 272'"
         ) from None
-    return Annotation(tuple((name, tuple(box)) for name, box in found))
+    return Annotation(tuple((name, tuple(box)) for name, box in objects))
 
 
 def _read_folder(place: Place, images: Iterable[Entry]) -> Mapping[str, Annotation]:
