@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typer
 
-from cam_core.cli import channels, classes, curve, evaluate, explain, figure, layers, methods, models, train
+from cam_core.cli import channels, classes, curve, evaluate, explain, figure, layers, methods, models, results, train
 from cam_core.cli.program import Program, root
 
 app = typer.Typer(name="camscope", cls=Program, add_completion=False, pretty_exceptions_show_locals=False)
@@ -21,6 +21,7 @@ app.command("classes")(classes.classes)
 app.command("curve")(curve.curve)
 app.command("figure")(figure.figure)
 app.command("evaluate")(evaluate.evaluate)
+app.command("results")(results.results)
 app.command("models")(models.models)
 app.command("layers")(layers.layers)
 app.command("methods")(methods.methods)

@@ -1,7 +1,8 @@
-"""`evaluate`: a folder of images, every method by every metric; a table in Parquet, and means with intervals."""
+"""`evaluate`: a source of images, every method by every metric; a table in Parquet, and means with intervals."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,19 +17,28 @@ from cam_core.cli.requests import read_params, read_requests
 from cam_core.cli.tables import print_table
 from cam_core.evaluation.folder import Step, evaluate_folder
 from cam_core.evaluation.results import Row, Summary, summarise
+from cam_core.evaluation.sources import Source, open_source
+from cam_core.evaluation.statistics import FEW
 from cam_core.metrics import METRICS
 from cam_core.models.classifier import Classifier
 from cam_core.types import MetricError
 
 _DEFAULT_METHODS = ["grad-cam", "lift-cam", "random"]
 _DEFAULT_METRICS = ["average-drop", "average-increase", "average-gain", "average-drop-in-deletion"]
-_FEW = 30  # images; below, an interval over them is itself uncertain
+_TOP, _LABEL = "top", "label"
+_REASONS = 10  # why there is no value: so many are told one by one
 _COLUMNS = ("method", "metric", "better", "mean", "95 % low", "95 % high", "n", "missing")
 _NUMERIC = _COLUMNS[3:]
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Images, also in subfolders.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder, also with a subfolder per class; a zip of one; a CSV or Parquet of path, label and boxes.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The table, in Parquet: one row per image, method and metric.")],
     method: options.Methods = None,
     metric: Annotated[
@@ -41,8 +51,19 @@ def evaluate(
     ] = None,
     ground_truth: Annotated[
         Path | None,
-        typer.Option(help="Boxes by path in FOLDER or file name, in the form of assets/samples/boxes.json."),
+        typer.Option(help="Boxes by path in SOURCE or file name, in the form of assets/samples/boxes.json."),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="ImageNet's labels and boxes: LOC_val_solution.csv, or a folder of CLS-LOC files in XML."),
+    ] = None,
+    synsets: Annotated[
+        str | None,
+        typer.Option(help="LOC_synset_mapping.txt, where the network's classes are named after some of it."),
+    ] = None,
+    class_: Annotated[
+        str, typer.Option("--class", "-c", help="What is explained: label, or top for the most probable class.")
+    ] = _TOP,
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = "default",
     weights_seed: options.WeightsSeed = 0,
@@ -52,15 +73,19 @@ def evaluate(
     precision: options.Precision = "float32",
     seed: options.Seed = 0,
 ) -> None:
-    """Measure methods by metrics over a folder of images. Stopped, it goes on where it was when it is called again."""
+    """Measure methods by metrics over many images. Stopped, it goes on where it was when it is called again."""
     requests = read_requests(method or _DEFAULT_METHODS, param or (), ())
     metrics = {key: METRICS[key] for key in metric or _DEFAULT_METRICS}
     metric_params = read_params(metric_param or (), metrics, METRICS, "--metric-param", MetricError)
+    if class_ not in (_TOP, _LABEL):
+        raise MetricError(f"--class takes {_TOP} or {_LABEL} here, not {class_!r}")
     check_outputs([out])
     clf = open_classifier(model, weights, weights_seed, device, resize)
     rows = _evaluate(
         clf,
-        folder,
+        open_source(source, clf.labels, labels, synsets),
+        source,
+        by_label=class_ == _LABEL,
         methods=[request.method.key for request in requests],
         metrics=list(metrics),
         out=out,
@@ -75,13 +100,13 @@ def evaluate(
     typer.echo(f"wrote {out}", err=True)
 
 
-def _evaluate(clf: Classifier, folder: Path, **settings: Any) -> list[Row]:
+def _evaluate(clf: Classifier, source: Source, name: str, **settings: Any) -> list[Row]:
     """All rows; Ctrl-C is told what is kept, and how to go on."""
     rows: list[Row] = []
     step = Step(0, 0, ())
     try:
-        with watching(f"{folder}") as progress:
-            for step in evaluate_folder(clf, folder, progress=progress, **settings):
+        with watching(name) as progress:
+            for step in evaluate_folder(clf, source, progress=progress, **settings):
                 rows += step.rows
     except KeyboardInterrupt:
         kept = f"{step.done} of {step.total} are done and kept" if step.total else "nothing was done yet"
@@ -94,13 +119,16 @@ def _report(rows: Sequence[Row], summaries: Sequence[Summary]) -> None:
     """Means and intervals on stdout, doubts on stderr."""
     print_table(_COLUMNS, [_line(summary) for summary in summaries], numeric=_NUMERIC)
     images = len({row.image for row in rows})
-    if images < _FEW:
+    if images < FEW:
         typer.secho(
-            f"n = {images}: an interval over fewer than {_FEW} images is itself uncertain", fg="yellow", err=True
+            f"n = {images}: an interval over fewer than {FEW} images is itself uncertain", fg="yellow", err=True
         )
-    for note in dict.fromkeys(row.note for row in rows if row.value is None):
-        count = sum(row.value is None and row.note == note for row in rows)
+    reasons = Counter(row.note for row in rows if row.value is None)
+    for note, count in list(reasons.items())[:_REASONS]:
         typer.secho(f"{count} without a value: {note}", fg="yellow", err=True)
+    further = sum(list(reasons.values())[_REASONS:])
+    if further:
+        typer.secho(f"{further} without a value for other reasons, which are in the table", fg="yellow", err=True)
 
 
 def _line(summary: Summary) -> tuple[object, ...]:

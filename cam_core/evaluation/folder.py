@@ -1,4 +1,4 @@
-"""Evaluate a folder of images: every method by every metric, one Parquet row each, resumed wherever it was interrupted.
+"""Evaluate a source of images: every method by every metric, one Parquet row each, resumed wherever it was interrupted.
 
     for step in evaluate_folder(
         clf, "photos", methods=["grad-cam", "lift-cam"], metrics=["average-drop"], out="results.parquet"
@@ -21,6 +21,7 @@ from cam_core.deprecated import formerly_positional
 from cam_core.evaluation.parts import Parts
 from cam_core.evaluation.plan import ImageFile, Listener, Plan
 from cam_core.evaluation.results import Row
+from cam_core.evaluation.sources import Source, open_source
 from cam_core.methods import METHODS
 from cam_core.metrics.base import METRICS
 from cam_core.models.classifier import Classifier
@@ -40,13 +41,14 @@ class Step:
 @formerly_positional("methods", "metrics", "out")
 def evaluate_folder(
     clf: Classifier,
-    folder: Path | str,
+    folder: Path | str | Source,
     *,
     methods: Sequence[str],
     metrics: Sequence[str],
     out: Path | str,
     layer: str | None = None,
     ground_truth: Path | str | None = None,
+    by_label: bool = False,
     method_params: Mapping[str, Mapping[str, Any]] | None = None,
     metric_params: Mapping[str, Mapping[str, Any]] | None = None,
     seed: int = 0,
@@ -60,23 +62,26 @@ def evaluate_folder(
     and the work goes on.
 
     Args:
-        folder: searched with its subfolders, in the order of the paths.
+        folder: searched with its subfolders, in the order of the paths; or a zip, a table, or a source that is open
+            already: see `open_source`.
         ground_truth: a file of boxes in the form of assets/samples/boxes.json, by path within the folder, or by file
             name where one image alone has it.
+        by_label: explain the class that an image is labelled with in place of the most probable one.
         method_params, metric_params: own parameters by key.
         progress: called as `progress(done, total)`, also between the batches of a unit; may raise `Cancelled`.
     Yields:
         a step per unit, first those that an earlier call had finished.
     Raises:
-        MethodError, MetricError: unknown keys or parameters, no images, or `out` belongs to another evaluation.
+        MethodError, MetricError: unknown keys or parameters, no image or label, or `out` belongs to another evaluation.
     """
     plan = Plan(
         clf=clf,
-        folder=Path(folder),
+        source=folder if isinstance(folder, Source) else open_source(folder, clf.labels),
         methods={key: METHODS[key].validate((method_params or {}).get(key, {})) for key in methods},
         metrics={key: METRICS[key].validate((metric_params or {}).get(key, {})) for key in metrics},
         layer=layer,
         ground_truth=None if ground_truth is None else Path(ground_truth),
+        by_label=by_label,
         options=Options(seed, precision, progress=None if progress is None else Listener(progress)),
     )
     store = Parts(Path(out), plan.settings)

@@ -15,8 +15,10 @@ from PIL import Image
 
 from cam_core.declarations.lazy import lazy
 from cam_core.evaluation.results import Row
+from cam_core.evaluation.sources import Entry, Reader, Source
+from cam_core.evaluation.sources.entries import with_size
 from cam_core.explain import explain, explain_batch, images_at_once
-from cam_core.images import EXTENSIONS, load_image
+from cam_core.images import load_image
 from cam_core.methods import METHODS
 from cam_core.metrics.base import METRICS
 from cam_core.metrics.evaluating import measure, missing_needs, wanting
@@ -34,11 +36,12 @@ class Plan:
     """The work to be done, and how one unit of it is done."""
 
     clf: Classifier
-    folder: Path
+    source: Source
     methods: Mapping[str, Mapping[str, Any]]
     metrics: Mapping[str, Mapping[str, Any]]
     layer: str | None
     ground_truth: Path | None
+    by_label: bool
     options: Options
     _ahead: dict[tuple[str, str], Explanation] = field(default_factory=dict, init=False)
 
@@ -56,32 +59,31 @@ class Plan:
             "seed": self.options.seed,
             "precision": self.options.precision,
             "versions": versions(),
+            **({"labels": self.source.digest} if self.source.labelled else {}),
+            **({"explained": "label"} if self.by_label else {}),
         }
 
-    @lazy
+    @property
     def images(self) -> list[str]:
-        """The images' paths within the folder, with forward slashes.
-
-        Raises:
-            MetricError: there is no such folder, or no image in it.
-        """
-        if not self.folder.is_dir():
-            raise MetricError(f"{self.folder} is not a folder")
-        endings = {ending.lower().lstrip(".") for ending in EXTENSIONS}
-        paths = sorted(p for p in self.folder.rglob("*") if p.suffix.lower().lstrip(".") in endings and p.is_file())
-        if not paths:
-            raise MetricError(f"there is no image in {self.folder}: looked for {', '.join(sorted(endings))}")
-        return [path.relative_to(self.folder).as_posix() for path in paths]
+        """The images' paths within the source, with forward slashes."""
+        return [entry.name for entry in self.source.entries]
 
     @lazy
     def photos(self) -> Mapping[str, Mapping[str, Any]]:
-        """Ground truth by the image's path within the folder."""
-        return {} if self.ground_truth is None else by_path(read_ground_truth(self.ground_truth), self.images)
+        """Ground truth by the image's path within the source: the file's, or else the source's own."""
+        own = {entry.name: entry.truth for entry in self.source.entries if entry.truth is not None}
+        return own if self.ground_truth is None else own | by_path(read_ground_truth(self.ground_truth), self.images)
 
     def work(self) -> Iterator[Work]:
-        """Every image with every method, image by image; each file is read when its turn comes, and once."""
-        photos = self.photos
-        files = deque(ImageFile(self.folder / name, name, photos.get(name)) for name in self.images)
+        """Every image with every method, image by image; each file is read when its turn comes, and once.
+
+        Raises:
+            MetricError: labels are to be explained, and no image has one.
+        """
+        photos, entries, reader = self.photos, self.source.entries, self.source.reader
+        if self.by_label and all(entry.label is None for entry in entries):
+            raise MetricError(f"no image has a label to be explained: {entries[0].problem}")
+        files = deque(ImageFile(reader, entry, photos.get(entry.name), self.by_label) for entry in entries)
         while files:
             file = files.popleft()
             for method in self.methods:
@@ -124,13 +126,15 @@ class Plan:
         new = [other for other in work.beside if (other.name, method) not in self._ahead]
         others = [other for other in new if other.fit and waits(other, method)]
         try:
-            found, *ahead = explain_batch(self.clf, [file.image, *(other.image for other in others)], **how)
+            together = [file, *others]
+            targets = [each.target for each in together]
+            found, *ahead = explain_batch(self.clf, [each.image for each in together], targets=targets, **how)
         except Exception as error:
             self._reason(error)
             if not others:
                 raise
             # It may be another image's.
-            return explain(self.clf, file.image, **how)
+            return explain(self.clf, file.image, target=file.target, **how)
         self._ahead.update({(other.name, method): made for other, made in zip(others, ahead, strict=True)})
         return found
 
@@ -193,21 +197,35 @@ class Listener:
 
 
 class ImageFile:
-    """One file of the folder, read once: what is hashed is what is decoded.
+    """One file of a source, read once: what is hashed is what is decoded.
 
     Attributes:
-        name: its path within the folder, with forward slashes.
-        truth: what is known to be where on it, an entry of `read_ground_truth`.
+        name: its path within the source, with forward slashes.
     """
 
-    def __init__(self, path: Path, name: str, truth: Mapping[str, Any] | None) -> None:
-        self.name = name
-        self.truth = truth
-        self._path = path
+    def __init__(self, reader: Reader, entry: Entry, truth: Mapping[str, Any] | None, by_label: bool) -> None:
+        self.name = entry.name
+        self._reader, self._entry, self._truth, self._by_label = reader, entry, truth, by_label
 
     @lazy
     def _bytes(self) -> bytes:
-        return _read(self._path)
+        return self._reader.read(self.name)
+
+    @property
+    def truth(self) -> Mapping[str, Any] | None:
+        """What is known to be where on it, an entry of `read_ground_truth`."""
+        return None if self._truth is None else with_size(self._truth, self._bytes)
+
+    @property
+    def target(self) -> int | None:
+        """The class to be explained; None for the most probable one.
+
+        Raises:
+            MetricError: its label is to be explained, and is not known.
+        """
+        if self._by_label and self._entry.label is None:
+            raise MetricError(f"no label to be explained: {self._entry.problem}")
+        return self._entry.label if self._by_label else None
 
     @lazy
     def sha256(self) -> str:
@@ -228,11 +246,12 @@ class ImageFile:
 
     @property
     def fit(self) -> bool:
-        """Whether there is an image in it."""
+        """Whether there is an image in it, and what is to be explained is known."""
         try:
-            return bool(self.image)
+            _ = self.image, self.target
         except CamError:
             return False
+        return True
 
 
 class _Named(io.BytesIO):

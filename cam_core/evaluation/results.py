@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cam_core.evaluation.scores import Scores, intervals, scores_of
 from cam_core.files import write_whole
-from cam_core.metrics.base import METRICS, Direction, Values
-from cam_core.metrics.statistics import Interval, bootstrap_interval
+from cam_core.metrics.base import Direction
+from cam_core.metrics.statistics import Interval
 from cam_core.types import MetricError
 
 _SETTINGS = b"cam_core.settings"
@@ -62,9 +62,25 @@ _SCHEMA = pa.schema(
 
 def write_rows(rows: Iterable[Row], settings: Mapping[str, Any], path: Path) -> None:
     """Write a table so that whoever opens `path`, at whatever moment, finds all of it or what was there before."""
-    schema = _SCHEMA.with_metadata({_SETTINGS: json.dumps(settings, sort_keys=True).encode()})
-    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
+    table = as_table(rows).replace_schema_metadata({_SETTINGS: json.dumps(settings, sort_keys=True).encode()})
     write_whole(path, lambda draft: pq.write_table(table, draft))
+
+
+def as_table(rows: Iterable[Row]) -> pa.Table:
+    """Rows as a table of results."""
+    return pa.Table.from_pylist([asdict(row) for row in rows], schema=_SCHEMA)
+
+
+def read_table(path: Path) -> pa.Table:
+    """A table of results, with the columns of `Row` and, in its metadata, `settings_of`.
+
+    Raises:
+        MetricError: there is no such file, or it is no such table.
+    """
+    table = _read(path)
+    if set(_SCHEMA.names) - set(table.column_names):
+        raise MetricError(f"{path} is not a table of results: its columns are {', '.join(table.column_names)}")
+    return table.select(_SCHEMA.names)
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -73,10 +89,7 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         MetricError: there is no such file, or it is no such table.
     """
-    table = _read(path)
-    if set(_SCHEMA.names) - set(table.column_names):
-        raise MetricError(f"{path} is not a table of results: its columns are {', '.join(table.column_names)}")
-    records = table.select(_SCHEMA.names).to_pylist()
+    records = read_table(path).to_pylist()
     return [Row(**record | {"details": tuple(record["details"] or ())}) for record in records]
 
 
@@ -86,8 +99,12 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         MetricError: there is no such file, or it is no table.
     """
-    metadata = _read(path).schema.metadata or {}
-    return dict(json.loads(metadata.get(_SETTINGS, b"{}")))
+    return settings_of(_read(path))
+
+
+def settings_of(table: pa.Table) -> dict[str, Any]:
+    """The settings that a table in memory was made with; empty where it does not say."""
+    return dict(json.loads((table.schema.metadata or {}).get(_SETTINGS, b"{}")))
 
 
 def _read(path: Path) -> pa.Table:
@@ -111,19 +128,28 @@ class Summary:
     missing: int
 
 
-def summarise(rows: Sequence[Row], seed: int = 0, level: float = 0.95) -> list[Summary]:
-    """Means over images with bootstrap intervals, in the order in which methods and metrics first appear."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.method, row.metric), []).append(row)
-    return [_summary(key, group, seed, level) for key, group in groups.items()]
+def summarise(rows: Sequence[Row] | pa.Table, seed: int = 0, level: float = 0.95) -> list[Summary]:
+    """Means over images with bootstrap intervals, in the order in which methods and metrics first appear.
+
+    Args:
+        rows: or a table of them: see `read_table`. Millions of them take far less memory so.
+    """
+    table = rows if isinstance(rows, pa.Table) else as_table(rows)
+    found = {
+        (summary.method, summary.metric): summary
+        for scores in scores_of(table).values()
+        for summary in _summaries(scores, seed, level)
+    }
+    columns = (table.column(name).to_pylist() for name in ("method", "metric"))
+    return [found[key] for key in dict.fromkeys(zip(*columns, strict=True))]
 
 
-def _summary(key: tuple[str, str], rows: Sequence[Row], seed: int, level: float) -> Summary:
-    method, metric = key
-    values = np.array(list(_per_image(metric, rows).values()))
-    interval = bootstrap_interval(values, seed, level) if len(values) else None
-    return Summary(method, metric, METRICS[metric].direction, interval, len(rows) - len(values))
+def _summaries(scores: Scores, seed: int, level: float) -> list[Summary]:
+    """One metric of each method."""
+    return [
+        Summary(column.method, scores.metric, scores.direction, interval, column.missing)
+        for column, interval in zip(scores.columns, intervals(scores.values, seed, level), strict=True)
+    ]
 
 
 def paired_difference(
@@ -136,21 +162,12 @@ def paired_difference(
     Raises:
         MetricError: no image has a value for both methods.
     """
-    of_first, of_second = (
-        _per_image(metric, [row for row in rows if (row.method, row.metric) == (method, metric)])
-        for method in (first, second)
-    )
-    differences = [of_first[image] - of_second[image] for image in of_first if image in of_second]
-    if not differences:
-        raise MetricError(f"no image has a value of {metric} for both {first} and {second}")
-    return bootstrap_interval(differences, seed, level)
-
-
-def _per_image(metric: str, rows: Sequence[Row]) -> dict[str, float]:
-    """One value per image, whose mean is the metric on the set; images without a value are left out."""
-    valid = [row for row in rows if row.value is not None]
-    pool = METRICS[metric].pool
-    values: Values = np.array([row.value for row in valid], dtype=np.float64)
-    if pool is not None and valid:
-        values = pool(np.array([row.details for row in valid]))
-    return {row.image: float(value) for row, value in zip(valid, values, strict=True)}
+    scores = scores_of(as_table(row for row in rows if row.metric == metric)).get(metric)
+    columns = () if scores is None else scores.columns
+    places = {column.method: place for place, column in enumerate(columns)}
+    if scores is not None and first in places and second in places:
+        differences = scores.values[:, places[first]] - scores.values[:, places[second]]
+        (interval,) = intervals(differences[:, None], seed, level)
+        if interval is not None:
+            return interval
+    raise MetricError(f"no image has a value of {metric} for both {first} and {second}")

@@ -9,9 +9,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import BinaryIO, Final
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from cam_core.images.files import EXTENSIONS, is_image
@@ -19,6 +19,7 @@ from cam_core.types import CamError
 
 _LISTED: Final = b"PK\x01\x02"  # begins every entry of a zip's table of contents
 _LOCKED: Final = 1  # the flag of an entry with a password
+_PIECE: Final = 1 << 17  # bytes
 _LONGEST_NAME: Final = 255  # bytes: what file systems take
 _BY_THE_SYSTEM: Final = "__MACOSX"
 _DAMAGE: Final = (BadZipFile, EOFError, NotImplementedError, OverflowError, ValueError, struct.error, zlib.error)
@@ -76,8 +77,7 @@ def unpack_images(archive: bytes, folder: Path, limits: ArchiveLimits | None = N
             folder; a link; more than `limits` allow; no image at all.
         FileExistsError: `folder` is there already.
     """
-    limits = limits or ArchiveLimits()
-    entries = _listed(archive, limits)
+    entries = listed(BytesIO(archive), limits or ArchiveLimits())
     folder.mkdir()
     try:
         written = sum(_write(folder, path, data) for path, data in _images(archive, entries))
@@ -93,12 +93,19 @@ def unpack_images(archive: bytes, folder: Path, limits: ArchiveLimits | None = N
     return Unpacked(_inner(folder), written, len(entries) - written)
 
 
-def _listed(archive: bytes, limits: ArchiveLimits) -> list[tuple[PurePosixPath, ZipInfo]]:
-    """Files of the archive with their paths, each of them fit to be read."""
-    if len(archive) > limits.packed:
-        raise ArchiveError(f"the zip has {_megabytes(len(archive))}; at most {_megabytes(limits.packed)} are read")
+def listed(archive: BinaryIO, limits: ArchiveLimits) -> list[tuple[PurePosixPath, ZipInfo]]:
+    """Files of a zip with their paths, each of them fit to be read: judged by the table of contents alone.
+
+    Args:
+        archive: can be sought in; read once from its start, in pieces.
+    Raises:
+        ArchiveError: as `unpack_images`.
+    """
+    size = archive.seek(0, SEEK_END)
+    if size > limits.packed:
+        raise ArchiveError(f"the zip has {_megabytes(size)}; at most {_megabytes(limits.packed)} are read")
     # Before anything is parsed: a table of contents takes far more memory than the bytes it is made of.
-    count = archive.count(_LISTED)
+    count = _count(archive)
     if count > limits.files:
         raise ArchiveError(f"the zip lists {count:,} files; at most {limits.files:,} are read")
     entries = [(_path(entry), entry) for entry in _entries(archive) if not _by_the_system(entry)]
@@ -111,12 +118,35 @@ def _listed(archive: bytes, limits: ArchiveLimits) -> list[tuple[PurePosixPath, 
     return files
 
 
-def _entries(archive: bytes) -> list[ZipInfo]:
+def _count(archive: BinaryIO) -> int:
+    """How often a zip has what begins an entry of its table of contents: no fewer times than there are entries."""
+    archive.seek(0)
+    count, end = 0, b""
+    while piece := archive.read(_PIECE):
+        count += (end + piece).count(_LISTED)
+        end = (end + piece)[1 - len(_LISTED) :]
+    return count
+
+
+def _entries(archive: BinaryIO) -> list[ZipInfo]:
     try:
-        with ZipFile(BytesIO(archive)) as opened:
+        with ZipFile(archive) as opened:
             return opened.infolist()
     except _DAMAGE as error:
         raise ArchiveError("the file is no zip, or a damaged one; pack it again") from error
+
+
+def content(opened: ZipFile, entry: ZipInfo) -> bytes:
+    """What an entry holds. One that is larger than it says is a damaged one, and is not unpacked to find out.
+
+    Raises:
+        ArchiveError: the archive is damaged.
+    """
+    try:
+        with opened.open(entry) as stream:
+            return stream.read(entry.file_size + 1)  # read whole, it would be unpacked whole before it is measured
+    except _DAMAGE as error:
+        raise ArchiveError("the zip is damaged or cut short; pack it again") from error
 
 
 def _by_the_system(entry: ZipInfo) -> bool:
@@ -152,19 +182,10 @@ def _check(entry: ZipInfo, limits: ArchiveLimits) -> None:
 
 
 def _images(archive: bytes, entries: list[tuple[PurePosixPath, ZipInfo]]) -> Iterator[tuple[PurePosixPath, bytes]]:
-    try:
-        with ZipFile(BytesIO(archive)) as opened:
-            for path, entry in entries:
-                if path.suffix.lower().removeprefix(".") in EXTENSIONS and is_image(data := _read(opened, entry)):
-                    yield path, data
-    except _DAMAGE as error:
-        raise ArchiveError("the zip is damaged or cut short; pack it again") from error
-
-
-def _read(opened: ZipFile, entry: ZipInfo) -> bytes:
-    """The entry's content. An entry that is larger than it says is a damaged one, and is not unpacked to find out."""
-    with opened.open(entry) as stream:
-        return stream.read(entry.file_size + 1)  # read whole, it would be unpacked whole before it is measured
+    with ZipFile(BytesIO(archive)) as opened:
+        for path, entry in entries:
+            if path.suffix.lower().removeprefix(".") in EXTENSIONS and is_image(data := content(opened, entry)):
+                yield path, data
 
 
 def _write(folder: Path, path: PurePosixPath, data: bytes) -> bool:

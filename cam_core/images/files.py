@@ -47,6 +47,7 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_FIRST_LYING: Final = 5  # from this orientation on, width and height change places
 
 
 def load_image(source: str | Path | bytes | BinaryIO) -> Image.Image:
@@ -85,6 +86,23 @@ def load_image(source: str | Path | bytes | BinaryIO) -> Image.Image:
         return _decode(io.BytesIO(source), _UNNAMED)
     name = getattr(source, "name", None)
     return _decode(source, Path(name).name if isinstance(name, str) else _UNNAMED)
+
+
+def upright_size(data: bytes) -> tuple[int, int]:
+    """(width, height) of an image file as `load_image` turns it, before it halves it; no pixel is decoded.
+
+    Raises:
+        ImageError: not an image.
+    """
+    stream = io.BytesIO(data)
+    try:
+        if dicom.is_dicom(stream):
+            return dicom.Dicom(stream, _UNNAMED).size
+        with _opened(stream) as image:
+            lying = image.getexif().get(ExifTags.Base.Orientation, 1) >= _FIRST_LYING
+            return (image.height, image.width) if lying else image.size
+    except Exception as error:  # whatever a decoder raises: there is no common class
+        raise ImageError(f"{_UNNAMED} has no size that can be read ({error})") from error
 
 
 def is_image(data: bytes) -> bool:

@@ -10,8 +10,10 @@ import numpy.typing as npt
 from scipy.stats import norm
 
 _RESAMPLES = 5000
-# Resampled values held at once: 32 MB of them, whatever the number of images.
-_AT_ONCE = 1 << 22
+# Drawn at once: 8 MB of indices, and their counts, whatever the number of images.
+_AT_ONCE = 1 << 20
+# Means that differ by no more, as a share of the largest value, differ by rounding alone.
+_ROUNDING = 1e-12
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,29 +45,57 @@ def bootstrap_interval(values: Sequence[float] | npt.ArrayLike, seed: int = 0, l
     sample = np.asarray(values, dtype=np.float64)
     if sample.ndim != 1 or not sample.size or not np.isfinite(sample).all():
         raise ValueError(f"an interval needs at least one value, all finite, in one row; got {values!r}")
+    return bootstrap_intervals(sample[:, None], seed, level)[0]
+
+
+def bootstrap_intervals(columns: npt.ArrayLike, seed: int = 0, level: float = 0.95) -> list[Interval]:
+    """`bootstrap_interval` of each column (N, M), to rounding: all are resampled by the same draws, made once.
+
+    A resample is the number of times that it holds each image, so that all means are one product of matrices.
+
+    Raises:
+        ValueError: no values, a value that is not finite, or a level out of range.
+    """
+    samples = np.asarray(columns, dtype=np.float64)
+    if samples.ndim != 2 or not len(samples) or not np.isfinite(samples).all():
+        raise ValueError(f"intervals need at least one value per column, all finite; got shape {samples.shape}")
     if not 0 < level < 1:
         raise ValueError(f"level={level} must be above 0 and below 1")
-    mean, count = float(sample.mean()), len(sample)
-    if np.ptp(sample) == 0:
-        return Interval(mean, mean, mean, count)
-    means = _resampled_means(sample, np.random.default_rng(seed))
-    low, high = np.quantile(means, _corrected_levels(sample, means, level))
-    return Interval(mean, float(low), float(high), count)
+    varied = np.flatnonzero(np.ptp(samples, axis=0))
+    means = _resampled_means(samples[:, varied], np.random.default_rng(seed))
+    resampled = dict(zip(varied.tolist(), means.T, strict=True))
+    return [_interval(sample, resampled.get(place), level) for place, sample in enumerate(samples.T)]
 
 
-def _resampled_means(sample: Floats, generator: np.random.Generator) -> Floats:
-    rows = max(1, _AT_ONCE // len(sample))
+def _interval(sample: Floats, means: Floats | None, level: float) -> Interval:
+    """Of one column and its resampled means; None where all values are equal."""
+    mean = float(sample.mean())
+    low, high = (mean, mean) if means is None else np.quantile(means, _corrected_levels(sample, means, level))
+    return Interval(mean, float(low), float(high), len(sample))
+
+
+def _resampled_means(samples: Floats, generator: np.random.Generator) -> Floats:
+    """(resamples, M) of columns (N, M)."""
+    rows = max(1, _AT_ONCE // len(samples))
     chunks = [min(rows, _RESAMPLES - start) for start in range(0, _RESAMPLES, rows)]
-    return np.concatenate([generator.choice(sample, (chunk, len(sample))).mean(1) for chunk in chunks])
+    return np.concatenate([_counts(len(samples), chunk, generator) @ samples for chunk in chunks]) / len(samples)
+
+
+def _counts(images: int, resamples: int, generator: np.random.Generator) -> Floats:
+    """How often each resample holds each image: (resamples, images)."""
+    drawn = generator.integers(0, images, (resamples, images))
+    drawn += images * np.arange(resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
 
 
 def _corrected_levels(sample: Floats, means: Floats, level: float) -> Floats:
     """The quantiles of the resampled means to read instead of (1 ∓ level) / 2: shifted by bias and by skew."""
     # Half of the ties count as below; the clip keeps the correction finite where all resamples fall on one side.
-    below = np.mean(means < sample.mean()) + np.mean(means == sample.mean()) / 2
+    mean, rounding = sample.mean(), _ROUNDING * np.abs(sample).max()
+    below = (np.mean(means < mean - rounding) + np.mean(means <= mean + rounding)) / 2
     bias = norm.ppf(np.clip(below, 1 / _RESAMPLES, 1 - 1 / _RESAMPLES))
     # The jackknife's acceleration; for a mean, leaving one out moves it by the deviation of the one left out.
-    deviation = sample - sample.mean()
+    deviation = sample - mean
     acceleration = np.sum(deviation**3) / (6 * np.sum(deviation**2) ** 1.5)
     z = bias + norm.ppf([(1 - level) / 2, (1 + level) / 2])
     corrected: Floats = norm.cdf(bias + z / (1 - acceleration * z))

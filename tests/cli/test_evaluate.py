@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from PIL import Image
 
 from cam_core import evaluate, explain, load_image
 from cam_core.evaluation.results import read_rows, read_settings, summarise
+from cam_core.metrics.ground_truth import framed
 from tests.cli.calls import Call
 from tests.tiny import tiny_classifier
 
@@ -97,6 +99,80 @@ def test_what_is_wrong_is_said_before_the_work(
 def test_a_folder_without_images_is_refused(refuse: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "there is no image in" in refuse("evaluate", tmp_path / "empty", "--out", tmp_path / "r.parquet")
+
+
+SPARSE = ("-M", "grad-cam", "--metric", "sparseness")
+
+
+def labels_of(out: Path) -> dict[str, str | None]:
+    return {row.image: row.label for row in read_rows(out)}
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_labels_of_a_table_are_explained_and_broken_rows_counted(succeed: Call, folder: Path, tmp_path: Path) -> None:
+    labels = tiny_classifier("plain").labels
+    (folder / "c.png").write_bytes(b"no photo")
+    rows = [f"{name}.png,{label}" for name, label in zip("abce", labels, strict=False)]
+    (folder / "list.csv").write_text("\n".join(["path,label", *rows, "d.png,nobody", ""]))
+    out = tmp_path / "r.parquet"
+    result = succeed("evaluate", folder / "list.csv", *SPARSE, "--class", "label", "--out", out)
+    assert labels_of(out) == {"a.png": labels[0], "b.png": labels[1], "c.png": None, "e.png": None, "d.png": None}
+    (line,) = lines(result.stdout)
+    assert (line["n"], line["missing"]) == ("2", "3")
+    assert "cannot read e.png: No such file or directory" in result.stderr
+    assert "c.png is not an image" in result.stderr
+    assert "no label to be explained: 'nobody' is no class of the network" in result.stderr
+    settings = read_settings(out)
+    assert settings["explained"] == "label" and len(settings["labels"]) == 64
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_a_zip_gives_the_rows_of_its_folder(succeed: Call, folder: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, path.name)
+    outs = [tmp_path / f"{kind}.parquet" for kind in ("folder", "zip")]
+    for source, out in zip((folder, tmp_path / "photos.zip"), outs, strict=True):
+        succeed("evaluate", source, *SPARSE, "--out", out)
+    assert read_rows(outs[0]) == read_rows(outs[1])
+    assert read_settings(outs[0]) == read_settings(outs[1])
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_boxes_of_a_table_are_the_ground_truth(succeed: Call, folder: Path, tmp_path: Path) -> None:
+    clf, image = tiny_classifier("plain"), load_image(folder / "a.png")
+    made = explain(clf, image, method="grad-cam", target=1)
+    row = f'a.png,{clf.labels[1]},"[[5, 5, 30, 25]]"'
+    (folder / "list.csv").write_text(f"path,label,boxes\n{row}\nb.png,{clf.labels[0]},\n")
+    out = tmp_path / "r.parquet"
+    wanted = ("-M", "grad-cam", "--metric", "ebpg", "--class", "label", "--out", out)
+    succeed("evaluate", folder / "list.csv", *wanted)
+    boxed, unboxed = read_rows(out)
+    photo = {"size": [40, 30], "regions": [{"classes": [clf.labels[1]], "boxes": [[5, 5, 30, 25]]}]}
+    (region,) = framed(photo, clf.preprocessing)
+    assert boxed.value == evaluate(clf, image, made, metric="ebpg", region=region).value
+    assert unboxed.value is None and "no ground truth" in unboxed.note
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_without_any_label_none_is_explained(refuse: Callable[..., str], folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r.parquet"
+    assert "no image has a label to be explained: a.png lies in no folder" in refuse(
+        "evaluate", folder, *SPARSE, "--class", "label", "--out", out
+    )
+    assert "--class takes top or label here, not 'cat'" in refuse("evaluate", folder, "--class", "cat", "--out", out)
+    (tmp_path / "truth.txt").write_text("490\n361\n")
+    told = refuse("evaluate", folder, "--labels", tmp_path / "truth.txt", "--class", "label", "--out", out)
+    assert "in an order that is not the network's" in told
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_many_reasons_are_not_told_one_by_one(succeed: Call, folder: Path, tmp_path: Path) -> None:
+    for number in range(12):
+        (folder / f"broken{number}.png").write_bytes(b"no photo")
+    result = succeed("evaluate", folder, *SPARSE, "--out", tmp_path / "r.parquet")
+    assert result.stderr.count("1 without a value: ") == 10
+    assert "2 without a value for other reasons, which are in the table" in result.stderr
 
 
 def begin(folder: Path, out: Path, hold_at: int = -1) -> subprocess.Popen[str]:

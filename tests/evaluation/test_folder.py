@@ -21,6 +21,7 @@ from cam_core import Cancelled, Classifier, Explanation, evaluate, explain, expl
 from cam_core.evaluation import plan
 from cam_core.evaluation.plan import weights_digest
 from cam_core.evaluation.results import Row, paired_difference, read_rows, read_settings, summarise, write_rows
+from cam_core.evaluation.sources.places import Place
 from cam_core.metrics import Metric, MetricResult
 from cam_core.metrics.ground_truth import by_path, framed, own_and_other, read_ground_truth
 from cam_core.metrics.samples import Samples
@@ -328,8 +329,9 @@ def test_an_error_of_the_listener_ends_the_work(folder: Path, tmp_path: Path) ->
 
 
 def test_each_file_is_read_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    right, read = plan._read, []
+    right, right_image, read = plan._read, Place.read, []
     monkeypatch.setattr(plan, "_read", lambda path: read.append(path.name) or right(path))
+    monkeypatch.setattr(Place, "read", lambda place, name: read.append(Path(name).name) or right_image(place, name))
     out = tmp_path / "results.parquet"
     steps = evaluating(folder, out, metrics=("complexity",), metric_params={})
     next(steps)

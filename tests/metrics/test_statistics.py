@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cam_core.metrics.statistics import Interval, bootstrap_interval
+from cam_core.metrics import statistics
+from cam_core.metrics.statistics import Interval, bootstrap_interval, bootstrap_intervals
 
 
 @pytest.mark.parametrize("size", [5, 20, 300])
@@ -50,6 +51,47 @@ def test_many_values_are_resampled_in_pieces() -> None:
     values = np.random.default_rng(0).normal(size=20_000)
     interval = bootstrap_interval(values)
     assert interval.high - interval.low == pytest.approx(2 * 1.96 / np.sqrt(20_000), rel=0.1)
+
+
+def literal_interval(values: list[float], seed: int, level: float) -> tuple[float, float]:
+    """Efron 1987, one resample at a time."""
+    generator, n, mean = np.random.default_rng(seed), len(values), sum(values) / len(values)
+    means = [float(generator.choice(values, n).mean()) for _ in range(5000)]
+    below = sum(1.0 if m < mean - 1e-9 else 0.5 if m < mean + 1e-9 else 0.0 for m in means) / len(means)
+    z0 = stats.norm.ppf(below)
+    cubes, squares = (sum((mean - v) ** power for v in values) for power in (3, 2))
+    a = -cubes / (6 * squares**1.5)
+    quantiles = []
+    for share in ((1 - level) / 2, (1 + level) / 2):
+        z = z0 + stats.norm.ppf(share)
+        quantiles.append(float(np.quantile(means, stats.norm.cdf(z0 + z / (1 - a * z)))))
+    return quantiles[0], quantiles[1]
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.1, 0.1, 0.7, 2.5, 0.3], [0.0, 100.0, 100.0, 0.0, 100.0]])
+def test_is_the_literal_bootstrap_with_the_same_draws(values: list[float]) -> None:
+    interval = bootstrap_interval(values, seed=5, level=0.9)
+    assert (interval.low, interval.high) == pytest.approx(literal_interval(values, 5, 0.9), rel=1e-12)
+
+
+def test_columns_are_resampled_together_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = np.random.default_rng(1).gamma(1.0, size=(23, 4))
+    columns[:, 2] = 0.5
+    monkeypatch.setattr(statistics, "_AT_ONCE", 23 * 100)
+    together = bootstrap_intervals(columns, seed=2)
+    monkeypatch.undo()
+    for interval, column in zip(together, columns.T, strict=True):
+        alone = bootstrap_interval(column, seed=2)
+        assert (interval.mean, interval.count) == (alone.mean, 23)
+        assert (interval.low, interval.high) == pytest.approx((alone.low, alone.high), rel=1e-12)
+    assert together[2] == Interval(0.5, 0.5, 0.5, 23)
+
+
+def test_columns_without_a_mean_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one value per column"):
+        bootstrap_intervals(np.zeros((0, 2)))
+    with pytest.raises(ValueError, match="at least one value per column"):
+        bootstrap_intervals([[np.nan]])
 
 
 @pytest.mark.parametrize("values", [[], [1.0, float("nan")], [[1.0], [2.0]]])

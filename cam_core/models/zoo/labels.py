@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from timm.data import ImageNetInfo
 from torchvision.models import ResNet18_Weights
 
 from cam_core.types import ModelError
@@ -16,6 +17,12 @@ _LONGEST = 200  # characters of one name
 def imagenet_labels() -> tuple[str, ...]:
     """The 1000 ImageNet class names in torchvision's spelling; "crane" and "maillot" each name two classes."""
     return tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+@cache
+def imagenet_wnids() -> tuple[str, ...]:
+    """The WordNet numbers of the 1000 ImageNet classes, "n01440764" first: in the order of `imagenet_labels`."""
+    return tuple(ImageNetInfo().label_names())
 
 
 def labels_for(classes: int) -> list[str]:

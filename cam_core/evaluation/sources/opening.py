@@ -1,0 +1,61 @@
+"""Open whatever holds the images, by what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from cam_core.evaluation.sources.classes import Classes
+from cam_core.evaluation.sources.entries import Source
+from cam_core.evaluation.sources.folder import folder_source, zip_source
+from cam_core.evaluation.sources.imagenet import annotated, read_synsets
+from cam_core.evaluation.sources.places import Place
+from cam_core.evaluation.sources.tables import table_source
+from cam_core.types import MetricError
+
+_TABLES: Final = (".csv", ".parquet")
+
+
+def open_source(
+    where: Path | str,
+    labels: Sequence[str],
+    annotations: Path | str | None = None,
+    synsets: Path | str | None = None,
+    filesystem: Any = None,
+) -> Source:
+    """The images to be evaluated, with labels and boxes as far as they are known. No image is read yet.
+
+    Args:
+        where: a folder, flat or with a folder per class; a zip of such a one; or a table in CSV or Parquet: see
+            `table_source`. A path, or a URI that pyarrow knows.
+        labels: of the network's classes.
+        annotations: ImageNet's, for a folder or a zip: LOC_val_solution.csv or a folder of CLS-LOC files in XML.
+        synsets: LOC_synset_mapping.txt, for networks whose classes are named after some of it.
+        filesystem: of `pyarrow.fs`, where these are paths on another one than this machine's.
+    Raises:
+        MetricError: there is no such thing, no image in it, or it is not fit to be read, for the reason that is told.
+        ArchiveError: a zip that is damaged or hostile.
+    """
+    place = Place.of(where, filesystem)
+    classes = Classes(labels, None if synsets is None else read_synsets(Place.of(synsets, filesystem)))
+    source = _open(place, classes)
+    if annotations is None:
+        return source
+    if source.labelled:
+        raise MetricError(f"{place.name} has its labels in itself: they cannot be taken from {annotations} as well")
+    entries = annotated(source.entries, Place.of(annotations, filesystem), classes)
+    return replace(source, entries=entries, labelled=True)
+
+
+def _open(place: Place, classes: Classes) -> Source:
+    if place.is_folder:
+        return folder_source(place, classes)
+    if not place.is_file:
+        raise MetricError(f"{place.path} is not a folder, a zip or a table: there is nothing of that name")
+    if place.ending == ".zip":
+        return zip_source(place, classes)
+    if place.ending in _TABLES:
+        return table_source(place, classes)
+    raise MetricError(f"{place.path} is not a folder, a zip (.zip) or a table ({', '.join(_TABLES)})")
