@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 import typer
-from rich.progress import track
+from rich.progress import Progress
 
 from benchmarks.common import RESULTS, machine
 from cam_core import METHODS, METRICS, Classifier, load_model
@@ -93,10 +93,10 @@ def run(
     clf: Classifier, folder: Path, methods: Sequence[str], metrics: Sequence[str], out: Path, **arguments: Any
 ) -> list[Row]:
     """The rows of one table, computed as far as they are missing."""
-    steps = evaluate_folder(clf, folder, methods=methods, metrics=metrics, out=out, **arguments)
-    first = next(steps)
-    for _ in track(steps, f"{folder.name}: {len(methods)} methods × {len(metrics)} metrics", first.total - 1):
-        pass
+    with Progress() as bars:
+        bar = bars.add_task(f"{folder.name}: {len(methods)} methods × {len(metrics)} metrics")
+        for step in evaluate_folder(clf, folder, methods=methods, metrics=metrics, out=out, **arguments):
+            bars.update(bar, completed=step.done, total=step.total)
     return read_rows(out)
 
 

@@ -24,7 +24,7 @@ FLOORS = (
     ("methods",),
     ("explain", "applicability"),
     ("metrics", "training"),
-    ("analysis",),
+    ("analysis", "engine"),
     ("evaluation", "figures", "charts"),
     ("cli",),
     ("__main__",),

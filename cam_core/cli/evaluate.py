@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow as pa
 import typer
 
 from cam_core.cli import options
@@ -15,8 +15,9 @@ from cam_core.cli.outputs import check_outputs
 from cam_core.cli.progress import watching
 from cam_core.cli.requests import read_params, read_requests
 from cam_core.cli.tables import print_table
-from cam_core.evaluation.folder import Step, evaluate_folder
-from cam_core.evaluation.results import Row, Summary, summarise
+from cam_core.engine.choosing import open_engine
+from cam_core.evaluation.folder import Step, evaluate_folder, merge_parts
+from cam_core.evaluation.results import Summary, read_values, summarise
 from cam_core.evaluation.sources import Source, open_source
 from cam_core.evaluation.statistics import FEW
 from cam_core.metrics import METRICS
@@ -72,6 +73,23 @@ def evaluate(
     device: options.Device = "auto",
     precision: options.Precision = "float32",
     seed: options.Seed = 0,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="Where the work is done: inline, processes or ray; as CAMSCOPE_ENGINE says if omitted."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Of processes or ray; 0 for one per GPU, or per core.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Per worker; 0 for its share of the cores.")] = 0,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of Ray: local, auto, or a cluster's; as CAMSCOPE_RAY_ADDRESS says if omitted."),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="1e-5 lets workers have different hardware, whose values differ by that much.")
+    ] = 0.0,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="K/N", help="Do the Kth of N parts, each a process of its own; then `merge`."),
+    ] = None,
 ) -> None:
     """Measure methods by metrics over many images. Stopped, it goes on where it was when it is called again."""
     requests = read_requests(method or _DEFAULT_METHODS, param or (), ())
@@ -80,53 +98,88 @@ def evaluate(
     if class_ not in (_TOP, _LABEL):
         raise MetricError(f"--class takes {_TOP} or {_LABEL} here, not {class_!r}")
     check_outputs([out])
+    part = None if shard is None else _read_shard(shard)
     clf = open_classifier(model, weights, weights_seed, device, resize)
-    rows = _evaluate(
-        clf,
-        open_source(source, clf.labels, labels, synsets),
-        source,
-        by_label=class_ == _LABEL,
-        methods=[request.method.key for request in requests],
-        metrics=list(metrics),
-        out=out,
-        layer=layer,
-        ground_truth=ground_truth,
-        method_params={request.method.key: request.params for request in requests},
-        metric_params=metric_params,
-        seed=seed,
-        precision=precision,
-    )
-    _report(rows, summarise(rows))
-    typer.echo(f"wrote {out}", err=True)
+    with open_engine(
+        engine,
+        address=address,
+        workers=workers,
+        threads=threads,
+        device=str(clf.device),
+        tolerance=tolerance,
+    ) as opened:
+        _evaluate(
+            clf,
+            open_source(source, clf.labels, labels, synsets),
+            source,
+            by_label=class_ == _LABEL,
+            methods=[request.method.key for request in requests],
+            metrics=list(metrics),
+            out=out,
+            layer=layer,
+            ground_truth=ground_truth,
+            method_params={request.method.key: request.params for request in requests},
+            metric_params=metric_params,
+            seed=seed,
+            precision=precision,
+            engine=opened,
+            shard=part,
+        )
+    if part is None:
+        _print_report(out)
+    else:
+        typer.echo(f"shard {shard} is done; when all are: merge {out}", err=True)
 
 
-def _evaluate(clf: Classifier, source: Source, name: str, **settings: Any) -> list[Row]:
-    """All rows; Ctrl-C is told what is kept, and how to go on."""
-    rows: list[Row] = []
+def merge(
+    out: Annotated[Path, typer.Argument(metavar="RESULTS", help="The table that `evaluate --shard` was told.")],
+) -> None:
+    """Make one table of what `evaluate --shard` has left, each of its processes having done its part."""
+    merge_parts(out)
+    _print_report(out)
+
+
+def _read_shard(written: str) -> tuple[int, int]:
+    """ "3/16" → (3, 16)."""
+    number, _, count = written.partition("/")
+    if not (number.isdecimal() and count.isdecimal()):
+        raise MetricError(f"--shard takes K/N, such as 3/16, not {written!r}")
+    return int(number), int(count)
+
+
+def _evaluate(clf: Classifier, source: Source, name: str, **settings: Any) -> None:
+    """Ctrl-C is told what is kept, and how to go on."""
     step = Step(0, 0, ())
     try:
         with watching(name) as progress:
             for step in evaluate_folder(clf, source, progress=progress, **settings):
-                rows += step.rows
+                for warning in step.warnings:
+                    typer.secho(warning, fg="yellow", err=True)
     except KeyboardInterrupt:
-        kept = f"{step.done} of {step.total} are done and kept" if step.total else "nothing was done yet"
+        kept = f"at least {step.done} of {step.total} are done and kept" if step.total else "nothing was done yet"
         typer.echo(f"{kept}: the same command goes on from there", err=True)
         raise
-    return rows
 
 
-def _report(rows: Sequence[Row], summaries: Sequence[Summary]) -> None:
+def _print_report(out: Path) -> None:
+    """What a table says."""
+    table = read_values(out)
+    _report(table, summarise(table))
+    typer.echo(f"wrote {out}", err=True)
+
+
+def _report(table: pa.Table, summaries: Sequence[Summary]) -> None:
     """Means and intervals on stdout, doubts on stderr."""
     print_table(_COLUMNS, [_line(summary) for summary in summaries], numeric=_NUMERIC)
-    images = len({row.image for row in rows})
+    images = len(table["image"].unique())
     if images < FEW:
         typer.secho(
             f"n = {images}: an interval over fewer than {FEW} images is itself uncertain", fg="yellow", err=True
         )
-    reasons = Counter(row.note for row in rows if row.value is None)
-    for note, count in list(reasons.items())[:_REASONS]:
-        typer.secho(f"{count} without a value: {note}", fg="yellow", err=True)
-    further = sum(list(reasons.values())[_REASONS:])
+    reasons = table.filter(table["value"].is_null())["note"].value_counts().to_pylist()
+    for reason in reasons[:_REASONS]:
+        typer.secho(f"{reason['counts']} without a value: {reason['values']}", fg="yellow", err=True)
+    further = sum(reason["counts"] for reason in reasons[_REASONS:])
     if further:
         typer.secho(f"{further} without a value for other reasons, which are in the table", fg="yellow", err=True)
 

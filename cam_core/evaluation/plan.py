@@ -1,39 +1,60 @@
-"""The work of a folder evaluation, and how one unit of it is done."""
+"""The plan of a folder evaluation: all images, all that values depend on, and the shards that the work falls into."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from PIL import Image
+from typing import Any, Final
 
 from cam_core.declarations.lazy import lazy
-from cam_core.evaluation.results import Row
-from cam_core.evaluation.sources import Entry, Reader, Source
-from cam_core.evaluation.sources.entries import with_size
-from cam_core.explain import explain, explain_batch, images_at_once
-from cam_core.images import load_image
+from cam_core.engine.tasks import Network
+from cam_core.evaluation.photos import Photo
+from cam_core.evaluation.shards import Shard, Unit, Work, asked
+from cam_core.evaluation.sources import Source
+from cam_core.explain import images_at_once
 from cam_core.methods import METHODS
 from cam_core.metrics.base import METRICS
-from cam_core.metrics.evaluating import measure, missing_needs, wanting
-from cam_core.metrics.ground_truth import by_path, framed, own_and_other, read_ground_truth
-from cam_core.metrics.samples import Samples, gather
-from cam_core.models.batching import is_out_of_memory
+from cam_core.metrics.ground_truth import by_path, read_ground_truth
 from cam_core.models.classifier import Classifier
-from cam_core.options import Options
-from cam_core.types import CamError, Cancelled, DeviceError, Explanation, MetricError, Progress
+from cam_core.models.origin import weights_digest
+from cam_core.types import MetricError
 from cam_core.version import versions
+
+# Passes in about ten seconds, and in a cheap and an expensive method or metric: rough, and the same on every machine,
+# so that shards are.
+_PASSES_PER_SHARD: Final = {"cpu": 500}
+_PASSES_PER_GPU_SHARD: Final = 10_000
+_PASSES: Final = {False: 2, True: 200}
+_MOST_IMAGES: Final = 256
+
+
+@dataclass(frozen=True)
+class Share:
+    """One of several equal parts of an evaluation: `number` of `count`, the first being 1.
+
+    Raises:
+        MetricError: there is no such part.
+    """
+
+    number: int = 1
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise MetricError(f"there is no shard {self.number} of {self.count}: they are numbered from 1")
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of the evaluation."""
+        return self.count == 1
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The work to be done, and how one unit of it is done."""
+    """All that is to be done."""
 
     clf: Classifier
     source: Source
@@ -42,233 +63,96 @@ class Plan:
     layer: str | None
     ground_truth: Path | None
     by_label: bool
-    options: Options
-    _ahead: dict[tuple[str, str], Explanation] = field(default_factory=dict, init=False)
+    seed: int
+    precision: str
+    share: Share
 
     @lazy
     def settings(self) -> dict[str, Any]:
         """All that the values depend on, apart from the images."""
-        truth = None if self.ground_truth is None else hashlib.sha256(_read(self.ground_truth)).hexdigest()
         return {
             "model": self.clf.name,
-            "weights": weights_digest(self.clf),
+            "weights": weights_digest(self.clf.module),
             "layer": self.layer or self.clf.default_layer,
             "methods": {key: dict(params) for key, params in self.methods.items()},
             "metrics": {key: dict(params) for key, params in self.metrics.items()},
-            "ground_truth": truth,
-            "seed": self.options.seed,
-            "precision": self.options.precision,
+            "ground_truth": self._truth_digest,
+            "seed": self.seed,
+            "precision": self.precision,
             "versions": versions(),
             **({"labels": self.source.digest} if self.source.labelled else {}),
             **({"explained": "label"} if self.by_label else {}),
         }
 
     @property
-    def images(self) -> list[str]:
-        """The images' paths within the source, with forward slashes."""
-        return [entry.name for entry in self.source.entries]
+    def _truth_digest(self) -> str | None:
+        if self.ground_truth is None:
+            return None
+        return hashlib.sha256(_read(self.ground_truth)).hexdigest()
 
     @lazy
-    def photos(self) -> Mapping[str, Mapping[str, Any]]:
-        """Ground truth by the image's path within the source: the file's, or else the source's own."""
-        own = {entry.name: entry.truth for entry in self.source.entries if entry.truth is not None}
-        return own if self.ground_truth is None else own | by_path(read_ground_truth(self.ground_truth), self.images)
+    def photos(self) -> list[Photo]:
+        """The images, in the order of the evaluation."""
+        return [Photo.of(entry) for entry in self.source.entries]
 
-    def work(self) -> Iterator[Work]:
-        """Every image with every method, image by image; each file is read when its turn comes, and once.
+    @property
+    def places(self) -> list[int]:
+        """The images that are this share's, by their place among all."""
+        return [place for part in self._parts() for place in part]
+
+    def shards(self, network: Network, missing: Collection[int]) -> Iterator[Shard]:
+        """The shards of this share, as far as they have images in `missing`, which are places among all images.
 
         Raises:
             MetricError: labels are to be explained, and no image has one.
         """
-        photos, entries, reader = self.photos, self.source.entries, self.source.reader
+        entries, truths = self.source.entries, self._truths()
         if self.by_label and all(entry.label is None for entry in entries):
             raise MetricError(f"no image has a label to be explained: {entries[0].problem}")
-        files = deque(ImageFile(reader, entry, photos.get(entry.name), self.by_label) for entry in entries)
-        while files:
-            file = files.popleft()
-            for method in self.methods:
-                yield Work(file, method, list(islice(files, self._beside(method))))
-
-    def _beside(self, method: str) -> int:
-        """How many further images a method takes with one. Cheap ones gain nothing that would be worth the memory."""
-        entry = METHODS[method]
-        return images_at_once(entry, self.clf.device) - 1 if entry.expensive else 0
-
-    def rows(self, work: Work, waits: Callable[[ImageFile, str], bool], options: Options) -> list[Row]:
-        """One image by one method: a row per metric.
-
-        Args:
-            waits: whether an image still needs to be explained by a method.
-        """
-        file, method = work.file, work.method
-        # The explanation, each metric, and at last what whoever called does with the rows: only then is the unit done.
-        parts = [options.part(place, len(self.metrics) + 2) for place in range(len(self.metrics) + 1)]
-        blank = Row(file.name, file.sha256, method, metric="")
-        try:
-            explanation = self._explanation(work, waits, parts[0])
-            batch = self._samples(file, explanation)
-        except Exception as error:
-            return [replace(blank, metric=key, note=self._reason(error)) for key in self.metrics]
-        explained = replace(
-            blank, target=int(batch.target), label=explanation.label, probability=explanation.probability
+        work = Work(
+            self.source.reader,
+            asked(self.methods),
+            asked(self.metrics),
+            self.layer,
+            self.seed,
+            self.precision,
+            self.by_label,
         )
-        return [
-            self._row(replace(explained, metric=key), batch, explanation, part)
-            for key, part in zip(self.metrics, parts[1:], strict=True)
-        ]
+        for part in self._parts():
+            units = tuple(self._unit(place, truths) for place in part if place in missing)
+            if units:
+                yield Shard(network, work, units, self.together)
 
-    def _explanation(self, work: Work, waits: Callable[[ImageFile, str], bool], options: Options) -> Explanation:
-        """A method that is faster on several images explains those that come next with this one."""
-        file, method = work.file, work.method
-        if (file.name, method) in self._ahead:
-            return self._ahead.pop((file.name, method))
-        how = {"method": method, "layer": self.layer, **vars(options), **self.methods[method]}
-        new = [other for other in work.beside if (other.name, method) not in self._ahead]
-        others = [other for other in new if other.fit and waits(other, method)]
-        try:
-            together = [file, *others]
-            targets = [each.target for each in together]
-            found, *ahead = explain_batch(self.clf, [each.image for each in together], targets=targets, **how)
-        except Exception as error:
-            self._reason(error)
-            if not others:
-                raise
-            # It may be another image's.
-            return explain(self.clf, file.image, target=file.target, **how)
-        self._ahead.update({(other.name, method): made for other, made in zip(others, ahead, strict=True)})
-        return found
+    def _unit(self, place: int, truths: Mapping[str, Mapping[str, Any]]) -> Unit:
+        photo, entry = self.photos[place], self.source.entries[place]
+        truth = truths.get(photo.name)
+        return Unit(place, photo, "" if truth is None else json.dumps(truth), entry.label, entry.problem)
 
-    def _samples(self, file: ImageFile, explanation: Explanation) -> Samples:
-        regions = [] if file.truth is None else framed(file.truth, self.clf.preprocessing)
-        own, other = own_and_other(regions, explanation.label)
-        batch = gather(
-            self.clf,
-            [file.image],
-            [explanation],
-            regions=[own],
-            other_regions=[other],
-            precision=self.options.precision,
-        )
-        return wanting(batch, [(METRICS[key], params) for key, params in self.metrics.items()])
-
-    def _row(self, row: Row, batch: Samples, explanation: Explanation, options: Options) -> Row:
-        metric = METRICS[row.metric]
-        if missing_needs(metric, batch):
-            return replace(row, note=f"no ground truth for {explanation.label!r} on this photo")
-        try:
-            result = measure(batch, metric, dict(self.metrics[metric.key]), options)[0]
-        except Exception as error:
-            return replace(row, note=self._reason(error))
-        details = tuple(result.extras[metric.details].ravel().tolist()) if metric.details else ()
-        note = " ".join(dict.fromkeys((*explanation.warnings, *result.warnings)))
-        return replace(row, value=result.value, details=details, note=note)
-
-    def _reason(self, error: Exception) -> str:
-        """Why there is no value, in words; raises what is no image's: the work is stopped, or the device is full."""
-        listener = self.options.progress
-        told = isinstance(listener, Listener) and listener.error is error
-        if told or isinstance(error, Cancelled | DeviceError) or is_out_of_memory(error):
-            raise error
-        return str(error) if isinstance(error, CamError) else f"{type(error).__name__}: {error}"
-
-
-@dataclass(frozen=True)
-class Work:
-    """One image to be explained by one method; `beside`: images that come next, which the method takes with it."""
-
-    file: ImageFile
-    method: str
-    beside: Sequence[ImageFile]
-
-
-class Listener:
-    """Progress told to whoever listens, and the error by which they stopped the work: it is not an image's."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self.error: Exception | None = None
-
-    def __call__(self, done: int, total: int) -> None:
-        try:
-            self._progress(done, total)
-        except Exception as error:
-            self.error = error
-            raise
-
-
-class ImageFile:
-    """One file of a source, read once: what is hashed is what is decoded.
-
-    Attributes:
-        name: its path within the source, with forward slashes.
-    """
-
-    def __init__(self, reader: Reader, entry: Entry, truth: Mapping[str, Any] | None, by_label: bool) -> None:
-        self.name = entry.name
-        self._reader, self._entry, self._truth, self._by_label = reader, entry, truth, by_label
-
-    @lazy
-    def _bytes(self) -> bytes:
-        return self._reader.read(self.name)
+    def _parts(self) -> list[range]:
+        """Places of images that belong together, by nothing but their order: whoever resumes finds the same."""
+        count, size = len(self.photos), self._images_per_shard
+        parts = [range(start, min(start + size, count)) for start in range(0, count, size)]
+        return parts[self.share.number - 1 :: self.share.count]
 
     @property
-    def truth(self) -> Mapping[str, Any] | None:
-        """What is known to be where on it, an entry of `read_ground_truth`."""
-        return None if self._truth is None else with_size(self._truth, self._bytes)
+    def together(self) -> int:
+        """Images that are explained together at most."""
+        expensive = [METHODS[key] for key in self.methods if METHODS[key].expensive]
+        return max((images_at_once(method, self.clf.device) for method in expensive), default=1)
 
     @property
-    def target(self) -> int | None:
-        """The class to be explained; None for the most probable one.
+    def _images_per_shard(self) -> int:
+        of_metrics = sum(_PASSES[METRICS[key].expensive] for key in self.metrics)
+        passes = sum(_PASSES[METHODS[key].expensive] + of_metrics for key in self.methods)
+        most = _PASSES_PER_SHARD.get(self.clf.device.type, _PASSES_PER_GPU_SHARD) // max(1, passes)
+        return max(1, min(most, _MOST_IMAGES) // self.together) * self.together
 
-        Raises:
-            MetricError: its label is to be explained, and is not known.
-        """
-        if self._by_label and self._entry.label is None:
-            raise MetricError(f"no label to be explained: {self._entry.problem}")
-        return self._entry.label if self._by_label else None
-
-    @lazy
-    def sha256(self) -> str:
-        """Of the file's bytes, in hexadecimal; empty where they cannot be read."""
-        try:
-            return hashlib.sha256(self._bytes).hexdigest()
-        except MetricError:
-            return ""
-
-    @lazy
-    def image(self) -> Image.Image:
-        """The image, decoded when first asked for.
-
-        Raises:
-            CamError: the file cannot be read, or is no image.
-        """
-        return load_image(_Named(self._bytes, self.name))
-
-    @property
-    def fit(self) -> bool:
-        """Whether there is an image in it, and what is to be explained is known."""
-        try:
-            _ = self.image, self.target
-        except CamError:
-            return False
-        return True
-
-
-class _Named(io.BytesIO):
-    """Bytes that say in messages where they are from."""
-
-    def __init__(self, data: bytes, name: str) -> None:
-        super().__init__(data)
-        self.name = name
-
-
-def weights_digest(clf: Classifier) -> str:
-    """SHA-256 over names, shapes and values of the network's weights."""
-    digest = hashlib.sha256()
-    for name, value in sorted(clf.module.state_dict().items()):
-        digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
-        digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    def _truths(self) -> Mapping[str, Mapping[str, Any]]:
+        """Ground truth by the image's path within the source: the file's, or else the source's own."""
+        own = {entry.name: entry.truth for entry in self.source.entries if entry.truth is not None}
+        if self.ground_truth is None:
+            return own
+        return own | by_path(read_ground_truth(self.ground_truth), [photo.name for photo in self.photos])
 
 
 def _read(path: Path) -> bytes:

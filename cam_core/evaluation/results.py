@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,27 @@ _SCHEMA = pa.schema(
 
 def write_rows(rows: Iterable[Row], settings: Mapping[str, Any], path: Path) -> None:
     """Write a table so that whoever opens `path`, at whatever moment, finds all of it or what was there before."""
-    table = as_table(rows).replace_schema_metadata({_SETTINGS: json.dumps(settings, sort_keys=True).encode()})
+    table = as_table(rows).replace_schema_metadata(_metadata(settings))
     write_whole(path, lambda draft: pq.write_table(table, draft))
+
+
+def table_writer(path: Path, settings: Mapping[str, Any]) -> pq.ParquetWriter:
+    """Writes a table piece by piece, as `with table_writer(…) as writer`; each piece is a row group."""
+    return pq.ParquetWriter(path, _SCHEMA.with_metadata(_metadata(settings)))
+
+
+def _metadata(settings: Mapping[str, Any]) -> dict[bytes, bytes]:
+    return {_SETTINGS: json.dumps(settings, sort_keys=True).encode()}
 
 
 def as_table(rows: Iterable[Row]) -> pa.Table:
     """Rows as a table of results."""
-    return pa.Table.from_pylist([asdict(row) for row in rows], schema=_SCHEMA)
+    return pa.Table.from_pylist([vars(row) for row in rows], schema=_SCHEMA)
+
+
+def as_rows(table: pa.Table) -> list[Row]:
+    """The rows of a table of results in memory."""
+    return [Row(**record | {"details": tuple(record["details"] or ())}) for record in table.to_pylist()]
 
 
 def read_table(path: Path) -> pa.Table:
@@ -83,14 +98,26 @@ def read_table(path: Path) -> pa.Table:
     return table.select(_SCHEMA.names)
 
 
+def read_values(path: Path) -> pa.Table:
+    """What of a table of results its summary is made of: of millions of rows it takes half the memory.
+
+    The checksums, on which no number depends, are empty.
+
+    Raises:
+        MetricError: there is no such file, or it is no such table.
+    """
+    names = ["image", "method", "metric", "value", "details", "note"]
+    table = _read(path, partial(pq.read_table, columns=names))
+    return table.append_column("image_sha256", pa.repeat("", len(table)))
+
+
 def read_rows(path: Path) -> list[Row]:
     """The rows of a table written by `write_rows`.
 
     Raises:
         MetricError: there is no such file, or it is no such table.
     """
-    records = read_table(path).to_pylist()
-    return [Row(**record | {"details": tuple(record["details"] or ())}) for record in records]
+    return as_rows(read_table(path))
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -99,17 +126,21 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         MetricError: there is no such file, or it is no table.
     """
-    return settings_of(_read(path))
+    return _settings_in(_read(path, pq.read_schema))
 
 
 def settings_of(table: pa.Table) -> dict[str, Any]:
     """The settings that a table in memory was made with; empty where it does not say."""
-    return dict(json.loads((table.schema.metadata or {}).get(_SETTINGS, b"{}")))
+    return _settings_in(table.schema)
 
 
-def _read(path: Path) -> pa.Table:
+def _settings_in(schema: pa.Schema) -> dict[str, Any]:
+    return dict(json.loads((schema.metadata or {}).get(_SETTINGS, b"{}")))
+
+
+def _read(path: Path, read: Callable[[Path], Any] = pq.read_table) -> Any:
     try:
-        return pq.read_table(path)
+        return read(path)
     except (OSError, pa.ArrowException) as error:
         raise MetricError(f"cannot read the table {path}: {error}") from None
 
@@ -140,8 +171,8 @@ def summarise(rows: Sequence[Row] | pa.Table, seed: int = 0, level: float = 0.95
         for scores in scores_of(table).values()
         for summary in _summaries(scores, seed, level)
     }
-    columns = (table.column(name).to_pylist() for name in ("method", "metric"))
-    return [found[key] for key in dict.fromkeys(zip(*columns, strict=True))]
+    pairs = table.group_by(["method", "metric"], use_threads=False).aggregate([])
+    return [found[pair["method"], pair["metric"]] for pair in pairs.to_pylist()]
 
 
 def _summaries(scores: Scores, seed: int, level: float) -> list[Summary]:

@@ -111,9 +111,13 @@ def by_path(photos: Mapping[str, Mapping[str, Any]], paths: Sequence[str]) -> di
     Raises:
         MetricError: a mere file name that several images in subfolders have.
     """
-    named = {name: photo for name, photo in photos.items() if name in paths}
+    known = set(paths)
+    of_name: dict[str, list[str]] = {}
+    for path in paths:
+        of_name.setdefault(path.rpartition("/")[2], []).append(path)
+    named = {name: photo for name, photo in photos.items() if name in known}
     for name, photo in photos.items():
-        bearing = [path for path in paths if path.rpartition("/")[2] == name]
+        bearing = of_name.get(name, [])
         if name not in named and len(bearing) > 1:
             raise MetricError(f"boxes for {name!r}, but that is the name of {' and '.join(bearing)}: give the path")
         if name not in named and bearing:

@@ -24,6 +24,7 @@ from cam_core.models.brought.programs import as_modules, is_program
 from cam_core.models.brought.wrappers import name_inside, opened, wraps_inside
 from cam_core.models.devices import double, resolve_device
 from cam_core.models.noise import noise
+from cam_core.models.origin import Origin
 from cam_core.models.precision import COARSE, check_precision, dtype_of
 from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.halves import Halves, build_halves, check_layer_exists
@@ -124,6 +125,7 @@ class Classifier:
         self._brought: Brought | None = None
         self.name = name
         self.trained = trained
+        self.origin: Origin | None = None  # set by whoever had it from where it can be had again
         self.preprocessing = preprocessing or framing(self._opened, input_size, mean, std, resize)
         self.device = resolve_device(str(device))
         self._curated = None if layers is None else [(name_inside(module, layer), text) for layer, text in layers]
@@ -243,6 +245,7 @@ class Classifier:
             if choose not in self._answering:
                 other = copy.copy(self)
                 other._choose = other._chosen_by = choose
+                other.origin = None
                 other._layers = self.layers
                 other._brought = other._classes = None
                 other._refitted = {}

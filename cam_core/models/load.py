@@ -13,6 +13,7 @@ from cam_core.models.brought.folder import is_folder, open_folder
 from cam_core.models.brought.onnx_file import is_onnx, open_onnx
 from cam_core.models.classifier import Classifier
 from cam_core.models.devices import resolve_device
+from cam_core.models.origin import Origin, absolute
 from cam_core.models.trainable.trained import TrainedNetwork, digit_networks, find_trained, is_checkpoint
 from cam_core.models.zoo.architecture import Architecture
 from cam_core.models.zoo.catalog import CATALOG, CatalogEntry
@@ -83,7 +84,26 @@ def load_model(
     """
     where = resolve_device(device)
     if is_whole(name):
-        return _opened(Path(name).expanduser(), weights, labels, where)
+        clf = _opened(Path(name).expanduser(), weights, labels, where)
+    else:
+        clf = _named(name, weights, seed, where, progress, labels)
+    clf.origin = Origin(
+        name=absolute(name) if is_whole(name) or is_checkpoint(name) else name,
+        weights=str(weights) if weights in ("default", "random") else absolute(weights),
+        seed=seed,
+        labels=None if labels is None else tuple(labels),
+    )
+    return clf
+
+
+def _named(
+    name: str,
+    weights: str | Path,
+    seed: int,
+    device: str | torch.device,
+    progress: Progress | None,
+    labels: Sequence[str] | None,
+) -> Classifier:
     architecture = find_network(name)
     module, classes = _with_weights(architecture, weights, seed, progress)
     if labels is not None and len(labels) != classes:
@@ -95,7 +115,7 @@ def load_model(
         preprocessing=architecture.preprocessing,
         layers=architecture.layers,
         default_layer=architecture.default_layer,
-        device=where,
+        device=device,
         trained=weights != "random",
         logits=None if classes == 1 else as_they_are,  # one score has two sides, which are found
     )

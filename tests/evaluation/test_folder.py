@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -18,20 +19,29 @@ import pytest
 from PIL import Image
 
 from cam_core import Cancelled, Classifier, Explanation, evaluate, explain, explain_batch, load_image
-from cam_core.evaluation import plan
-from cam_core.evaluation.plan import weights_digest
-from cam_core.evaluation.results import Row, paired_difference, read_rows, read_settings, summarise, write_rows
+from cam_core.evaluation import plan, shards
+from cam_core.evaluation.results import (
+    Row,
+    paired_difference,
+    read_rows,
+    read_settings,
+    read_values,
+    summarise,
+    write_rows,
+)
 from cam_core.evaluation.sources.places import Place
 from cam_core.metrics import Metric, MetricResult
 from cam_core.metrics.ground_truth import by_path, framed, own_and_other, read_ground_truth
 from cam_core.metrics.samples import Samples
 from cam_core.metrics.statistics import bootstrap_interval
+from cam_core.models.origin import weights_digest
 from cam_core.types import MetricError
 from tests.metrics.evaluating import METHODS, METRICS, evaluating
-from tests.tiny import tiny_classifier
+from tests.tiny import tiny, tiny_classifier
 
 ROOT = Path(__file__).parents[2]
-UNITS = 5 * len(METHODS)
+IMAGES = 5
+UNITS = IMAGES * len(METHODS)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def unbroken(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("unbroken") / "results.parquet"
     steps = list(evaluating(folder, out))
-    assert [(step.done, step.total) for step in steps] == [(i + 1, UNITS) for i in range(UNITS)]
+    assert [(step.done, step.total) for step in steps] == [((i + 1) * len(METHODS), UNITS) for i in range(IMAGES)]
     return out
 
 
@@ -85,6 +95,10 @@ def test_values_are_those_of_the_notebook(folder: Path, unbroken: Path) -> None:
     assert len(rows["max-box-acc"].details) == 300
 
 
+def test_a_summary_needs_no_more_than_the_values(unbroken: Path) -> None:
+    assert summarise(read_values(unbroken)) == summarise(read_rows(unbroken))
+
+
 def test_what_cannot_be_had_says_why(unbroken: Path) -> None:
     rows = {(row.image, row.method, row.metric): row for row in read_rows(unbroken)}
     unreadable = rows["broken.jpg", "grad-cam", "road"]
@@ -107,7 +121,14 @@ def test_killed_at_random_moments_it_gives_the_same_table(
     finished = 0
     for _ in range(kills):
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.metrics.evaluating", str(folder), str(out), str(finished + UNITS // 4)],
+            [
+                sys.executable,
+                "-m",
+                "tests.metrics.evaluating",
+                str(folder),
+                str(out),
+                str(finished + 3 - min(kills, 2)),
+            ],
             cwd=ROOT,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
@@ -118,12 +139,11 @@ def test_killed_at_random_moments_it_gives_the_same_table(
         process.kill()
         assert process.wait() == -9, "it had ended before it was killed"
         assert not out.exists()
-        assert finished < len(parts(out)) < UNITS
+        assert finished < len(parts(out)) < IMAGES
         finished = len(parts(out))
     steps = list(evaluating(folder, out))
-    assert len(steps) == UNITS
-    assert read_rows(out) == read_rows(unbroken)
-    assert read_settings(out) == read_settings(unbroken)
+    assert steps[-1].done == UNITS
+    assert out.read_bytes() == unbroken.read_bytes()
     assert not parts(out)
 
 
@@ -131,17 +151,19 @@ def test_cancelling_keeps_the_finished_units(folder: Path, unbroken: Path, tmp_p
     out = tmp_path / "results.parquet"
 
     def stop(done: int, total: int) -> None:
-        if done == 3:
+        if done == 3 * len(METHODS) + 1:
             raise Cancelled
 
     with pytest.raises(Cancelled):
         list(evaluating(folder, out, progress=stop))
     kept = {path: path.stat().st_mtime_ns for path in parts(out)}
     assert len(kept) == 3
-    next(iterator := evaluating(folder, out))
+    first = next(iterator := evaluating(folder, out))
+    assert first.done == 3 * len(METHODS)
+    assert list(first.rows) == read_rows(unbroken)[: len(first.rows)]
     assert {path: path.stat().st_mtime_ns for path in parts(out)} == kept
-    assert len(list(iterator)) == UNITS - 1
-    assert read_rows(out) == read_rows(unbroken)
+    assert len(list(iterator)) == IMAGES - 3
+    assert out.read_bytes() == unbroken.read_bytes()
 
 
 def test_half_a_file_counts_for_nothing(folder: Path, unbroken: Path, tmp_path: Path) -> None:
@@ -151,7 +173,59 @@ def test_half_a_file_counts_for_nothing(folder: Path, unbroken: Path, tmp_path: 
     part.rename(part.with_name(f"{part.name}.123.unfinished"))
     part.with_name(f"{part.name}.123.unfinished").write_bytes(b"PAR1")
     list(evaluating(folder, out))
-    assert read_rows(out) == read_rows(unbroken)
+    assert out.read_bytes() == unbroken.read_bytes()
+
+
+def test_a_part_of_another_length_than_was_written_counts_for_nothing(
+    folder: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "results.parquet"
+    next(evaluating(folder, out))
+    (part,) = parts(out)
+    part.write_bytes(part.read_bytes()[:-100])
+    steps = list(evaluating(folder, out))
+    assert len(steps) == IMAGES, "none of them is known"
+    assert out.read_bytes() == unbroken.read_bytes()
+
+
+def test_a_manifest_that_ends_in_the_midst_of_a_line_is_gone_on_with(
+    folder: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "results.parquet"
+    steps = evaluating(folder, out)
+    next(steps)
+    next(steps)
+    steps.close()
+    manifest = out.with_name(f"{out.name}.parts") / "manifest.jsonl"
+    manifest.write_bytes(manifest.read_bytes()[:-5])
+    assert len(list(evaluating(folder, out))) == IMAGES, "one is known, and told first"
+    assert out.read_bytes() == unbroken.read_bytes()
+
+
+def test_parts_of_the_former_layout_are_refused(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.parquet"
+    former = out.with_name(f"{out.name}.parts")
+    former.mkdir()
+    write_rows([], {}, former / f"{'0' * 32}.parquet")
+    with pytest.raises(MetricError, match="parts as an earlier version wrote them"):
+        next(evaluating(folder, out))
+
+
+def test_a_file_that_is_as_it_was_is_not_read_again(
+    folder: Path, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, copy = tmp_path / "results.parquet", tmp_path / "photos"
+    shutil.copytree(folder, copy)
+    steps = evaluating(copy, out)
+    for _ in range(3):
+        next(steps)
+    steps.close()
+    os.utime(copy / "b.PNG")  # other time, same bytes
+    Image.new("RGB", (40, 30), "red").save(copy / "a.png")  # other bytes
+    read = reading(monkeypatch)
+    known = next(evaluating(copy, out))
+    assert sorted(read) == sorted(["a.png", "b.PNG", str(copy / "boxes.json")])
+    assert {row.image for row in known.rows} == {"b.PNG", "broken.jpg"}
 
 
 def test_a_finished_table_is_taken_up_where_photos_were_added(folder: Path, unbroken: Path, tmp_path: Path) -> None:
@@ -206,8 +280,9 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_weights_are_part_of_the_settings() -> None:
-    assert weights_digest(tiny_classifier("plain")) == weights_digest(tiny_classifier("plain"))
-    assert weights_digest(tiny_classifier("plain")) != weights_digest(tiny_classifier("plain", seed=1))
+    first, same, other = (tiny("plain", seed) for seed in (0, 0, 1))
+    assert weights_digest(first) == weights_digest(same)
+    assert weights_digest(first) != weights_digest(other)
 
 
 def rows_of(metric: str, **values: list[float | None]) -> list[Row]:
@@ -246,7 +321,7 @@ def test_max_box_acc_is_taken_over_the_set() -> None:
 def test_an_error_of_any_kind_is_a_row_and_not_the_end(
     folder: Path, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = plan.measure
+    right = shards.measure
 
     def wrong(batch: Samples, metric: Metric, *arguments: Any) -> list[MetricResult]:
         if metric.key == "road":
@@ -258,8 +333,8 @@ def test_an_error_of_any_kind_is_a_row_and_not_the_end(
             raise RuntimeError("no such thing")
         return explain_batch(clf, images, **arguments)
 
-    monkeypatch.setattr(plan, "measure", wrong)
-    monkeypatch.setattr(plan, "explain_batch", no_map)
+    monkeypatch.setattr(shards, "measure", wrong)
+    monkeypatch.setattr(shards, "explain_batch", no_map)
     list(evaluating(folder, tmp_path / "results.parquet"))
     before = {(row.image, row.method, row.metric): row for row in read_rows(unbroken)}
     for row in read_rows(tmp_path / "results.parquet"):
@@ -280,32 +355,62 @@ OPTI: dict[str, Any] = {
 }
 
 
-def test_a_method_that_takes_several_images_gets_them(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def together(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """So many images at once for methods that gain by it, as if there were a GPU; all images in one shard."""
+    for module in (plan, shards):
+        monkeypatch.setattr(module, "images_at_once", lambda method, device: min(most, max(1, method.at_once)))
+    monkeypatch.setattr(plan, "_PASSES_PER_SHARD", {"cpu": 10_000})
+
+
+def taking(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Filled with the methods that are asked, and how many images they are given."""
     taken: list[tuple[str, int]] = []
 
     def counting(clf: Classifier, images: list[Image.Image], **arguments: Any) -> list[Explanation]:
         taken.append((arguments["method"], len(images)))
         return explain_batch(clf, images, **arguments)
 
-    monkeypatch.setattr(plan, "explain_batch", counting)
-    monkeypatch.setattr(plan, "images_at_once", lambda method, device: method.at_once)
-    out = tmp_path / "results.parquet"
-    next(evaluating(folder, out, **OPTI))
-    assert taken == [("opti-cam", 4)]
-    rows = [row for step in evaluating(folder, out, **OPTI) for row in step.rows if row.method == "opti-cam"]
-    assert taken[1:] == [("random", 1), ("opti-cam", 3), *[("random", 1)] * 3], (
-        "what was finished is not explained again"
-    )
+    monkeypatch.setattr(shards, "explain_batch", counting)
+    return taken
+
+
+def test_a_method_that_takes_several_images_gets_them(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = taking(monkeypatch)
+    together(monkeypatch, 16)
+    rows = [row for step in evaluating(folder, tmp_path / "results.parquet", **OPTI) for row in step.rows]
+    assert taken == [("opti-cam", 4), *[("random", 1)] * 4]
     clf = tiny_classifier("residual")
     for row in rows:
-        if row.image != "broken.jpg":
+        if row.image != "broken.jpg" and row.method == "opti-cam":
             photo = load_image(folder / row.image)
             alone = explain(clf, photo, method="opti-cam", layer="relu1", steps=4)
             value = evaluate(clf, photo, alone, metric="average-drop").value
             assert row.value == pytest.approx(value, rel=1e-4, abs=1e-4)
-    assert sum(row.value is None for row in rows) == 1
+    assert sum(row.value is None for row in rows) == 2
+
+
+def test_images_that_are_explained_together_are_kept_and_resumed_together(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = taking(monkeypatch)
+    together(monkeypatch, 2)  # a and b, broken and d, c
+    unbroken, out = tmp_path / "unbroken.parquet", tmp_path / "results.parquet"
+    list(evaluating(folder, unbroken, **OPTI))
+    assert taken[:3] == [("opti-cam", 2), ("random", 1), ("random", 1)]
+
+    def stop(done: int, total: int) -> None:
+        if done == 6:  # of the second pair the first is done
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        list(evaluating(folder, out, progress=stop, **OPTI))
+    taken.clear()
+    steps = list(evaluating(folder, out, **OPTI))
+    assert {row.image for row in steps[0].rows} == {"a.png", "b.PNG"}
+    assert taken == [("opti-cam", 1), ("random", 1)] * 2, "what was finished is not explained again"
+    assert out.read_bytes() == unbroken.read_bytes()
 
 
 def test_what_fails_together_is_done_one_by_one(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,8 +419,8 @@ def test_what_fails_together_is_done_one_by_one(folder: Path, tmp_path: Path, mo
             raise ValueError("one of them")
         return explain_batch(clf, images, **arguments)
 
-    monkeypatch.setattr(plan, "explain_batch", only_alone)
-    monkeypatch.setattr(plan, "images_at_once", lambda method, device: method.at_once)
+    monkeypatch.setattr(shards, "explain_batch", only_alone)
+    together(monkeypatch, 16)
     rows = [row for step in evaluating(folder, tmp_path / "results.parquet", **OPTI) for row in step.rows]
     assert {row.image for row in rows if row.value is None} == {"broken.jpg"}
 
@@ -328,19 +433,26 @@ def test_an_error_of_the_listener_ends_the_work(folder: Path, tmp_path: Path) ->
         list(evaluating(folder, tmp_path / "results.parquet", progress=listen))
 
 
-def test_each_file_is_read_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def reading(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Filled with the files that are read, by what messages call them."""
     right, right_image, read = plan._read, Place.read, []
-    monkeypatch.setattr(plan, "_read", lambda path: read.append(path.name) or right(path))
-    monkeypatch.setattr(Place, "read", lambda place, name: read.append(Path(name).name) or right_image(place, name))
-    out = tmp_path / "results.parquet"
-    steps = evaluating(folder, out, metrics=("complexity",), metric_params={})
+    monkeypatch.setattr(plan, "_read", lambda path: read.append(str(path)) or right(path))
+    monkeypatch.setattr(Place, "read", lambda place, name: read.append(name) or right_image(place, name))
+    return read
+
+
+def test_each_file_is_read_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_MOST_IMAGES", 1)
+    read, boxes = reading(monkeypatch), str(folder / "boxes.json")
+    steps = evaluating(folder, tmp_path / "results.parquet", metrics=("complexity",), metric_params={})
     next(steps)
-    assert sorted(read) == ["a.png", "boxes.json"], "each when its turn comes"
+    assert sorted(read) == sorted([boxes, "a.png"]), "each when its turn comes"
     list(steps)
-    assert sorted(read) == ["a.png", "b.PNG", "boxes.json", "broken.jpg", "c.png", "d.png"]
+    assert sorted(read) == sorted([boxes, "a.png", "b.PNG", "broken.jpg", "d.png", "more/c.png"])
 
 
-def test_a_file_that_cannot_be_read_any_more_says_so(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_any_more_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_MOST_IMAGES", 1)
     for name in ("a.png", "b.png"):
         Image.new("RGB", (20, 20), "red").save(tmp_path / name)
     steps = evaluating(tmp_path, tmp_path / "out.parquet", ground_truth=None, metrics=("complexity",), metric_params={})
@@ -366,7 +478,7 @@ def test_progress_counts_kept_units_and_never_goes_back(folder: Path, tmp_path: 
 
     def listen(done: int, total: int) -> None:
         heard.append((done, total))
-        assert done == UNITS or len(parts(out)) == done, "what is told is kept"
+        assert done == UNITS or done // len(METHODS) - len(parts(out)) in (0, 1), "what is told is about to be kept"
 
     list(evaluating(folder, out, progress=listen))
     assert {total for _, total in heard} == {UNITS}

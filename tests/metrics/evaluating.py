@@ -1,6 +1,6 @@
 """A program to be killed while it evaluates a folder: `python -m tests.metrics.evaluating FOLDER TABLE HOLD_AT`.
 
-It waits for that once HOLD_AT units are done.
+It waits for that once HOLD_AT images are done.
 """
 
 from __future__ import annotations
@@ -37,4 +37,4 @@ def evaluating(folder: Path, out: Path, **arguments: Any) -> Iterator[Step]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for step in evaluating(Path(sys.argv[1]), Path(sys.argv[2])):
-        time.sleep(600 if step.done == int(sys.argv[3]) else 0.01)
+        time.sleep(600 if step.done == int(sys.argv[3]) * len(METHODS) else 0.01)
