@@ -28,8 +28,8 @@ def lead(comparison: Comparison, run: str) -> Lead:
     if len(own) < 2 or not contestants:
         return Lead(None)
     best = (max if comparison.direction == "higher" else min)(contestants, key=_mean).column
-    others = [standing.column for standing in own if standing.column != best and standing.interval is not None]
-    return Lead(best, tuple(column for column in others if not _beats(comparison, best, column)))
+    rivals = [standing.column for standing in own if standing.column != best and standing.interval is not None]
+    return Lead(best, tuple(column for column in rivals if not _beats(comparison, best, column)))
 
 
 def standing_of(comparison: Comparison, column: Column) -> Standing | None:

@@ -1,0 +1,26 @@
+"""The one call of `evaluate_folder`: how the pages' jobs evaluate a folder with a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cam_core import Classifier
+from cam_core.evaluation.folder import Step, evaluate_folder
+from cam_core.types import Progress
+from pages.benchmark.form import Benchmark
+
+
+def evaluated(clf: Classifier, benchmark: Benchmark, out: Path, progress: Progress | None) -> Iterator[Step]:
+    """Step by step; what an earlier call had finished comes first, and is not computed again."""
+    return evaluate_folder(
+        clf,
+        benchmark.photos.folder,
+        methods=[request.method for request in benchmark.requests],
+        metrics=benchmark.metrics,
+        out=out,
+        method_params=benchmark.params,
+        seed=benchmark.seed,
+        precision=benchmark.precision,
+        progress=progress,
+    )
