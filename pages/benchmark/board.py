@@ -140,8 +140,8 @@ def doubts(shown: Shown, comparisons: Sequence[Comparison]) -> None:
         st.html(style.notice_line(doubt))
     if not any(standing.control for standing in comparisons[0].standings):
         st.html(style.notice_line("No control is among the methods: Random shows what a map scores that says nothing."))
-    for line in dict.fromkeys(_unbeaten(comparison, run) for comparison in comparisons for run in shown.runs):
-        if line:
+    for run in shown.runs:
+        if line := _unbeaten(comparisons, run):
             st.html(style.notice_line(line))
     absent = missing(list(shown.runs.values()))
     if absent:
@@ -156,15 +156,18 @@ def _doubt(comparison: Comparison, doubt: str) -> str:
     return f"{doubt.replace(comparison.metric, METRICS[comparison.metric].title)}."
 
 
-def _unbeaten(comparison: Comparison, run: str) -> str:
-    """A control that the best is not better than: by this metric, nothing is shown."""
-    leading = lead(comparison, run)
-    controls = [METHODS[column.method].title for column in leading.level if METHODS[column.method].control]
-    if leading.best is None or not controls:
+def _unbeaten(comparisons: Sequence[Comparison], run: str) -> str:
+    """By which metrics the best is not better than a control, so that they show nothing here."""
+    metrics = [
+        METRICS[comparison.metric].title
+        for comparison in comparisons
+        if any(METHODS[column.method].control for column in lead(comparison, run).level)
+    ]
+    if not metrics:
         return ""
     return (
-        f"{METRICS[comparison.metric].title}, {run}: the best, {METHODS[leading.best.method].title}, is not "
-        f"significantly better than {style.listed(controls)}, which explains nothing."
+        f"{run}: by {style.listed(metrics)}, even the best is not significantly better than a control, which explains "
+        "nothing."
     )
 
 

@@ -11,12 +11,12 @@ import streamlit as st
 
 from cam_core import METHODS, METRICS, Explanation
 from cam_core.analysis.comparison import drawn_maps
-from cam_core.evaluation.plan import weights_digest
 from cam_core.evaluation.report.images import ImageScore, extremes
 from cam_core.evaluation.report.opening import Results
 from cam_core.metrics import Metric
 from cam_core.overlay import SEQUENTIAL, close_up, overlay
 from cam_core.types import MethodError
+from pages.benchmark.evaluating import has_weights
 from pages.benchmark.networks import Network, explain_with
 from pages.benchmark.shown import Shown
 from pages.runtime import compute
@@ -75,21 +75,26 @@ def section(shown: Shown) -> None:
     if not best:
         messages.empty(f"{cell.title} has no value on any image.")
         return
-    places = [_row("worst", worst, METRICS[cell.metric]), _row("best", best, METRICS[cell.metric])]
+    with st.container(key="benchmark-images"):
+        places = [_row("worst", worst, METRICS[cell.metric]), _row("best", best, METRICS[cell.metric])]
     _maps(shown, cell, results, [*worst, *best], [place for row in places for place in row])
 
 
-def _row(which: str, scores: Sequence[ImageScore], metric: Metric) -> list[Any]:
-    """A line of tiles, each with an image's name and value; a place in each for its map."""
+def _row(which: str, scores: Sequence[ImageScore], metric: Metric) -> list[tuple[Any, Any]]:
+    """A line of tiles, each with an image's name and value; in each a place for its map, and one for what leads on."""
     if not scores:
         return []
-    st.html(style.name_line(which.capitalize()))
     places = []
-    with st.container(key=f"tiles-benchmark-{which}"):
-        for place, score in enumerate(scores):
-            with st.container(key=f"tile-{which}-{place}"):
-                places.append(st.container())
-                st.html(style.quiet(_said(score, metric)))
+    with st.container():
+        st.html(style.name_line(which.capitalize()))
+        with st.container(key=f"tiles-benchmark-{which}"):
+            for place, score in enumerate(scores):
+                with st.container(key=f"tile-{which}-{place}"):
+                    above, below = st.container(), st.container()
+                    with above:
+                        picture = st.container()
+                        st.html(style.quiet(_said(score, metric)))
+                    places.append((picture, below))
     return places
 
 
@@ -102,7 +107,9 @@ def _said(score: ImageScore, metric: Metric) -> str:
     return f"{score.image}: {value}{explained}"
 
 
-def _maps(shown: Shown, cell: Cell, results: Results, scores: Sequence[ImageScore], places: Sequence[Any]) -> None:
+def _maps(
+    shown: Shown, cell: Cell, results: Results, scores: Sequence[ImageScore], places: Sequence[tuple[Any, Any]]
+) -> None:
     """The maps in their places, computed again as they were evaluated; or why there are none."""
     network = shown.networks.get(cell.run)
     photos_here = [shown.photos.photo(score) if shown.photos else None for score in scores]
@@ -115,16 +122,18 @@ def _maps(shown: Shown, cell: Cell, results: Results, scores: Sequence[ImageScor
     if network is None or not known:
         return
     tasks = [_task(network, cell, results, score, each) for score, each, _ in known]
-    for (_, each, place), outcome in zip(known, compute.outcomes("cell-map", tasks), strict=True):
-        with place:
-            if isinstance(outcome, Job):
+    for (_, each, (picture, below)), outcome in zip(known, compute.outcomes("cell-map", tasks), strict=True):
+        if isinstance(outcome, Job):
+            with picture:
                 pictures.show(each.image, alt=f"{each.title}: no map yet")
-                messages.pending(
-                    outcome, "Computing", "No map.", messages.again(outcome), key=f"cell-{outcome.key[-12:]}"
-                )
-            else:
-                _map(network, cell, outcome, each)
-                _ways(network, cell, results, outcome, each)
+            with below:
+                key = f"cell-{outcome.key[-12:]}"
+                messages.pending(outcome, "Computing", "No map.", messages.again(outcome), key=key)
+            continue
+        with picture:
+            _map(network, cell, outcome, each)
+        with below:
+            _ways(network, cell, results, outcome, each)
 
 
 def _task(network: Network, cell: Cell, results: Results, score: ImageScore, each: Photo) -> Task:
@@ -151,7 +160,7 @@ def _task(network: Network, cell: Cell, results: Results, score: ImageScore, eac
 def _explain(question: Question, each: Photo, request: Request, weights: object, job: Job) -> Explanation:
     """In the worker's thread: by the weights that were evaluated, or not at all."""
     clf = compute.classifier(question.model)
-    if weights is not None and weights != weights_digest(clf):
+    if not has_weights(clf, weights):
         raise MethodError(f"{clf.name} has other weights here than where the table was made")
     question = replace(question, layer=question.layer or clf.default_layer)
     with compute.computing(str(clf.device), job) as progress:

@@ -1,4 +1,4 @@
-"""The one call of `evaluate_folder`: how the pages' jobs evaluate a folder with a network."""
+"""The one place where the page meets `evaluate_folder`: how its jobs evaluate a folder, and with which weights."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cam_core import Classifier
 from cam_core.evaluation.folder import Step, evaluate_folder
+from cam_core.evaluation.plan import weights_digest
 from cam_core.types import Progress
 from pages.benchmark.form import Benchmark
 
@@ -24,3 +25,8 @@ def evaluated(clf: Classifier, benchmark: Benchmark, out: Path, progress: Progre
         precision=benchmark.precision,
         progress=progress,
     )
+
+
+def has_weights(clf: Classifier, digest: object) -> bool:
+    """Whether it is the network that a table was made of, by the digest that the table has; True where it has none."""
+    return digest is None or digest == weights_digest(clf)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from pages.shared import messages
 
 _CURRENT: Final = "_benchmark"
 _GROUP: Final = "benchmark"
-_FINE: Final = 1_000_000  # steps that a network's share of the progress is told in
+_FINE: Final = 1000  # steps of progress per map, which are of one size whatever the benchmark: pace is kept by them
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Run:
         """By network: its finished table, or what there is of it by now."""
         finished, rows = self.files, self.rows
         return [
-            _renamed(open_results(finished[network.title]), network.title)
+            replace(open_results(finished[network.title]), network=network.title)
             if network.title in finished
             else results_of(network.title, rows[network.title], _settings(self.benchmark, network))
             for network in self.benchmark.networks
@@ -168,13 +168,14 @@ def _work(benchmark: Benchmark, folder: Path, known: int, job: Job) -> None:
     Args:
         known: how many maps are there from before.
     """
-    job.record.replayed = known * len(benchmark.networks) * _FINE // max(benchmark.maps, 1)
+    job.record.replayed = known * _FINE
+    steps = _FINE * benchmark.maps // len(benchmark.networks)
     for place, network in enumerate(benchmark.networks):
         try:
             clf = compute.classifier(network.spec)
             with compute.computing(str(clf.device), job) as progress:
                 whole = Options(progress=_telling(job, progress))
-                part = whole.part(place, len(benchmark.networks), _FINE)
+                part = whole.part(place, len(benchmark.networks), steps)
                 for step in evaluated(clf, benchmark, _out(folder, network), part.progress):
                     job.publish(Done(network.title, step))
         except Cancelled:
@@ -198,7 +199,3 @@ def _settings(benchmark: Benchmark, network: Network) -> Mapping[str, object]:
     """What is known of them before the table is written."""
     metrics = {key: {} for key in benchmark.metrics}
     return {"model": network.spec.name, "methods": benchmark.params, "metrics": metrics, "seed": benchmark.seed}
-
-
-def _renamed(results: Results, network: str) -> Results:
-    return Results(network, results.table, results.settings, results.unknown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -82,6 +82,7 @@ def choose(run: Run | None, chosen: PhotoSet | None) -> str:
         offered,
         required=True,
         key=KEY,
+        label_visibility="collapsed",
         persist_state="session",
         help=f"{EXAMPLE_TITLE}: {len(photos.evaluation_photos().names)} photos, evaluated before you came. "
         f"{FILE}: tables that `evaluate` wrote, on this machine or on a cluster.",
@@ -154,10 +155,13 @@ def _opened(paths: Mapping[str, Path], chosen: PhotoSet | None) -> Shown:
         CamError: one of them cannot be read.
     """
     opened = [_read(path, limits().benchmark_rows) for path in paths.values()]
-    runs = as_runs(opened)
+    here = [networks.known(results.network) for results in opened]
+    titles = [network.title if network else results.network for network, results in zip(here, opened, strict=True)]
+    if len(set(titles)) < len(titles):  # checkpoints of one network: their files tell them apart
+        titles = [f"{title} · {path.stem}" for title, path in zip(titles, paths.values(), strict=True)]
+    runs = as_runs([replace(results, network=title) for results, title in zip(opened, titles, strict=True)])
     files = dict(zip(runs, paths.values(), strict=True))
-    here = {name: networks.known(results.network) for name, results in zip(runs, opened, strict=True)}
-    known = {name: network for name, network in here.items() if network is not None}
+    known = {name: network for name, network in zip(runs, here, strict=True) if network is not None}
     return Shown(compute.digest(*map(str, paths.values())), runs, files, _whose(opened, chosen), known)
 
 
