@@ -13,7 +13,7 @@ from cam_core.evaluation.statistics import Comparison
 from cam_core.files import safe_stem
 from cam_core.version import versions
 from pages.benchmark.shown import Shown
-from pages.shared import downloads, provenance
+from pages.shared import downloads, provenance, style
 from pages.shared.provenance import Facts
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def section(shown: Shown, comparisons: Sequence[Comparison]) -> None:
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="benchmark-downloads"):
         for place, (run, path) in enumerate(shown.files.items()):
-            name = f" :small[of {run}]" if len(shown.files) > 1 else ""
+            name = f" :small[of {style.plain(run)}]" if len(shown.files) > 1 else ""
             downloads.button(
                 f"Parquet{name}",
                 path.read_bytes,

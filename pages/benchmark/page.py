@@ -61,7 +61,9 @@ def of_run(run: Run) -> None:
     if run.job.active or run.job.fruitless:
         running.state(run)
     for failed in run.failed:
-        messages.failure(f"{failed.network} was not evaluated.", failed.reason, key=f"benchmark-{failed.network}")
+        messages.failure(
+            f"{style.plain(failed.network)} was not evaluated.", failed.reason, key=f"benchmark-{failed.network}"
+        )
     if run.job.active:
         polling.watch([run.job], lambda: st.html(board.so_far(run)), key="benchmark", every=polling.SELDOM)
     elif run.rows:
