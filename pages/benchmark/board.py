@@ -21,7 +21,6 @@ from pages.benchmark.shown import Shown
 from pages.shared import style, tables
 from pages.shared.tables import Cell
 
-ARROWS: Final = {"higher": "↑", "lower": "↓"}
 _CELL: Final = 128  # pixels
 _NAME: Final = 190
 _RANK: Final = 84
@@ -54,7 +53,7 @@ def _head(text: str, aside: str = "") -> str:
 
 def _metric(metric: Metric) -> tuple[str, str]:
     unit = f"{metric.unit}, " if metric.unit else ""
-    return metric.title, f"{unit}{ARROWS[metric.direction]} {metric.direction} is better"
+    return metric.title, f"{unit}{style.ARROWS[metric.direction]} {metric.direction} is better"
 
 
 def _network(shown: Shown, run: str, comparisons: Sequence[Comparison]) -> None:
@@ -198,7 +197,11 @@ def so_far(run: Run) -> str:
     """Means over what is there by now, as HTML: intervals come when all of it is."""
     rows = run.rows
     keys = run.benchmark.metrics
-    columns = ["Method", *(f"{escape(METRICS[key].title)} {ARROWS[METRICS[key].direction]}" for key in keys), "Images"]
+    columns = [
+        "Method",
+        *(f"{escape(METRICS[key].title)} {style.ARROWS[METRICS[key].direction]}" for key in keys),
+        "Images",
+    ]
     lines = []
     for network, own in rows.items():
         means = means_so_far(own)
