@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from html import escape
 from typing import Final
@@ -13,6 +13,7 @@ from cam_core import METHODS, METRICS
 from cam_core.evaluation.report.images import Missing, missing
 from cam_core.evaluation.report.leading import largest_mean, lead, mean_ranks, rank_of, standing_of
 from cam_core.evaluation.report.opening import means_so_far
+from cam_core.evaluation.results import Row
 from cam_core.evaluation.scores import Column
 from cam_core.evaluation.statistics import Comparison, Standing
 from cam_core.metrics import Metric
@@ -195,22 +196,19 @@ def _places(each: Missing) -> str:
 
 def so_far(run: Run) -> str:
     """Means over what is there by now, as HTML: intervals come when all of it is."""
-    rows = run.rows
-    keys = run.benchmark.metrics
-    columns = [
-        "Method",
-        *(f"{escape(METRICS[key].title)} {style.ARROWS[METRICS[key].direction]}" for key in keys),
-        "Images",
-    ]
-    lines = []
-    for network, own in rows.items():
-        means = means_so_far(own)
-        name = f"<small>{escape(network)}: </small>" if len(run.benchmark.networks) > 1 else ""
-        for request in run.benchmark.requests:
-            values = [means.get((request.method, key)) for key in keys]
-            cells = [Cell("…" if value is None else style.significant(value[0], 3)) for value in values]
-            count = max((value[1] for value in values if value), default=0)
-            lines.append((f"{tables.line(request.method)}{name}{escape(request.title)}", [*cells, Cell(f"{count:,}")]))
+    metrics = [METRICS[key] for key in run.benchmark.metrics]
+    heads = ["Method", *(f"{escape(metric.title)} {style.ARROWS[metric.direction]}" for metric in metrics), "Images"]
+    lines = [line for network, rows in run.rows.items() for line in _lines_so_far(run, network, rows)]
     last = run.last
-    told = "" if last is None or not last.step.rows else f"Last: {last.step.rows[-1].image}."
-    return (tables.table(columns, lines) if lines else "") + style.quiet(told)
+    told = f"Last: {last.step.rows[-1].image}." if last is not None and last.step.rows else ""
+    return (tables.table(heads, lines) if lines else "") + style.quiet(told)
+
+
+def _lines_so_far(run: Run, network: str, rows: Sequence[Row]) -> Iterator[tuple[str, list[Cell]]]:
+    means = means_so_far(rows)
+    name = f"<small>{escape(network)}: </small>" if len(run.benchmark.networks) > 1 else ""
+    for request in run.benchmark.requests:
+        values = [means.get((request.method, key)) for key in run.benchmark.metrics]
+        cells = [Cell("…" if value is None else style.significant(value[0], 3)) for value in values]
+        images = max((value[1] for value in values if value), default=0)
+        yield f"{tables.line(request.method)}{name}{escape(request.title)}", [*cells, Cell(f"{images:,}")]
