@@ -136,7 +136,7 @@ def _words(comparisons: Sequence[Comparison]) -> str:
 
 def doubts(shown: Shown, comparisons: Sequence[Comparison]) -> None:
     """What to know before trusting the table: few images, a control that is not beaten, values that are not there."""
-    for doubt in dict.fromkeys(_doubt(comparison, each) for comparison in comparisons for each in comparison.doubts):
+    for doubt in _told_once(comparisons):
         st.html(style.notice_line(doubt))
     if not any(standing.control for standing in comparisons[0].standings):
         st.html(style.notice_line("No control is among the methods: Random shows what a map scores that says nothing."))
@@ -151,9 +151,13 @@ def doubts(shown: Shown, comparisons: Sequence[Comparison]) -> None:
         st.html(style.notice_line(f"Left out, being unknown to this version: {', '.join(dict.fromkeys(unknown))}."))
 
 
-def _doubt(comparison: Comparison, doubt: str) -> str:
-    """Metrics by their titles; "n" stays small."""
-    return f"{doubt.replace(comparison.metric, METRICS[comparison.metric].title)}."
+def _told_once(comparisons: Sequence[Comparison]) -> list[str]:
+    """Doubts of several metrics in one sentence, where it is the same one; the metrics by their titles."""
+    metrics: dict[str, list[str]] = {}
+    for comparison in comparisons:
+        for doubt in comparison.doubts:
+            metrics.setdefault(doubt.replace(comparison.metric, "{}"), []).append(METRICS[comparison.metric].title)
+    return [f"{doubt.replace('{}', style.listed(titles))}." for doubt, titles in metrics.items()]
 
 
 def _unbeaten(comparisons: Sequence[Comparison], run: str) -> str:
