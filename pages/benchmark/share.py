@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from cam_core import METHODS, METRICS
+from cam_core.declarations.registered import Registry
 from cam_core.evaluation.report.exports import standings_csv, standings_latex
 from cam_core.evaluation.report.opening import Results
 from cam_core.evaluation.statistics import Comparison
@@ -118,12 +120,26 @@ def _how(results: Results) -> dict[str, Any]:
     how: dict[str, Any] = {"methods": results.names("method"), "metrics": results.names("metric")}
     if results.layer:
         how["layer"] = results.layer
-    for kind in ("method", "metric"):
+    for kind, registry in (("method", METHODS), ("metric", METRICS)):
         params = settings.get(f"{kind}s")
-        own = {key: dict(params[key]) for key in how[f"{kind}s"] if params.get(key)} if isinstance(params, dict) else {}
+        own = _changed(registry, how[f"{kind}s"], params if isinstance(params, Mapping) else {})
         if own:
             how[f"{kind}_params"] = own
     return how | {name: settings[name] for name, usual in _USUAL.items() if settings.get(name, usual) != usual}
+
+
+def _changed(registry: Registry[Any], keys: Sequence[str], params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Parameters that are not the default, by key."""
+    changed = {}
+    for key in keys:
+        usual = registry[key].validate({})
+        said = params.get(key)
+        own = (
+            {name: value for name, value in said.items() if usual.get(name) != value} if isinstance(said, dict) else {}
+        )
+        if own:
+            changed[key] = own
+    return changed
 
 
 _USUAL: Final = {"seed": 0, "precision": "float32"}

@@ -380,6 +380,7 @@ def test_what_is_taken_along_gives_the_same_numbers(
         at.session_state["share-benchmark"] = True
         settle(at.run())
     script, command = (element.value for element in at.code)
+    assert "keep_top" not in script and "keep_top" not in command, "a default need not be said"
     with zipfile.ZipFile(io.BytesIO(given["benchmark.zip"]())) as archive:
         assert {"benchmark.csv", "benchmark.tex", "benchmark.pdf", "script.py", "README.txt"} < set(archive.namelist())
         (table,) = [name for name in archive.namelist() if name.endswith(".parquet")]
