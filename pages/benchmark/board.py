@@ -17,7 +17,7 @@ from cam_core.evaluation.results import Row
 from cam_core.evaluation.scores import Column
 from cam_core.evaluation.statistics import Comparison, Standing
 from cam_core.metrics import Metric
-from pages.benchmark.running import Run
+from pages.benchmark.running import KEPT, Run
 from pages.benchmark.shown import Shown
 from pages.shared import style, tables
 from pages.shared.tables import Cell
@@ -203,9 +203,14 @@ def so_far(run: Run) -> str:
     metrics = [METRICS[key] for key in run.benchmark.metrics]
     heads = ["Method", *(f"{escape(metric.title)} {style.ARROWS[metric.direction]}" for metric in metrics), "Images"]
     lines = [line for network, rows in run.rows.items() for line in _lines_so_far(run, network, rows)]
-    last = run.last
-    told = f"Last: {last.step.rows[-1].image}." if last is not None and last.step.rows else ""
-    return (tables.table(heads, lines) if lines else "") + style.quiet(told)
+    return (tables.table(heads, lines) if lines else "") + style.quiet(_last(run))
+
+
+def _last(run: Run) -> str:
+    """The image that was done last, or why nothing is shown so far."""
+    if run.benchmark.values > KEPT:
+        return "So many values are shown when all of them are there."
+    return f"Last: {run.last.rows[-1].image}." if run.last is not None and run.last.rows else ""
 
 
 def _lines_so_far(run: Run, network: str, rows: Sequence[Row]) -> Iterator[tuple[str, list[Cell]]]:

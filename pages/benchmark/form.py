@@ -49,6 +49,11 @@ class Benchmark:
         return len(self.photos.names) * len(self.networks) * len(self.requests)
 
     @property
+    def values(self) -> int:
+        """How many values there will be: one per map and metric."""
+        return self.maps * len(self.metrics)
+
+    @property
     def params(self) -> dict[str, dict[str, Any]]:
         """The methods' own parameters, by key."""
         return {request.method: dict(request.params) for request in self.requests}

@@ -66,7 +66,7 @@ def of_run(run: Run) -> None:
         )
     if run.job.active:
         polling.watch([run.job], lambda: st.html(board.so_far(run)), key="benchmark", every=polling.SELDOM)
-    elif run.rows:
+    elif run.rows or run.files:
         results(shown.of_run(run))
 
 

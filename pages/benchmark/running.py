@@ -10,7 +10,6 @@ from typing import Final
 
 import streamlit as st
 
-from cam_core.evaluation.folder import Step
 from cam_core.evaluation.report.opening import Results, open_results, results_of
 from cam_core.evaluation.results import Row
 from cam_core.options import Options
@@ -25,15 +24,19 @@ from pages.shared import messages
 
 _CURRENT: Final = "_benchmark"
 _GROUP: Final = "benchmark"
+KEPT: Final = 200_000
+"""Values of a benchmark up to which those that are there so far are kept in memory, and shown."""
+
 _FINE: Final = 1000  # steps of progress per map, which are of one size whatever the benchmark: pace is kept by them
 
 
 @dataclass(frozen=True)
 class Done:
-    """A step of one of the networks."""
+    """A step of one of the networks: so many of its maps are evaluated; rows are kept where there are not too many."""
 
     network: str
-    step: Step
+    maps: int
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ class Run:
         """What there is by now, by the network's title."""
         rows: dict[str, list[Row]] = {}
         for item in self.job.items:
-            if isinstance(item, Done):
-                rows.setdefault(item.network, []).extend(item.step.rows)
+            if isinstance(item, Done) and item.rows:
+                rows.setdefault(item.network, []).extend(item.rows)
         return rows
 
     @property
@@ -69,7 +72,7 @@ class Run:
     @property
     def done(self) -> int:
         """How many maps are evaluated."""
-        furthest = {item.network: item.step.done for item in self.job.items if isinstance(item, Done)}
+        furthest = {item.network: item.maps for item in self.job.items if isinstance(item, Done)}
         return sum(furthest.values())
 
     @property
@@ -177,7 +180,7 @@ def _work(benchmark: Benchmark, folder: Path, known: int, job: Job) -> None:
                 whole = Options(progress=_telling(job, progress))
                 part = whole.part(place, len(benchmark.networks), steps)
                 for step in evaluated(clf, benchmark, _out(folder, network), part.progress):
-                    job.publish(Done(network.title, step))
+                    job.publish(Done(network.title, step.done, tuple(step.rows) if benchmark.values <= KEPT else ()))
         except Cancelled:
             raise
         except CamError as error:

@@ -241,6 +241,13 @@ def test_a_cancelled_run_keeps_what_it_has_and_goes_on_from_there(own: Page, mon
     assert len(cells(at)) == 4 and not any("one image" in label for label in cells(at).values())
 
 
+def test_of_a_large_run_nothing_is_kept_in_memory(own: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "KEPT", 7)
+    at = settle(begin(own()))
+    assert not at.session_state["_benchmark"].rows
+    assert len(cells(at)) == 4, "what is shown is the table on the disk"
+
+
 def test_a_run_is_found_again_when_the_page_is_loaded_again(own: Page, own_browser: Any) -> None:
     made = cells(settle(begin(own())))
     own_browser.reload()
