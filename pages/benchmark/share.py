@@ -17,15 +17,15 @@ from pages.benchmark.photos import PhotoSet
 from pages.benchmark.shown import Shown
 from pages.runtime import served
 from pages.runtime.compute import ModelSpec
+from pages.shared.sharing import section
 from pages.shared.sharing.script import (
     PROGRAM,
+    assembled,
     network_imports,
     network_options,
-    network_written,
-    script_of,
+    opened_network,
     written_call,
 )
-from pages.shared.sharing.section import section_of
 
 _IMPORTS: Final = [
     ("pathlib", "Path"),
@@ -52,12 +52,13 @@ _PRINTED: Final = [
 
 def share(shown: Shown, comparisons: Sequence[Comparison]) -> None:
     """The last part of the page."""
-    section_of(
+    section.draw(
         f"{shown.images} images",
         "benchmark",
         facts(shown),
         script=python(shown),
         command=command(shown),
+        pictures=dict,
         files=lambda: _files(shown, comparisons),
     )
 
@@ -70,8 +71,9 @@ def python(shown: Shown) -> str:
     opened = [f"    {run!r}: {_call(run, spec, results)}," for (run, results), spec in zip(
         shown.runs.items(), specs, strict=True)]  # fmt: skip
     imports = [*_IMPORTS, *(each for spec in specs for each in network_imports(spec))]
-    return script_of(
-        f"Benchmark: {shown.images} images by {len(shown.runs)} network{'s' if len(shown.runs) != 1 else ''}.",
+    return assembled(
+        "Benchmark",
+        f"{shown.images} images by {len(shown.runs)} network{'s' if len(shown.runs) != 1 else ''}",
         [*imports, *([("cam_core.images", "ASSETS")] if bundled else [])],
         [*folder, *_EVALUATED, "tables = {", *opened, "}", *_PRINTED],
     )
@@ -111,7 +113,7 @@ def _params(option: str, params: Mapping[str, Mapping[str, Any]] | None) -> list
 
 
 def _call(run: str, spec: ModelSpec, results: Results) -> str:
-    return f"evaluated({network_written(spec)}, {_file(run)!r}, {written_call(_how(results))})"
+    return f"evaluated({opened_network(spec)}, {_file(run)!r}, {written_call(_how(results))})"
 
 
 def _how(results: Results) -> dict[str, Any]:
