@@ -26,6 +26,7 @@ page = st.navigation(
         st.Page("pages/classes/page.py", title="Classes", url_path="classes", icon=":material/compare_arrows:"),
         st.Page("pages/channels/page.py", title="Channels", url_path="channels", icon=":material/bar_chart:"),
         st.Page("pages/deletion/page.py", title="Deletion", url_path="deletion", icon=":material/show_chart:"),
+        st.Page("pages/benchmark/page.py", title="Benchmark", url_path="benchmark", icon=":material/leaderboard:"),
         st.Page("pages/lfi/page.py", title="LFI-CAM", url_path="lfi", icon=":material/center_focus_strong:"),
         st.Page("pages/figure/page.py", title="Figure", url_path="figure", icon=":material/print:"),
         st.Page(by_its_name, title="Compare", url_path="compare", visibility="hidden"),

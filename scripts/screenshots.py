@@ -193,6 +193,7 @@ VIEWS = (
     View("deletion-cancelled", "/deletion", {"steps": "224", "sample": "jaguar"}, curves_cancelled),
     View("deletion-failed", "/deletion", {"methods": ["CAM", "Grad-CAM"], "layer": "blocks.4", "steps": "14"}),
     View("deletion-improbable", "/deletion", {"class": "1", "score": "Logit", "steps": "14"}),
+    View("benchmark", "/benchmark", {}),
     View("lfi", "/lfi", {}),
     View("figure", "/figure", {}),
     View("figure-contours", "/figure", {"style": "contours", "letters": "a", "zoom-1": "true", "venue": "nature-page"}),

@@ -25,6 +25,7 @@ from cam_core.figures.grid.spec import Chart, Column, FigureSpec, Look, Network,
 from cam_core.figures.grid.venues import VENUES
 from cam_core.figures.heatmaps import heatmap_figure
 from cam_core.figures.output import encode_figure, figure_format
+from cam_core.figures.standings import standings_figure
 
 __all__ = [
     "DOUBLE_COLUMN",
@@ -56,4 +57,5 @@ __all__ = [
     "heatmap_figure",
     "latex_snippet",
     "row_of",
+    "standings_figure",
 ]

@@ -19,7 +19,7 @@ from cam_core.metrics.curves.points import AXIS_OF_KIND, AXIS_OF_SCORE
 from cam_core.metrics.curves.spread import CONTROL
 from cam_core.targets import TargetScore
 from pages.deletion import curves, legend
-from pages.deletion.curves import ARROWS, Settings, Source, Views
+from pages.deletion.curves import Settings, Source, Views
 from pages.runtime import polling
 from pages.runtime.jobs import Job
 from pages.shared import charts, downloads, links, messages, pictures, provenance, style, tables
@@ -254,7 +254,7 @@ class Look:
     def areas(self) -> None:
         """The table of areas under the curves; which line is whose."""
         panels = self._report.panels
-        heads = [f"{panel.kind.capitalize()} {ARROWS[panel.better]} {panel.better} is better" for panel in panels]
+        heads = [f"{panel.kind.capitalize()} {style.ARROWS[panel.better]} {panel.better} is better" for panel in panels]
         rows = [
             (legend.label(lines[0].name, lines[0].title), [_area(line) for line in lines])
             for lines in zip(*(panel.lines for panel in panels), strict=True)

@@ -27,9 +27,6 @@ from pages.runtime.limits import limits
 from pages.shared.elsewhere.map_file import Theirs
 from pages.shared.scene import Scene
 
-ARROWS: Final = {"higher": "↑", "lower": "↓"}
-"""Which way is better."""
-
 _REPLACEMENTS: Final = {"zero": "grey", "mean": "the photo’s mean colour", "blur": "blur", "noise": "noise"}
 
 _CONTROL = Request(CONTROL)

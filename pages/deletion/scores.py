@@ -19,7 +19,7 @@ from cam_core import METRICS
 from cam_core.analysis.best import best_of, contestants
 from cam_core.metrics import Metric, MetricResult, evaluate_many
 from cam_core.metrics.curves.perturbation import KINDS
-from pages.deletion.curves import ARROWS, Source, title
+from pages.deletion.curves import Source, title
 from pages.runtime import compute
 from pages.runtime.compute import Task, digest
 from pages.runtime.jobs import Job
@@ -118,7 +118,7 @@ def _head(metric: Metric) -> str:
         f"<p>{style.sourced(metric.source)}. {metric.direction.capitalize()} is better. {escape(metric.edge_cases)} "
         f"Cost: {escape(metric.cost)}.</p>"
     )
-    return tables.term(metric.plain, f"{metric.title}{unit} {ARROWS[metric.direction]}", more)
+    return tables.term(metric.plain, f"{metric.title}{unit} {style.ARROWS[metric.direction]}", more)
 
 
 def _cells(key: str, scored: Sequence[Scored]) -> list[Cell]:

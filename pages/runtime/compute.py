@@ -287,7 +287,7 @@ def explanation_at_once(question: Question, image: Image.Image, request: Request
     """The map of a method that takes no more than a pass or two."""
     clf = classifier(question.model)
     key = digest("explain", question, request)
-    return at_once(key, str(clf.device), lambda: _explain(clf, question, image, request))
+    return at_once(key, str(clf.device), lambda: explained(clf, question, image, request))
 
 
 def _explaining(question: Question, image: Image.Image, request: Request) -> Work[Explanation]:
@@ -296,18 +296,19 @@ def _explaining(question: Question, image: Image.Image, request: Request) -> Wor
             job.beginning = "compiling the network, up to a minute"
         clf = classifier(question.model)
         with computing(str(clf.device), job) as progress:
-            return _explain(clf, question, image, request, progress)
+            return explained(clf, question, image, request, progress)
 
     return work
 
 
-def _explain(
+def explained(
     clf: Classifier,
     question: Question,
     image: Image.Image,
     request: Request,
     progress: Progress | None = None,
 ) -> Explanation:
+    """A method's map; by whoever holds the device."""
     layer = None if METHODS[request.method].multi_layer else question.layer
     clf.split(layer, question.precision)  # the first method at a layer shall not be charged for the cut
     return explain(

@@ -36,6 +36,9 @@ class Limits:
         checkpoint_bytes: size of one uploaded checkpoint. The server's `maxUploadSize` is the same.
         network_bytes: weights of one network of one's own.
         results: results that are kept; the oldest leave first.
+        benchmarks: benchmarks at once.
+        benchmark_maps: maps that one benchmark may compute: images × methods × networks.
+        benchmark_rows: of one uploaded table of results.
     """
 
     folders: bool = False
@@ -49,6 +52,9 @@ class Limits:
     checkpoint_bytes: int = 200 << 20
     network_bytes: int = 600 << 20
     results: int = 128
+    benchmarks: int = 1
+    benchmark_maps: int = 2_000
+    benchmark_rows: int = 200_000
 
 
 ROOM = Limits()
@@ -62,6 +68,8 @@ ALONE = replace(
     networks=32,
     network_bytes=4 << 30,
     results=512,
+    benchmark_maps=5_000_000,
+    benchmark_rows=5_000_000,
 )
 """Where only the machine itself can."""
 

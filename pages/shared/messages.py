@@ -125,6 +125,11 @@ def cancel(job: Job) -> Action:
     return "Cancel", job.cancel
 
 
+def at(job: Job) -> str:
+    """How far a job has come that was cancelled: " at 34 %"; "" where it had not begun."""
+    return f" at {100 * job.fraction:.0f} %" if job.fraction else ""
+
+
 def _pace(job: Job) -> str:
     """ " · 34 % · 12 s left", or what it waits for and how long; as much of it as is known."""
     share = f" · {100 * job.fraction:.0f} % done" if job.done else ""

@@ -257,13 +257,20 @@ def _image(data: bytes) -> Image.Image:
     return load_image(data)
 
 
-def from_zip(key: str) -> Unpacked | None:
+def show_own(photo: Photo) -> None:
+    """A photo from elsewhere in the app is the visitor's own from now on, as if it had been uploaded."""
+    _show_own("Upload", photo)
+    compute.visitor_jobs().belongings[_LAST] = "Upload", photo
+
+
+def from_zip(key: str, holds: str = "One folder of images for each class") -> Unpacked | None:
     """Many photos at once; None where there is no zip yet, or none that can be used.
 
     They lie in the visitor's folder, each zip once, and go with the visit.
 
     Args:
         key: tells apart several places that take a zip.
+        holds: what is asked to be in it.
     """
     file = st.file_uploader(
         "A zip with photos",
@@ -274,7 +281,7 @@ def from_zip(key: str) -> Unpacked | None:
     )
     st.html(
         style.quiet(
-            f"One folder of images for each class, at most {limits().archive_bytes >> 20} MB in all. It goes when this "
+            f"{holds}, at most {limits().archive_bytes >> 20} MB in all. It goes when this "
             "visit ends; a link cannot carry it."
         )
     )

@@ -200,6 +200,11 @@ def _reasons(absent: Mapping[str, str]) -> str:
     return "\n".join(f"- **{title}**: {style.plain(style.sentence(why))}" for title, why in absent.items())
 
 
+def choose_methods(titles: Sequence[str], key: str = "methods") -> None:
+    """What `methods` has from now on; before it is drawn."""
+    _choose(key, titles)
+
+
 def remove_method(method: str, key: str = "methods") -> None:
     """Take a method out of what `methods` has; for a button's callback."""
     _choose(key, [title for title in st.session_state[key] if title != METHODS[method].title])
@@ -273,6 +278,28 @@ def budget(key: str, help: str, *, most: int) -> int:
             help=help,
         )
     )
+
+
+def seed() -> int:
+    """Of everything random."""
+    return int(
+        st.number_input(
+            "Seed", min_value=0, max_value=2**31 - 1, value=0, **links.kept("seed"), help="Of everything random."
+        )
+    )
+
+
+def precision() -> str:
+    """Of the numbers that are computed with."""
+    chosen: str = st.segmented_control(
+        "Precision",
+        ["float32", "bfloat16"],
+        default="float32",
+        required=True,
+        **links.kept("precision"),
+        help="bfloat16 is faster on most hardware, and deviates: about two digits are right.",
+    )
+    return chosen
 
 
 def look() -> Look:

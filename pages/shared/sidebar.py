@@ -17,14 +17,14 @@ from cam_core.types import CamError, ImageError
 from pages.runtime import compute
 from pages.runtime.compute import ModelSpec, Question
 from pages.runtime.jobs import Job
-from pages.shared import links, messages, models, scene, style
+from pages.shared import links, messages, models, pickers, scene, style
 from pages.shared.models import BUNDLED, Offer
 from pages.shared.networks import dialog, linked
 from pages.shared.photo import photo_picker
 from pages.shared.scene import Photo, Scene
 from pages.shared.targets import another, picker
 
-_WITHOUT_SCENE = ("lfi",)  # pages that explain no photo of the visitor's choice
+_WITHOUT_SCENE = ("lfi", "benchmark")  # pages that explain no photo of the visitor's choice
 _MOST_NAMED = 6  # classes that are called by their names
 _MUCH = 2  # times its size: a photo that is enlarged so looks like none of those that the network knows
 _PAIRED = ("classes",)  # pages that open on a photo of two animals
@@ -186,24 +186,15 @@ def _computation(offer: Offer) -> tuple[str, st.delta_generator.DeltaGenerator, 
     """Device, a place for the weights, precision, seed, whether to compile."""
     device = _device(offer)
     weights_box = st.container()
-    precision = st.segmented_control(
-        "Precision",
-        ["float32", "bfloat16"],
-        default="float32",
-        required=True,
-        **links.kept("precision"),
-        help="bfloat16 is faster on most hardware, and deviates: about two digits are right.",
-    )
-    seed = st.number_input(
-        "Seed", min_value=0, max_value=2**31 - 1, value=0, **links.kept("seed"), help="Of everything random."
-    )
+    precision = pickers.precision()
+    seed = pickers.seed()
     compiled = st.toggle(
         "Compile for long jobs",
         **links.kept("compiled"),
         help="Slow methods compile the network first. That takes up to a minute, in which nothing seems to happen, "
         "and makes every masked image after it cheaper: worth it where thousands follow.",
     )
-    return device, weights_box, precision, int(seed), compiled
+    return device, weights_box, precision, seed, compiled
 
 
 def _device(offer: Offer) -> str:

@@ -18,6 +18,9 @@ from cam_core.numbers import significant as significant
 from cam_core.overlay import colour_stops
 from cam_core.palette import ACCENT, NOTICE, OPPOSED
 
+ARROWS: Final = {"higher": "↑", "lower": "↓"}
+"""Which way is better."""
+
 _ADDRESSES: Final = {"arXiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
 _SHEET: Final = Path(__file__).with_name("app.css")
 _COLOURS: Final = (

@@ -106,7 +106,7 @@ def unfinished(
             ("Remove", remove),
             key=f"tile-{method}",
             leave=messages.cancel(job),
-            cancelled=(f"Cancelled{_at(job)}.", messages.go_on(job)),
+            cancelled=(f"Cancelled{messages.at(job)}.", messages.go_on(job)),
         )
 
 
@@ -159,7 +159,3 @@ def facts(explanation: Explanation) -> str:
 def passes(count: Passes) -> str:
     """The honest cost: images pushed through each half of the network."""
     return f"{count.head:,} pass{'es' if count.head != 1 else ''} up to the layer, {count.tail:,} behind it"
-
-
-def _at(job: Job) -> str:
-    return f" at {100 * job.fraction:.0f} %" if job.fraction else ""

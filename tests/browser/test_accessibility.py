@@ -14,7 +14,7 @@ from tests.browser.visits import HEATMAP, Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-PATHS = ("/", "/classes", "/channels", "/deletion", "/lfi", "/figure")
+PATHS = ("/", "/classes", "/channels", "/deletion", "/benchmark", "/lfi", "/figure")
 FIRST = f'{HEATMAP}, img[alt*=" of its pixels "]'
 IMPACTS = ("serious", "critical")
 ALWAYS = (("/", "light", 1440), ("/deletion", "dark", 390))

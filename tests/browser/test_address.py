@@ -81,6 +81,7 @@ def test_the_link_is_copied_and_compare_has_a_name(visit: Visit) -> None:
         ("/deletion", ".st-key-frames-deletion img"),
         ("/lfi", ".cam-board img"),
         pytest.param("/figure", "img.cam-print", marks=pytest.mark.slow),
+        pytest.param("/benchmark", HEATMAP, marks=pytest.mark.slow),
     ],
 )
 def test_every_button_has_a_name_of_its_own(visit: Visit, path: str, first: str) -> None:

@@ -36,10 +36,16 @@ def button() -> None:
 
 def take_chosen() -> None:
     """Called before the picker is drawn: what was chosen in the dialog is the model from now on."""
-    key, weights = st.session_state.pop(_CHOSEN, ("", ""))
+    key, weights = chosen()
     if key:
         st.session_state[links.widget_key("model")] = key
         st.session_state[links.widget_key("weights", key)] = weights
+
+
+def chosen() -> tuple[str, str]:
+    """The network that was chosen in the dialog a moment ago, by its key, and its weights; "" where none was."""
+    made: tuple[str, str] = st.session_state.pop(_CHOSEN, ("", ""))
+    return made
 
 
 def _open() -> None:

@@ -98,7 +98,7 @@ def command(
         return ""
     if isinstance(seen.question.target, Similarity):  # no shell gives another photo
         return ""
-    words = [name, photo.sample or photo.title, *_network_options(seen), *_layer_options(seen, requests, layer)]
+    words = [name, photo.sample or photo.title, *network_options(model), *_layer_options(seen, requests, layer)]
     words += [*_target_options(seen.question), *_request_options(requests)]
     words += [word for option, value in computing(seen.question).items() for word in (f"--{option}", str(value))]
     return f"{PROGRAM} {shlex.join([*words, *options])}"
@@ -118,8 +118,8 @@ def _request_options(requests: Sequence[Request]) -> list[str]:
     return methods + [word for key, name, value in changed for word in ("--param", f"{key}:{name}={value}")]
 
 
-def _network_options(seen: Scene) -> list[str]:
-    model = seen.question.model
+def network_options(model: ModelSpec) -> list[str]:
+    """A network as a command for a shell names it."""
     words = ["--model", _file(model.name), *(["--resize", model.fit] if model.fit else [])]
     if model.weights == "default":
         return words

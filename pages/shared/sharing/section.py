@@ -24,6 +24,7 @@ PAGES: Final = {
     "classes": "Classes",
     "channels": "Channels",
     "deletion": "Deletion",
+    "benchmark": "Benchmark",
     "lfi": "LFI-CAM",
     "figure": "Figure",
 }

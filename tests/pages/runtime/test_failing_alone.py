@@ -70,7 +70,7 @@ def test_cancels_at_random_moments_leave_no_lock_no_thread_and_no_half_result(
             assert (kept is not None) == done, "a result is kept whole or not at all"
             cancelled += not done
             if done:
-                again = compute._explain(compute.classifier(question.model), question, PHOTO, request)
+                again = compute.explained(compute.classifier(question.model), question, PHOTO, request)
                 np.testing.assert_array_equal(kept.map, again.map)
     assert cancelled > 0
     assert own_threads() == []
