@@ -14,6 +14,11 @@ from cam_core.types import DeviceError
 ENGINES: Final = ("inline", "processes", "ray")
 
 
+def chosen() -> str:
+    """The engine that this process's environment names: one of `ENGINES`, unless somebody wrote another word there."""
+    return os.environ.get("CAMSCOPE_ENGINE") or ENGINES[0]
+
+
 def open_engine(
     name: str | None = None,
     *,
@@ -32,7 +37,7 @@ def open_engine(
     Raises:
         DeviceError: no such engine, or it cannot be had.
     """
-    name = name or os.environ.get("CAMSCOPE_ENGINE") or ENGINES[0]
+    name = name or chosen()
     address = address or os.environ.get("CAMSCOPE_RAY_ADDRESS", "")
     if name == "inline":
         return Inline()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from cam_core.evaluation.report.opening import Results, open_results, results_of
 from cam_core.evaluation.results import Row
 from cam_core.options import Options
 from cam_core.types import CamError, Cancelled, MetricError, Progress
-from pages.benchmark.evaluating import evaluated
+from pages.benchmark.evaluating import elsewhere, evaluated
 from pages.benchmark.form import Benchmark
 from pages.benchmark.networks import Network
 from pages.runtime import compute
@@ -176,7 +177,7 @@ def _work(benchmark: Benchmark, folder: Path, known: int, job: Job) -> None:
     for place, network in enumerate(benchmark.networks):
         try:
             clf = compute.classifier(network.spec)
-            with compute.computing(str(clf.device), job) as progress:
+            with nullcontext(job.progress) if elsewhere() else compute.computing(str(clf.device), job) as progress:
                 whole = Options(progress=_telling(job, progress))
                 part = whole.part(place, len(benchmark.networks), steps)
                 for step in evaluated(clf, benchmark, _out(folder, network), part.progress):
