@@ -53,7 +53,9 @@ def test_says_what_is_in_it_and_writes_the_snippet_and_the_entries(succeed: Call
     ]
     assert {line[2] for line in lines[1:4]} == {"class 1"}
     assert "photo has" in result.stderr and "it is enlarged" in result.stderr
-    assert "{cams.pdf}" in tex.read_text() and bib.read_text().count("@misc") == 3
+    assert (
+        "{cams.pdf}" in tex.read_text() and bib.read_text().count("\n}") == 3 and "Cogswell, Michael" in bib.read_text()
+    )
 
 
 @pytest.mark.parametrize(

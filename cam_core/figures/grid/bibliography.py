@@ -1,4 +1,4 @@
-"""BibTeX entries of methods, from what the registry says of their papers."""
+"""BibTeX entries of methods, from what the registry says of their papers and what is known of these."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from cam_core.figures.grid.escaping import escaped
+from cam_core.figures.grid.papers import PAPERS, Paper
 from cam_core.methods import METHODS
 
 _PAPER = re.compile(
@@ -33,27 +34,55 @@ class Work:
     doi: str = ""
 
     @property
+    def surname(self) -> str:
+        """Of the first author."""
+        return re.split(r" & | et al", self.authors)[0]
+
+    @property
+    def paper(self) -> Paper | None:
+        """All that is known of it; None of one that only the registry knows."""
+        return PAPERS.get(self.arxiv or self.doi or f"{self.surname} {self.year}")
+
+    @property
     def key(self) -> str:
         """Of its entry: "jung2021towards"."""
-        first = re.split(r" & | et al", self.authors)[0]
-        word = next((word for word in re.findall(r"\w[\w+-]*", self.title) if len(word) > 3), "")
-        return f"{_letters(first)}{self.year}{_letters(word)}"
+        title = self.fields["title"]
+        word = next((word for word in re.findall(r"\w[\w+-]*", title) if len(word) > 3), "")
+        return f"{_letters(self.surname)}{self.year}{_letters(word)}"
 
     @property
     def entry(self) -> str:
         """The entry, as BibTeX reads it."""
-        names = [name for name in re.sub(" et al\\.?", " & others", self.authors).split(" & ") if name]
-        fields = {
-            "author": escaped(" and ".join(names)),
-            "title": f"{{{escaped(self.title)}}}" if self.title else "",
-            "howpublished": escaped(self.venue),
-            "year": self.year,
-            "eprint": self.arxiv,
-            "archiveprefix": "arXiv" if self.arxiv else "",
-            "doi": self.doi,
-        }
-        lines = [f"  {name} = {{{value}}}" for name, value in fields.items() if value]
-        return "@misc{" + ",\n".join([self.key, *lines]) + "\n}\n"
+        kind = self.paper.kind if self.paper else "misc"
+        lines = [f"  {name} = {{{value}}}" for name, value in self._written.items() if value]
+        return f"@{kind}{{" + ",\n".join([self.key, *lines]) + "\n}\n"
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields of the entry by name, as plain text; the empty ones as well."""
+        known = {} if self.paper is None else dict(self.paper.fields)
+        said = {"howpublished": self.venue} if self.paper is None else {}
+        identified = {"eprint": self.arxiv, "archiveprefix": "arXiv" if self.arxiv else "", "doi": self.doi}
+        title = known.pop("title", self.title)
+        return {"author": self._all_authors, "title": title} | said | {"year": self.year} | identified | known
+
+    @property
+    def _all_authors(self) -> str:
+        if self.paper:
+            return " and ".join(self.paper.authors)
+        names = re.sub(" et al\\.?", " & others", self.authors).split(" & ")
+        return " and ".join(name for name in names if name)
+
+    @property
+    def _written(self) -> dict[str, str]:
+        """The fields as they stand in the file: LaTeX, and the capitals of the title kept."""
+        as_latex = {name: escaped(value) for name, value in self.fields.items()}
+        return as_latex | {"title": f"{{{as_latex['title']}}}" if as_latex["title"] else ""} | self._identifiers
+
+    @property
+    def _identifiers(self) -> dict[str, str]:
+        """Not for reading, so not LaTeX."""
+        return {name: self.fields[name] for name in ("eprint", "doi")}
 
 
 def works_of(method: str) -> list[Work]:
@@ -62,7 +91,7 @@ def works_of(method: str) -> list[Work]:
 
 
 def bibliography(methods: Iterable[str]) -> str:
-    """The entries of all papers of these methods, each once; of authors those whom the registry names."""
+    """The entries of all papers of these methods, each once."""
     works = dict.fromkeys(work for method in methods for work in works_of(method))
     return "\n".join(work.entry for work in works)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from cam_core.figures import bibliography, grid_file, latex_snippet
-from cam_core.figures.grid.bibliography import works_of
+from cam_core.figures.grid.bibliography import Work, works_of
 from cam_core.figures.grid.escaping import escaped
+from cam_core.figures.grid.papers import PAPERS
 from cam_core.methods import METHODS
 from cam_core.version import versions
 from tests.figures.grid.grids import explanation, grid, grid_of
@@ -23,23 +24,55 @@ def test_every_method_but_controls_has_a_work_and_keys_tell_works_apart() -> Non
     assert len({work.key for work in works}) == len(works)
 
 
-def test_an_entry_has_what_the_registry_says() -> None:
+def test_an_entry_is_whole() -> None:
     assert bibliography(["grad-cam"]) == (
-        "@misc{selvaraju2017gradcam,\n"
-        "  author = {Selvaraju and others},\n"
+        "@inproceedings{selvaraju2017gradcam,\n"
+        "  author = {Selvaraju, Ramprasaath R. and Cogswell, Michael and Das, Abhishek and Vedantam, Ramakrishna and "
+        "Parikh, Devi and Batra, Dhruv},\n"
         "  title = {{Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization}},\n"
-        "  howpublished = {ICCV},\n"
         "  year = {2017},\n"
         "  eprint = {1610.02391},\n"
-        "  archiveprefix = {arXiv}\n"
+        "  archiveprefix = {arXiv},\n"
+        "  doi = {10.1109/ICCV.2017.74},\n"
+        "  booktitle = {Proceedings of the IEEE International Conference on Computer Vision (ICCV)},\n"
+        "  pages = {618--626}\n"
         "}\n"
+    )
+
+
+@pytest.mark.parametrize("method", [key for key, entry in METHODS.items() if works_of(key)])
+def test_every_paper_has_authors_with_first_names_a_title_a_year_and_a_place(method: str) -> None:
+    for work in works_of(method):
+        fields, required = (
+            work.fields,
+            {"inproceedings": "booktitle", "article": "journal", "incollection": "booktitle"},
+        )
+        authors = fields["author"].split(" and ")
+        assert all(re.fullmatch(r"[^,]+, \w[^,]+", author) for author in authors), authors
+        assert "others" not in authors and authors[0].startswith(f"{work.surname},")
+        assert len(authors) == len(work.authors.split(" & ")) or "et al" in work.authors
+        assert fields["title"] and re.fullmatch("(19|20)[0-9]{2}", fields["year"])
+        kind = work.entry[1:].partition("{")[0]
+        assert fields[required[kind]] if kind in required else fields["eprint"]
+
+
+def test_a_paper_is_known_only_if_a_method_comes_from_it() -> None:
+    papers = [work.paper for method in METHODS for work in works_of(method)]
+    assert all(paper in papers for paper in PAPERS.values())
+
+
+def test_a_paper_that_only_a_registry_knows_is_cited_as_far_as_it_goes() -> None:
+    assert Work("Doe & Roe", "2030", "A map", "ICCV", arxiv="3001.00001").entry == (
+        "@misc{doe2030,\n  author = {Doe and Roe},\n  title = {{A map}},\n  howpublished = {ICCV},\n"
+        "  year = {2030},\n  eprint = {3001.00001},\n  archiveprefix = {arXiv}\n}\n"
     )
 
 
 def test_a_work_that_several_methods_name_stands_once_with_its_title() -> None:
     entries = bibliography(["lime-cam", "lift-cam", "lrp-cam"])
-    assert entries.count("@misc") == 2
-    assert "author = {Jung and Oh},\n  title = {{Towards Better" in entries and "Bach and others" in entries
+    assert re.findall("^@([a-z]+)", entries, re.MULTILINE) == ["inproceedings", "article"]
+    assert "author = {Jung, Hyungsik and Oh, Youngrock},\n  title = {{Towards Better" in entries
+    assert "Bach, Sebastian and" in entries
 
 
 def test_the_caption_says_network_layer_class_methods_seed_and_versions() -> None:
