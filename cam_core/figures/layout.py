@@ -13,7 +13,10 @@ from cam_core.figures.scale import Scale
 from cam_core.figures.text import POINT, UNTRAINED, leading, text_width, wrapped
 from cam_core.methods import title_of
 from cam_core.numbers import significant
-from cam_core.types import Explanation
+from cam_core.targets import TargetScore
+from cam_core.targets.asking import LOGIT
+from cam_core.targets.reading import read_target
+from cam_core.types import Explanation, TargetError
 
 GAP, PAD, BAR = 1.5, 0.9, 2.4  # millimetres: between panels, between text and panel, width of the colour bar
 KEY = 7.0  # millimetres of a line that stands for a curve in a legend
@@ -139,9 +142,24 @@ class Layout:
 
 
 def probability(explanation: Explanation) -> str:
-    """ "p = 0.973", or the value of what has no probability; without a place to break the line."""
+    """ "p = 0.973", or "−11.1 logits" of what has no probability; without a place to break the line."""
     p = explanation.probability
     if p is None:
-        return significant(explanation.score, 3)
+        return f"{significant(explanation.score, 3)}{_unit(explanation)}"
     text = "p < 0.001" if p < 0.0005 else "p > 0.999" if p >= 0.9995 else f"p = {p:.3f}"
     return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def score_of(explanation: Explanation) -> TargetScore | None:
+    """What is explained, where that is no class but made of some: None of a class, and of what names none."""
+    try:
+        meant = read_target(str(explanation.target), ())
+    except TargetError:
+        return None
+    return meant if isinstance(meant, TargetScore) else None
+
+
+def _unit(explanation: Explanation) -> str:
+    """That of a formula of logits; what else a network may be asked about has none that is known here."""
+    score = score_of(explanation)
+    return "\N{NO-BREAK SPACE}logits" if score is not None and score.unit == LOGIT.unit else ""

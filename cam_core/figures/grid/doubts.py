@@ -10,6 +10,7 @@ import numpy as np
 from cam_core.figures.grid.drawing import INSET
 from cam_core.figures.grid.explained import ExplainedGrid
 from cam_core.figures.grid.layout import GridLayout
+from cam_core.figures.grid.meaning import meanings
 from cam_core.figures.grid.titles import row_title
 from cam_core.figures.scale import Scale
 from cam_core.figures.text import INCH
@@ -37,6 +38,7 @@ def grid_doubts(grid: ExplainedGrid) -> list[str]:
         *_high(layout.height, grid.spec.look.of_venue.highest),
         *_uneven(grid.spec.look.design.colours),
         *_pale(grid, scale.limits[1]),
+        *_for_and_against(grid),
         *_of_maps(grid),
     ]
 
@@ -85,6 +87,14 @@ def _pale(grid: ExplainedGrid, end: float) -> Iterator[str]:
                     f"since its values are in a unit of their own: {significant(values.max(), 2)} at most, of "
                     f"{significant(end, 2)}."
                 )
+
+
+def _for_and_against(grid: ExplainedGrid) -> Iterator[str]:
+    """Rows that look alike and answer different questions."""
+    asked = {phrase for row in grid.rows for phrase in meanings(row)}
+    if len(asked) > 1 and all(len(meanings(row)) <= 1 for row in grid.rows):
+        told = [f"{row_title(row.shown)}: {phrase}" for row in grid.rows for phrase in meanings(row)]
+        yield f"The rows do not show the same. {'; '.join(told)}. The caption says so."
 
 
 def _of_maps(grid: ExplainedGrid) -> Iterator[str]:

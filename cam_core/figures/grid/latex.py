@@ -8,6 +8,7 @@ from pathlib import Path
 from cam_core.figures.grid.bibliography import works_of
 from cam_core.figures.grid.escaping import escaped
 from cam_core.figures.grid.explained import ExplainedGrid, ExplainedRow
+from cam_core.figures.grid.meaning import meaning
 from cam_core.figures.grid.spec import Chart
 from cam_core.figures.grid.titles import chart_title, network_title, row_title
 from cam_core.figures.layout import probability
@@ -67,6 +68,7 @@ def latex_caption(grid: ExplainedGrid) -> str:
             f"Columns: {'the image, ' if grid.spec.look.input else ''}{'; '.join(columns)}.",
             f"Rows: {'; '.join(rows)}.",
             f"{_scale(grid)}.",
+            *_enlarged(grid),
             *map(_chart, grid.spec.charts),
             f"Seed {grid.spec.seed}, {escaped(grid.spec.precision)}; {_versions()}.",
         ]
@@ -117,9 +119,16 @@ def _probability(explanation: Explanation) -> str:
 def _scale(grid: ExplainedGrid) -> str:
     look = grid.spec.look
     style = _STYLES[look.style].format(threshold=look.threshold)
-    values = "signed values" if look.signed else "what speaks for the class"
+    values = f"signed values, above 0 {escaped(meaning(grid))}" if look.signed else escaped(meaning(grid))
     scale = "one scale for all maps" if look.shared else "each map on a scale of its own"
     return f"{style}: {values}, {scale}"
+
+
+def _enlarged(grid: ExplainedGrid) -> list[str]:
+    """Where a part is shown a second time."""
+    titles = ", ".join(f"“{row_title(row.shown)}”" for row in grid.rows if row.shown.zoom)
+    said = f"In {escaped(titles)} a corner of each panel shows the part in the thin white frame enlarged."
+    return [said] if titles else []
 
 
 def _chart(chart: Chart) -> str:

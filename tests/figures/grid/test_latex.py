@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from cam_core.figures import bibliography, grid_file, latex_snippet
+from cam_core.figures import bibliography, grid_doubts, grid_file, latex_snippet
 from cam_core.figures.grid.bibliography import Work, works_of
 from cam_core.figures.grid.escaping import escaped
 from cam_core.figures.grid.papers import PAPERS
 from cam_core.methods import METHODS
 from cam_core.version import versions
-from tests.figures.grid.grids import explanation, grid, grid_of
+from tests.figures.grid.grids import explanation, grid, grid_of, zoomed
 
 
 def test_every_method_but_controls_has_a_work_and_keys_tell_works_apart() -> None:
@@ -95,6 +95,34 @@ def test_the_caption_names_layers_networks_and_classes_where_they_differ() -> No
     text = latex_snippet(grid(rows), "a.pdf")
     assert "of tiny at \\texttt{layer4}" in text and "of other (untrained) at \\texttt{a\\_b}" in text
     assert "(German shepherd, $p = 0.973$; 50 \\% cat, $p = 0.973$)" in text
+
+
+def test_the_caption_names_the_methods_that_know_no_class() -> None:
+    both = latex_snippet(grid([[explanation(), explanation("eigen-cam")]]), "a.pdf")
+    assert "what speaks for the class (not Eigen-CAM: the same map for every class), each map" in both
+    assert "(not" not in latex_snippet(grid([[explanation()]]), "a.pdf")
+    blind = latex_snippet(grid([[explanation("eigen-cam")]]), "a.pdf")
+    assert "the same for every class" in blind and "speaks for" not in blind
+
+
+def test_the_caption_says_which_row_is_for_and_which_against() -> None:
+    against = {"target": "-3", "label": "not German shepherd", "score": -11.1, "probability": None}
+    alone = latex_snippet(grid([[explanation(**against)] * 2]), "a.pdf")
+    assert "Colours over the photo: what speaks against German shepherd, each map" in alone
+    assert "(not German shepherd, $-$11.1~logits)" in alone
+    mixed = grid([[explanation(**against)] * 2, [explanation()] * 2])
+    told = "in ``photo 0'' what speaks against German shepherd; in ``photo 1'' what speaks for the class"
+    assert told in latex_snippet(mixed, "a.pdf")
+    assert [doubt for doubt in grid_doubts(mixed) if "do not show the same" in doubt]
+    assert not [doubt for doubt in grid_doubts(grid_of(2, 2)) if "do not show the same" in doubt]
+    columns = latex_snippet(grid([[explanation(**against), explanation()]]), "a.pdf")
+    assert "what speaks against German shepherd, or what speaks for the class, as each panel names it" in columns
+
+
+def test_the_caption_says_that_a_part_is_enlarged() -> None:
+    assert "enlarged" not in latex_snippet(grid_of(2, 2), "a.pdf")
+    text = latex_snippet(zoomed(grid_of(1, 2), (0.1, 0.1, 0.25)), "a.pdf")
+    assert "In ``photo 0'' a corner of each panel shows the part in the thin white frame enlarged." in text
 
 
 def test_signs_of_latex_are_printed_as_they_are() -> None:
