@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import torchvision
-
 from cam_core.cli.tables import print_table
 from cam_core.models.load import CatalogEntry, named_networks
 from cam_core.models.trainable.trained import TrainedNetwork
-from cam_core.models.zoo.downloads import hub_folder
+from cam_core.models.zoo.names import is_here
 
 _COLUMNS = ("model", "parameters", "file", "weights", "input", "default layer")
 _NOTE = (
@@ -40,5 +36,4 @@ def _row(entry: CatalogEntry | TrainedNetwork, availability: str) -> tuple[objec
 def _availability(entry: CatalogEntry | TrainedNetwork) -> str:
     if isinstance(entry, TrainedNetwork) or entry.source == "bundled":
         return "bundled"
-    url = torchvision.models.get_model_weights(entry.key)[entry.weights].url
-    return "here" if (hub_folder() / Path(url).name).is_file() else "download"
+    return "here" if is_here(entry) else "download"

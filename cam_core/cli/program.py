@@ -67,7 +67,7 @@ def _exit_code(run: Callable[[], Any]) -> int:
     except _UsageError as error:
         _complain(error.format_message())  # type: ignore[attr-defined]
     except CamError as error:
-        _complain(str(error))
+        _complain(". ".join([str(error), *getattr(error, "__notes__", ())]))
     except BrokenPipeError:
         # Whoever read our output has left, as `head` does. Nobody shall hear of it when the interpreter flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -26,7 +26,7 @@ WITHOUT = [method.title for method in METHODS.values() if not method.unit]
 
 @polling.part
 def page() -> None:
-    seen = scene.current()
+    seen = scene.current("Channels", "Which of the channels carry ", "the class", "?")
     st.title("Channels")
     channels = seen.layer_info.channels
     st.html(style.subtitle(f"Which of the {channels} channels of {seen.question.layer} carry ", seen.words.name, "?"))

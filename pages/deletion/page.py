@@ -26,7 +26,7 @@ CONTROL_PATIENCE = 0.25  # seconds that the first curves wait for random maps: o
 
 @polling.part
 def page() -> None:
-    seen = scene.current()
+    seen = scene.current("Deletion", "Does removing what a map marks take ", "the class", " away quickly?")
     st.title("Deletion")
     st.html(
         style.subtitle(

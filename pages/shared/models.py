@@ -6,13 +6,15 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import streamlit as st
+
 from cam_core import CATALOG
 from cam_core.files import write_whole
 from cam_core.models.load import CatalogEntry, named_networks
 from cam_core.models.trainable.checkpoints import SUFFIX, card_path
 from cam_core.models.trainable.trained import TrainedNetwork, find_trained
 from cam_core.models.zoo.downloads import sha256_of
-from cam_core.models.zoo.names import official_file
+from cam_core.models.zoo.names import is_here, official_file
 from cam_core.models.zoo.timm_models import PREFIX
 from pages.runtime import compute, served
 from pages.runtime.compute import ModelSpec
@@ -21,6 +23,7 @@ from pages.shared.networks.kept import FOLDER, ONNX, Kept, kept
 BUNDLED = next(key for key, entry in CATALOG.items() if entry.source == "bundled")
 """The model whose weights come with the installation: what every way out of a failure leads back to."""
 
+_LINES = "_model_lines"
 _OWN = "mine-"
 _SERVED = "served"
 
@@ -112,9 +115,21 @@ def _whence(name: str) -> str:
 def _named(key: str, entry: CatalogEntry | TrainedNetwork) -> Offer:
     if isinstance(entry, TrainedNetwork):
         return _offer(key, entry, "comes along")
-    origin = "comes with the installation" if entry.source == "bundled" else "downloaded when first used"
-    note = f"{entry.family} family · weights {entry.megabytes:.0f} MB, {origin}"
-    return Offer(key, key, entry.title, f"{entry.title} · {entry.parameters / 1e6:.1f} M weights", note)
+    size = f"{entry.megabytes:.0f} MB"
+    if entry.source == "bundled":
+        origin, line = "come with the installation", "comes along"
+    elif is_here(entry):
+        origin, line = "are on this machine", f"{size}, here"
+    else:
+        origin, line = "are downloaded when first used, which takes a network connection", f"download {size}"
+    note = f"{entry.family} family · its {entry.parameters / 1e6:.1f} M weights ({size}) {origin}"
+    return Offer(key, key, entry.title, _line_of_visit(key, f"{entry.title} · {line}"), note)
+
+
+def _line_of_visit(key: str, line: str) -> str:
+    """As it was first read in this visit: a box whose options change their words forgets which one was chosen."""
+    lines: dict[str, str] = st.session_state.setdefault(_LINES, {})
+    return lines.setdefault(key, line)
 
 
 def _own() -> dict[str, Offer]:

@@ -190,18 +190,32 @@ def class_scope(spec: ModelSpec, photo: Photo) -> str:
     return compute.digest(spec, photo.digest)
 
 
-def put(scene: Scene | Callable[[], None]) -> None:
-    """Called by the sidebar: the scene, or a function that draws why there is none."""
+def put(scene: Scene | Callable[[Callable[[], None]], None]) -> None:
+    """Called by the sidebar: the scene, or a function that draws why there is none.
+
+    The function is given another one, which draws the page's title: it is for what stays, not for what passes.
+    """
     st.session_state[_KEY] = scene
 
 
-def current() -> Scene:
-    """The scene, with its notices drawn; where there is none yet, the reason is drawn and the page ends here."""
+def current(title: str = "", *question: str) -> Scene:
+    """The scene, with its notices drawn; where there is none yet, the reason is drawn and the page ends here.
+
+    Args:
+        title, question: of the page, which stand over the reason where there will be no scene; the question as
+            `style.subtitle` takes it.
+    """
     scene = st.session_state[_KEY]
     if isinstance(scene, Scene):
         for notice in scene.notices:
             st.html(style.notice_line(notice))
         return scene
-    scene()
+
+    def heading() -> None:
+        if title:
+            st.title(title)
+            st.html(style.subtitle(*question))
+
+    scene(heading)
     polling.begin()
     st.stop()

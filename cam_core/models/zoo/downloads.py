@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -44,17 +45,26 @@ def cached_download(url: str, progress: Progress | None = None) -> Path:
             try:
                 _fetch(url, target, progress)
             except (OSError, HTTPException) as error:
-                raise WeightsError(
-                    f"the weights file {target.name} is not on this machine and could not be downloaded "
-                    f"({reason_of(error)}). Download {url} elsewhere and put it into {target.parent}, "
-                    "or take random weights"
+                raise missing_weights(
+                    f"the weights file {target.name} is not on this machine and could not be downloaded: "
+                    f"{reason_of(error)}",
+                    f"Download {url} elsewhere and put it into {target.parent}, or take random weights",
                 ) from error
     return target
+
+
+def missing_weights(what: str, remedy: str) -> WeightsError:
+    """An error with what happened as its message, and with what helps whoever sits at the machine as its note."""
+    error = WeightsError(what)
+    error.add_note(remedy)
+    return error
 
 
 def reason_of(error: BaseException) -> str:
     """The cause of an error, in one line."""
     cause = getattr(error, "reason", error)  # urllib wraps the error of the connection
+    if isinstance(cause, socket.gaierror):
+        return "no connection to the network"
     return (str(cause).strip() or type(error).__name__).splitlines()[0]
 
 

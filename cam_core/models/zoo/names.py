@@ -11,7 +11,7 @@ import timm
 import torch
 import torchvision
 
-from cam_core.models.zoo.catalog import CATALOG
+from cam_core.models.zoo.catalog import CATALOG, CatalogEntry
 from cam_core.models.zoo.downloads import hub_folder
 from cam_core.models.zoo.random_weights import PrivateRandomness
 from cam_core.models.zoo.timm_models import PREFIX, is_cached, official_settings
@@ -62,6 +62,14 @@ def count_parameters(name: str) -> int:
     if name in architecture_names():
         return int(torchvision.models.get_model_weights(name).DEFAULT.meta["num_params"])
     raise ModelError(f"there is no network {name!r} in timm or torchvision")
+
+
+def is_here(entry: CatalogEntry) -> bool:
+    """Whether the weights of a network of the catalogue are on this machine, so that nothing is downloaded."""
+    if entry.source == "bundled":
+        return True
+    url: str = torchvision.models.get_model_weights(entry.key)[entry.weights].url
+    return (hub_folder() / Path(urlsplit(url).path).name).is_file()
 
 
 def official_file(name: str) -> OfficialFile:

@@ -16,7 +16,7 @@ from torch import nn
 from cam_core.images import Preprocessing
 from cam_core.models.split.layers import select_layers
 from cam_core.models.zoo.architecture import Architecture, plain_labels
-from cam_core.models.zoo.downloads import reachable, reason_of
+from cam_core.models.zoo.downloads import missing_weights, reachable, reason_of
 from cam_core.models.zoo.random_weights import PrivateRandomness
 from cam_core.models.zoo.weights import StateDict
 from cam_core.types import ModelError, WeightsError
@@ -121,7 +121,7 @@ def is_cached(repository: str) -> bool:
 def _missing(name: str, settings: dict[str, Any], reason: BaseException) -> WeightsError:
     repository = settings.get("hf_hub_id")
     url = f"{constants.ENDPOINT}/{repository}/resolve/main/{_FILES[0]}" if repository else settings["url"]
-    return WeightsError(
-        f"timm's weights for {name} are not on this machine and could not be downloaded ({reason_of(reason)}). "
-        f"Download {url} elsewhere and give the file's path as the weights, or take random weights"
+    return missing_weights(
+        f"timm's weights for {name} are not on this machine and could not be downloaded: {reason_of(reason)}",
+        f"Download {url} elsewhere and give the file's path as the weights, or take random weights",
     )

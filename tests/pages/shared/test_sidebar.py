@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from PIL import Image
 
@@ -35,7 +37,22 @@ def digits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_catalogue_model_is_offered_with_its_size(open_app: Open) -> None:
     options = box(open_app(), "Model").options
     assert len(options) == len(CATALOG) + len(digit_networks())
-    assert options[0] == "EfficientNet-Lite0 · 4.7 M weights"
+    assert options[0] == "EfficientNet-Lite0 · comes along"
+
+
+def test_the_list_says_which_weights_are_here_and_which_take_a_network(
+    open_app: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    checkpoints = tmp_path / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "resnet50-0676ba61.pth").touch()
+    at = open_app(model="resnet18", weights="random")
+    options = box(at, "Model").options
+    assert "ResNet-18 · download 45 MB" in options and "ResNet-50 · 98 MB, here" in options
+    assert all(" · comes along" in option or " MB" in option or "right" in option for option in options)
+    box(at, "Weights").select("default").run()
+    assert "ResNet family · its 11.7 M weights (45 MB) are downloaded when first used" in html(at)
 
 
 def test_layers_are_in_plain_words(open_app: Open) -> None:
@@ -104,6 +121,20 @@ def test_weights_that_cannot_be_had_say_what_to_do_and_one_click_leads_back(open
     settle(at)
     assert box(at, "Model").value == BUNDLED and len(heatmaps(at)) == 2
     assert "model" not in at.query_params
+
+
+def test_the_page_keeps_its_question_and_the_network_before_is_one_click_away(open_app: Open) -> None:
+    at = open_app(model="resnet34", weights="random")
+    box(at, "Model").select("resnet18").run()
+    settle(at)
+    assert at.title[0].value == "Compare" and "Do the methods agree?" in html(at)
+    assert [button.label for button in at.button if "Back to" in button.label] == [
+        "Back to ResNet-34",
+        "Back to the bundled model",
+    ]
+    next(button for button in at.button if button.label == "Back to ResNet-34").click().run()
+    settle(at)
+    assert box(at, "Model").value == "resnet34" and len(heatmaps(at)) == 2 and not at.error
 
 
 def test_random_weights_are_the_other_way_out(open_app: Open) -> None:
