@@ -18,6 +18,7 @@ from cam_core.methods import METHODS
 from cam_core.methods.registry import Planned, Site
 from cam_core.models.classifier import Classifier
 from cam_core.models.devices import wait_for
+from cam_core.models.split.halves import Halves
 from cam_core.models.tails import is_pooled_linear
 
 _BACK: Final = 2  # a pass back computes a gradient for the activations and one for what they came from
@@ -69,7 +70,14 @@ def method_costs(clf: Classifier, layer: str, pace: Pace) -> dict[str, Cost]:
 def _site(clf: Classifier, layer: str) -> Site:
     info = next(entry for entry in clf.layers if entry.name == layer)
     layers = len(last_per_resolution(clf))
-    return Site(info.channels, info.height * info.width, layers, is_pooled_linear(clf.split(layer).halves))
+    halves = clf.split(layer).halves
+    return Site(info.channels, info.height * info.width, layers, is_pooled_linear(halves), _skipped(halves))
+
+
+def _skipped(halves: Halves) -> bool:
+    """Whether the tail takes more than the activations; one that was not traced takes the image."""
+    graph = halves.tail_graph
+    return graph is None or sum(node.op == "placeholder" for node in graph.graph.nodes) > 1
 
 
 def _cost(planned: Planned, pace: Pace) -> Cost:

@@ -150,6 +150,8 @@ _zero_passes: WeakKeyDictionary[Halves, tuple[torch.Size, Tape, Tensor]] = WeakK
 def _zero_pass(net: SplitModel, acts: Activations, mode: Callable[[], RuleMode]) -> tuple[Tape, Tensor]:
     if net.context:
         return _record(net, torch.zeros_like(acts), mode)
+    # A view that counts for itself: the pass is the layer's, whoever asks first, and not one that this image costs.
+    net = SplitModel(net.halves, net.precision)
     known = _zero_passes.get(net.halves)
     if known is None or not _serves(known, acts):
         known = _zero_passes[net.halves] = (acts[:1].shape, *_record(net, torch.zeros_like(acts[:1]), mode))

@@ -28,12 +28,14 @@ class Site:
         channels, positions: K and h · w of its activations.
         layers: how many layers a method over several takes.
         pooled: whether all that is behind it is average pooling and one linear layer.
+        skipped: whether something else of the image crosses the cut: a skip connection, say.
     """
 
     channels: int
     positions: int
     layers: int
     pooled: bool
+    skipped: bool = True
 
 
 class Planned(NamedTuple):

@@ -49,9 +49,10 @@ def subtitle(before: str, stressed: str, after: str) -> str:
     return f'<div class="cam-subtitle">{escape(before)}<b>{escape(stressed)}</b>{escape(after)}</div>'
 
 
-def quiet(text: str) -> str:
-    """Small print."""
-    return f'<div class="cam-quiet">{escape(text)}</div>'
+def quiet(text: str, more: str = "") -> str:
+    """Small print; `more` is shown to whoever points at it."""
+    title = f' title="{escape(more)}"' if more else ""
+    return f'<div class="cam-quiet"{title}>{escape(text)}</div>'
 
 
 def notice_line(text: str) -> str:

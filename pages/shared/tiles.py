@@ -14,7 +14,7 @@ from typing import Final
 import streamlit as st
 from PIL import Image
 
-from cam_core import METHODS, Explanation, Passes
+from cam_core import METHODS, Explanation
 from cam_core.analysis.comparison import DrawnMap
 from cam_core.applicability import coinciding
 from cam_core.charts import trace_chart
@@ -68,7 +68,7 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
         pictures.show(picture, alt=f"{title} heatmap for {explanation.label} over the photo")
         st.html(style.colour_bar(colours, *drawn.limits, drawn.unit))
         with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
-            st.html(style.quiet(facts(explanation)))
+            st.html(style.quiet(facts(explanation), _counted(explanation)))
             downloads.button(
                 # The title is for those who hear it: every tile has such a button.
                 f"Save :small[{style.plain(title)}]",
@@ -149,13 +149,21 @@ def _told(title: str, values: FloatArray) -> str:
 
 
 def facts(explanation: Explanation) -> str:
-    """ "41 ms · 1 pass up to the layer, 2 behind it"; of a map from elsewhere where it is from."""
+    """ "41 ms · 1 pass", as the list of methods counts passes; of a map from elsewhere where it is from."""
     if explanation.method not in METHODS:
         height, width = explanation.map.shape
         return f"from {explanation.params['file']}: {height} × {width} values"
-    return f"{style.duration(explanation.seconds)} · {passes(explanation.passes)}"
+    own = max(explanation.passes) - 1  # one of each predicts
+    count = {0: "no pass of its own", 1: "1 pass"}.get(own, f"{own:,} passes")
+    return f"{style.duration(explanation.seconds)} · {count}"
 
 
-def passes(count: Passes) -> str:
-    """The honest cost: images pushed through each half of the network."""
-    return f"{count.head:,} pass{'es' if count.head != 1 else ''} up to the layer, {count.tail:,} behind it"
+def _counted(explanation: Explanation) -> str:
+    """The honest cost of ours: images pushed through each half of the network."""
+    if explanation.method not in METHODS:
+        return ""
+    head, tail = explanation.passes
+    return (
+        f"Pushed through the network, with the pass that predicts: {head:,} pass{'es' if head != 1 else ''} up to the "
+        f"layer, {tail:,} behind it. The time is that of the map’s first computation."
+    )

@@ -28,6 +28,14 @@ def test_methods_make_no_more_passes_than_they_announce_and_little_less(network:
             assert beside >= costs[key].passes / 2, key
 
 
+@pytest.mark.parametrize("layer", TINY["plain"].layers)
+def test_who_asks_first_does_not_pay_for_whoever_asks_next(layer: str) -> None:
+    clf, image = tiny_classifier("plain", seed=7), tiny_images(1)[0]
+    first, second = (explain(clf, image, method="lift-cam", layer=layer).passes for _ in range(2))
+    assert first == second == Passes(1, 2)
+    assert method_costs(clf, layer, Pace(1.0, 1.0))["lift-cam"].passes == 1
+
+
 @pytest.mark.parametrize(
     ("key", "params", "planned"),
     [
