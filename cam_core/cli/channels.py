@@ -161,7 +161,7 @@ def _facts(report: ChannelReport) -> list[str]:
         f"{report.model}: {report.channels - report.dead} live channels, {report.dead} dead",
         f"{report.estimator}: {report.passes} tail passes, {state}",
         f"{report.measure.quantity} {report.v_all:.4f}, without any channel {report.v_empty:.4f}, "
-        f"sum of phi {report.phi_sum:.4f}, gap {report.gap:.4f} ({report.relative_gap:.2%})",
+        f"sum of phi {report.phi_sum:.4f}, unexplained {-report.gap:.4f} ({report.relative_gap:.2%})",
     ]
 
 

@@ -184,14 +184,17 @@ def _take(key: str, channel: int) -> None:
 
 
 def _channel(report: ChannelReport) -> int:
-    """The channel that is looked at: of the link, of a click on a bar, or chosen here by keyboard."""
+    """The channel that is looked at: of the link, of a click on a bar, or chosen here by keyboard.
+
+    At first the one that carries most of what is explained, which is what the page asks for.
+    """
     bars = {str(channel): f"{channel} · φ {_signed(float(report.phi[channel]))}" for channel in report.order}
     return int(
         links.choice(
             "channel",
             "Channel",
             bars,
-            default=next(iter(bars)),
+            default=str(next((channel for channel in report.order if report.phi[channel] > 0), report.order[0])),
             scope=_scope(report),
             help="All channels, the longest bar first. Type a number, or click a bar.",
         )
@@ -219,7 +222,12 @@ def _map(seen: Scene, report: ChannelReport, channel: int) -> None:
 
 def _strongest(seen: Scene, report: ChannelReport) -> None:
     """The maps of the channels with the longest bars, small; a click on one selects it."""
-    st.html(style.quiet("Where the channels with the longest bars are active. Click a map to look at its channel:"))
+    st.html(
+        style.quiet(
+            f"Where the channels with the longest bars are active, each with its φ in {report.measure.unit}. "
+            "Click a map to look at its channel:"
+        )
+    )
     with st.container(key="channel-strongest"):
         for place, channel in enumerate(report.order[:_STRONGEST]):
             with st.container(key=f"strong-{place}"):

@@ -211,11 +211,23 @@ def _facts(report: ChannelReport, seconds: float) -> list[tuple[str, str]]:
         (f"score ({report.measure.quantity})", _plain(report.v_all)),
         ("score of nothing, v(∅)", _plain(report.v_empty)),
         ("explained, Σ φ", f"{_plain(report.phi_sum)} of {_plain(report.span)}"),
-        ("unexplained (efficiency gap)", f"{_plain(report.gap)} ({_share(report.relative_gap)})"),
+        ("unexplained (efficiency gap)", _unexplained(report)),
         ("uncertainty (relative standard error)", _share(report.noise)),
         ("silent (dead) channels", f"{report.dead} of {report.channels}"),
-        ("cost", f"{report.passes} tail passes, {style.duration(seconds)}"),
+        ("cost", f"{report.passes} tail passes{_enough(report)}, {style.duration(seconds)}"),
     ]
+
+
+def _unexplained(report: ChannelReport) -> str:
+    """The last step of the waterfall, and what its sign means."""
+    left = _plain(-report.gap)
+    meant = ": explained too much" if left.startswith("−") else ": still to explain" if float(left) else ""
+    return f"{left} ({_share(report.relative_gap)}){meant}"
+
+
+def _enough(report: ChannelReport) -> str:
+    """Why the budget was not spent."""
+    return f" of a budget of {report.budget:,}: more are not needed" if report.passes < report.budget else ""
 
 
 def _plain(value: float) -> str:

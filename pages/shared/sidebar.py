@@ -10,7 +10,7 @@ import streamlit as st
 
 from cam_core.models.classifier import Prediction
 from cam_core.models.devices import available_devices
-from cam_core.models.tails import nonlinear_layer
+from cam_core.models.tails import is_pooled_linear, nonlinear_layer
 from cam_core.targets import TargetScore
 from cam_core.training import BUILT_IN
 from cam_core.types import CamError, ImageError
@@ -27,6 +27,7 @@ from pages.shared.targets import another, picker
 _WITHOUT_SCENE = ("lfi", "benchmark")  # pages that explain no photo of the visitor's choice
 _MOST_NAMED = 6  # classes that are called by their names
 _MUCH = 2  # times its size: a photo that is enlarged so looks like none of those that the network knows
+_BEFORE = "_network_before"  # the last network that a scene was made of
 _PAIRED = ("classes",)  # pages that open on a photo of two animals
 _NONLINEAR = ("channels",)  # pages that open where the network behind the layer is more than pooling and a linear layer
 
@@ -76,6 +77,7 @@ def _scene(page: str) -> None:
     with class_box:
         target = _target(spec, offer, photo, outcome)
     question = Question(photo.digest, spec, layer, target, precision, seed, compiled)
+    st.session_state[_BEFORE] = offer.key
     scene.put(Scene(photo, question, outcome, tuple(_notices(spec, offer, photo))))
 
 
@@ -148,14 +150,22 @@ def _enlarged(spec: ModelSpec, photo: Photo) -> bool:
 def _layer(spec: ModelSpec, nonlinear: bool) -> str:
     clf = compute.classifier(spec)
     labels = {layer.name: layer.label for layer in clf.layers}
-    return links.choice(
+    default = nonlinear_layer(clf) if nonlinear else clf.default_layer
+    chosen = links.choice(
         "layer",
         "Layer",
         labels,
-        default=nonlinear_layer(clf) if nonlinear else clf.default_layer,
+        default=default,
         scope=spec.name,
         help="The feature map that is explained: channels × height × width. Late layers know what, early ones where.",
     )
+    if chosen == default != clf.default_layer:
+        pooled = is_pooled_linear(clf.split(clf.default_layer).halves)
+        why = (
+            f"behind {clf.default_layer} the network only averages and adds" if pooled else "the last stage begins here"
+        )
+        st.html(style.quiet(f"Earlier than on other pages: {why}."))
+    return chosen
 
 
 def _target(spec: ModelSpec, offer: Offer, photo: Photo, predictions: tuple[Prediction, ...]) -> int | TargetScore:
@@ -222,6 +232,10 @@ def _weights(offer: Offer) -> tuple[str, int]:
     return weights, int(st.number_input("Seed of the weights", 0, 2**31 - 1, 0, **links.kept("weights-seed")))
 
 
+def _use(key: str) -> None:
+    st.session_state[links.widget_key("model")] = key
+
+
 def _use_bundled() -> None:
     st.session_state[links.widget_key("model")] = BUNDLED
     st.session_state[links.widget_key("weights", BUNDLED)] = "default"
@@ -232,20 +246,29 @@ def _use_random_weights(key: str) -> None:
     st.session_state[links.widget_key("weights", key)] = "random"
 
 
-def _explained(what: str, error: CamError) -> Callable[[], None]:
-    return lambda: messages.failure(what, str(error), key="scene")
+def _explained(what: str, error: CamError) -> Callable[[Callable[[], None]], None]:
+    def draw(heading: Callable[[], None]) -> None:
+        heading()
+        messages.failure(what, str(error), key="scene")
+
+    return draw
 
 
-def _waiting(spec: ModelSpec, offer: Offer, job: Job) -> Callable[[], None]:
+def _waiting(spec: ModelSpec, offer: Offer, job: Job) -> Callable[[Callable[[], None]], None]:
     """The drawing that pages show while the model is on its way, or if it cannot be had."""
 
-    def draw() -> None:
+    def draw(heading: Callable[[], None]) -> None:
+        if job.state == "failed":
+            heading()
         leave = None if spec.name == BUNDLED else ("Use the bundled model instead", _use_bundled)
         ways_out = [messages.again(job)]
         if spec.weights == "default" and spec.name != BUNDLED and not offer.fixed:
             ways_out.insert(0, ("Use random weights", partial(_use_random_weights, offer.key)))
         if spec != ModelSpec(BUNDLED):
             ways_out.insert(0, ("Back to the bundled model", _use_bundled))
+        before = models.offers().get(st.session_state.get(_BEFORE, ""))
+        if before and before.key not in (offer.key, BUNDLED):
+            ways_out.insert(0, (f"Back to {before.title}", partial(_use, before.key)))
         what, lost = f"Loading {offer.title}", f"{offer.title} cannot be used."
         messages.pending(job, what, lost, *ways_out, key="scene", leave=leave)
 

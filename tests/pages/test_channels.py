@@ -59,17 +59,31 @@ def reference(layer: str = "features.2", budget: int = 64) -> ChannelEstimate:
     return channel_shap(load_tiny("efficientnet_lite0"), SAMPLES[0].open(), layer=layer, budget=budget)
 
 
+def carrying(found: ChannelEstimate) -> int:
+    """The channel that speaks for the class most."""
+    return int(found.phi.argmax())
+
+
+def test_a_budget_that_is_not_needed_is_not_called_spent(open_app: Open, open_channels: OpenChannels) -> None:
+    passes = reference(budget=BUDGET).passes
+    assert passes < BUDGET
+    read = html(open_app(page="pages/channels/page.py"))
+    assert f"{passes} tail passes of a budget of {BUDGET}: more are not needed" in read
+    assert "each with its φ in logits" in read
+
+
 def test_first_sight_is_a_layer_with_a_nonlinear_tail(open_app: Open) -> None:
     at = open_app(page="pages/channels/page.py")
     assert at.title[0].value == "Channels"
     assert "Which of the 8 channels of features.2 carry" in html(at)
+    assert "Earlier than on other pages: behind features the network only averages and adds." in html(at)
     assert len(charts(at)) == 3, charts(at)
     assert "Exact" in badges(at) and "Not converged" not in badges(at)
     assert at.multiselect(key="beside").value == ["LIFT-CAM", "Grad-CAM"]
     assert at.number_input(key="budget").value == BUDGET
     found = reference(budget=BUDGET)
-    (top,) = largest(found.phi, 1)
-    assert channel_box(at).value == str(top)
+    top = carrying(found)
+    assert channel_box(at).value == str(top), "the page asks what carries the class, not what speaks against it"
     assert maps(at) == [f"Channel {top} heatmap of its activation over the photo"]
     assert at.query_params == {}, "the default view has the bare address"
 
@@ -77,7 +91,7 @@ def test_first_sight_is_a_layer_with_a_nonlinear_tail(open_app: Open) -> None:
 def test_the_page_on_apples_gpu(open_channels: OpenChannels, apple: Ledger) -> None:
     at = open_channels()
     assert len(charts(at)) == 4 and not at.error
-    assert channel_box(at).value == str(largest(reference().phi, 1)[0])
+    assert channel_box(at).value == str(carrying(reference()))
     slider = next(one for one in at.slider if one.label == "Channels removed")
     slider.set_value(slider.max).run()
     assert "predicted" in html(settle(at))
@@ -87,7 +101,9 @@ def test_the_page_on_apples_gpu(open_channels: OpenChannels, apple: Ledger) -> N
 def test_numbers_are_those_of_the_core(open_channels: OpenChannels) -> None:
     text, found = html(open_channels()).replace("−", "-"), reference()
     assert f"<dt>score (logit)</dt><dd>{found.v_all:.2f}</dd>" in text
-    assert f"<dd>{found.gap:.2f} (" in text or f"<dd>{abs(found.gap):.2f} (" in text
+    left = found.v_all - found.v_empty - float(found.phi.sum())
+    meant = ": explained too much" if left <= -0.005 else ": still to explain" if left >= 0.005 else ""
+    assert re.search(rf"<dd>{left:z.2f} \([^)]*\){meant}</dd>", text), "as the last step of the waterfall"
     assert f"<dt>silent (dead) channels</dt><dd>{found.dead} of 8</dd>" in text
     assert f"{found.passes} tail passes" in text
 
