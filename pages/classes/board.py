@@ -33,7 +33,7 @@ class Tile:
 
     Attributes:
         alt: for those who cannot see it.
-        legend: of the colours; None where it stands elsewhere.
+        legend: of the colours.
         words: what the map is, in plain terms.
         notices: what to know before trusting it.
     """
@@ -42,18 +42,13 @@ class Tile:
     name: str
     alt: str
     drawn: DrawnMap
-    legend: Legend | None = None
+    legend: Legend
     words: str = ""
     notices: tuple[str, ...] = ()
 
 
-def pair_tiles(contrast: Contrast, places: Sequence[Any], frame: Image.Image, *, told: bool) -> list[Tile]:
-    """The maps of A and of B, and their difference.
-
-    Args:
-        places: three.
-        told: whether what the colours mean stands below each.
-    """
+def pair_tiles(contrast: Contrast, places: Sequence[Any], frame: Image.Image) -> list[Tile]:
+    """The maps of A and of B, and their difference, in three places."""
     drawn = drawn_contrast(contrast, (frame.height, frame.width))
     return [
         *(
@@ -62,7 +57,7 @@ def pair_tiles(contrast: Contrast, places: Sequence[Any], frame: Image.Image, *,
                 made.label,
                 f"{contrast.title} heatmap for {made.label} over the photo",
                 values,
-                _speaks(made.label, values.signed) if told else None,
+                _speaks(made.label, values.signed),
                 notices=made.warnings,
             )
             for place, made, values in zip(places[:2], (contrast.a, contrast.b), (drawn.a, drawn.b), strict=True)
@@ -72,7 +67,7 @@ def pair_tiles(contrast: Contrast, places: Sequence[Any], frame: Image.Image, *,
             "The first less the second",
             f"{contrast.title} heatmap of {contrast.a.label} less {contrast.b.label} over the photo",
             drawn.difference,
-            _rather(contrast, "counts more for {}", "counts for both alike") if told else None,
+            _rather(contrast, "counts more for {}", "counts for both alike"),
         ),
     ]
 
@@ -91,9 +86,18 @@ def contrast_tile(contrast: Contrast, place: Any, frame: Image.Image, *, told: b
         f"Why {a} and not {b}?" if told else "The contrast",
         f"{contrast.title} heatmap of the contrast {a} − {b} over the photo",
         drawn,
-        _rather(contrast, "puts {} ahead", "moves neither") if told else None,
+        _rather(contrast, "puts {} ahead", "moves neither"),
         f"{_lead(a, b, between.score)} {_linearity(contrast)}" if told else "",
         between.warnings,
+    )
+
+
+def same_again(contrast: Contrast) -> str:
+    """Why the map of the logit difference, which is there and is the difference of the maps, is not shown again."""
+    assert contrast.between is not None
+    return (
+        f"{_lead(contrast.a.label, contrast.b.label, contrast.between.score)} Its map stands above, as the first less "
+        f"the second: {contrast.title} is linear in the score, so that the two are the same picture."
     )
 
 
@@ -116,8 +120,6 @@ def _lead(a: str, b: str, score: float) -> str:
 
 
 def _linearity(contrast: Contrast) -> str:
-    if contrast.linear:
-        return f"It is the difference of the two maps again: {contrast.title} is linear in the score."
     return (
         f"It is not the difference of the two maps: {contrast.title} is not linear in the score, and they are up to "
         f"{contrast.deviation:.0%} of the largest value apart."
@@ -135,6 +137,7 @@ def finer_tiles(
             f"Finer-CAM: {explanation.label}",
             f"Finer-CAM heatmap for {explanation.label} over the photo",
             values,
+            _speaks(explanation.label, values.signed),
             words=f"What sets {explanation.label} apart from the classes whose scores are nearest to its own: "
             f"{style.listed(labels)}.",
             notices=explanation.warnings,
@@ -158,7 +161,7 @@ def _draw(tile: Tile, frame: Image.Image, opacity: float, diverging: str) -> Non
     colours = diverging if drawn.signed else SEQUENTIAL[0]
     st.html(style.name_line(tile.name))
     pictures.show(overlay(frame, drawn.values, opacity, colours, drawn.limits), alt=tile.alt)
-    legend = style.legend([tile.legend(colours)] if tile.legend else [], tile.words)
+    legend = style.legend([tile.legend(colours)], tile.words)
     st.html("".join([style.colour_bar(colours, *drawn.limits), legend, *map(style.notice_line, tile.notices)]))
 
 

@@ -27,7 +27,7 @@ from pages.shared.scene import Scene
 
 @polling.part
 def page() -> None:
-    seen = scene.current()
+    seen = scene.current("Classes", "Why ", "one class", ", and not the other?")
     st.title("Classes")
     question, notices = st.container(), st.container()
     regions = pair.regions(seen)
@@ -97,7 +97,7 @@ def row(seen: Scene, made: Maps, contrast: Contrast | None, *, first: bool) -> l
     board.agreement(contrast, told=first)
     with tiles.grid(f"classes-{method}"):
         places = [st.container(key=f"tile-{method}-{part}") for part in ("a", "b", "difference")]
-        drawn = board.pair_tiles(contrast, places, seen.frame(), told=first)
+        drawn = board.pair_tiles(contrast, places, seen.frame())
         return drawn if first else [*drawn, *contrast_tile(seen, made, contrast, told=False)]
 
 
@@ -118,8 +118,9 @@ def unfinished(made: Maps) -> None:
 
 
 def contrast_tile(seen: Scene, made: Maps, contrast: Contrast, *, told: bool) -> list[Tile]:
-    """The map of the difference itself in a place of its own; nothing of a method that is not asked for it."""
-    if made.between is None:
+    """The map of the difference itself in a place of its own; nothing where it is the difference of the maps again, or
+    of a method that is not asked for it."""
+    if made.between is None or contrast.linear:
         return []
     place: Any = st.container(key=f"tile-{contrast.method}-contrast")
     if isinstance(made.between, Explanation):
@@ -152,6 +153,8 @@ def contrast_itself(
             drawn += contrast_tile(seen, made, contrast, told=True)
         for each in finer:
             drawn += finer_maps(seen, chosen, each)
+    if contrast is not None and contrast.linear:
+        st.html(style.quiet(board.same_again(contrast)))
     if contrast is not None and made.between is None:
         st.html(style.quiet(f"{METHODS[contrast.method].title} does not look at the class, and has no contrast."))
     return drawn

@@ -74,18 +74,20 @@ def test_first_sight_is_two_animals_and_what_tells_them_apart(open_classes: Open
     a, b = (LABELS[index] for index in top_two())
     assert f"Why <b>{a}</b>, and not {b}?" in html(at)
     assert maps(at) == [
-        *(
-            f"Grad-CAM heatmap {of}"
-            for of in (f"for {a}", f"for {b}", f"of {a} less {b}", f"of the contrast {a} − {b}")
-        ),
+        *(f"Grad-CAM heatmap {of}" for of in (f"for {a}", f"for {b}", f"of {a} less {b}")),
         *(f"Finer-CAM heatmap for {side}" for side in (a, b)),
-        *(
-            f"LIFT-CAM heatmap {of}"
-            for of in (f"for {a}", f"for {b}", f"of {a} less {b}", f"of the contrast {a} − {b}")
-        ),
-    ]
+        *(f"LIFT-CAM heatmap {of}" for of in (f"for {a}", f"for {b}", f"of {a} less {b}")),
+    ], "the map of the difference is the difference of the maps here: once"
     assert at.query_params == {}, "the default view has the bare address"
-    assert "It is the difference of the two maps again: Grad-CAM is linear in the score." in html(at)
+    assert "Its map stands above, as the first less the second: Grad-CAM is linear in the score" in html(at)
+    assert html(at).count(f"bright: speaks for {a}") + html(at).count(f"speaks for {a}</span>") == 3, "of each method"
+
+
+def test_a_contrast_that_is_a_picture_of_its_own_is_shown(open_classes: OpenClasses) -> None:
+    at = open_classes(methods=["Grad-CAM++"])
+    a, b = (LABELS[index] for index in top_two())
+    assert f"Grad-CAM++ heatmap of the contrast {a} − {b}" in maps(at)
+    assert "Grad-CAM++ is not linear in the score" in html(at)
 
 
 def test_on_real_animals_they_are_a_and_b_with_their_boxes(
@@ -202,7 +204,7 @@ def test_a_failing_method_leaves_the_others(open_classes: OpenClasses, register:
     register("broken", broken)
     at = open_classes(methods=["broken", "Grad-CAM"])
     assert "**broken has no map.**" in at.error[0].value
-    assert len([text for text in maps(at) if text.startswith("Grad-CAM")]) == 4
+    assert len([text for text in maps(at) if text.startswith("Grad-CAM")]) == 3
     next(button for button in at.button if button.label == "Remove").click().run()
     assert not settle(at).error and at.multiselect(key="methods").value == ["Grad-CAM"]
 
