@@ -18,9 +18,12 @@ from pages.shared.elsewhere import map_file
 from pages.shared.pickers import Look
 from pages.shared.scene import Scene
 
+_RAW = "Numbers at a colour bar: the map’s own values, which have no unit; those of two methods cannot be compared. "
+_RANKED = "Numbers at a colour bar: the share of the picture that counts no more than such a place, below 0 against. "
+
 
 def page() -> None:
-    seen = scene.current()
+    seen = scene.current("Compare", "What in this photo speaks for ", "the class", "? Do the methods agree?")
     st.title("Compare")
     verb, what = seen.words.pro
     st.html(style.subtitle(f"What in this photo {verb} ", what, "? Do the methods agree?"))
@@ -125,7 +128,7 @@ def how_to_read(seen: Scene, done: Sequence[Explanation], drawn: Sequence[DrawnM
     pro, contra = " ".join(seen.words.pro), " ".join(seen.words.contra)
     kinds = sorted({entry.signed for entry in drawn}, reverse=True)
     maps = {True: look.diverging, False: look.sequential}
-    units = "" if look.ranked else "Numbers at a colour bar: the map’s own values, for each method in its own unit. "
+    units = _RANKED if look.ranked else _RAW
     methods = [METHODS[made.method] for made in done if made.method in METHODS]
     blind = [method.title for method in methods if not method.class_specific]
     classless = f"{style.listed(blind)}: the same for every class." if blind else ""

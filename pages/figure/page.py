@@ -15,13 +15,13 @@ from pages.runtime.jobs import Job
 from pages.shared import messages, scene, style
 from pages.shared.scene import Scene
 
+_QUESTION = "Photos × methods, layers, classes or networks for print: ", "is it ready", " for the paper?"
+
 
 def page() -> None:
-    seen = scene.current()
+    seen = scene.current("Figure", *_QUESTION)
     st.title("Figure")
-    st.html(
-        style.subtitle("Photos × methods, layers, classes or networks for print: ", "is it ready", " for the paper?")
-    )
+    st.html(style.subtitle(*_QUESTION))
     notices = st.container()
     with st.container(key="figure-choices"):
         with st.container():

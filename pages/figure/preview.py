@@ -18,6 +18,10 @@ from pages.shared import pictures, style, tables
 _DPI: Final = 192  # two pixels of a sharp screen for one of a style sheet, of which there are 96 to an inch
 _MOST_SAID: Final = 4  # doubts that are read at once
 
+_READY: Final = (
+    "Nothing speaks against printing it: letters, pixels, height, colours and maps were checked, and none is doubtful."
+)
+
 
 def preview(grid: ExplainedGrid) -> None:
     """The figure at its printed size, where the screen is that wide; else it can be scrolled."""
@@ -26,6 +30,8 @@ def preview(grid: ExplainedGrid) -> None:
     st.html(tables.scrolling("The figure at its printed size", picture))
     st.html(style.quiet(f"Shown at its printed size: {width:.4g} mm wide."))
     doubts = grid_doubts(grid)
+    if not doubts:
+        st.html(style.quiet(_READY))
     for doubt in doubts[:_MOST_SAID]:
         st.html(style.notice_line(doubt))
     if rest := doubts[_MOST_SAID:]:

@@ -22,6 +22,8 @@ _MOST: Final = 8
 _LONGEST: Final = 120  # letters of a title
 _EDGES: Final = (("Left edge", "left", 0.35), ("Upper edge", "top", 0.25))  # of an enlarged part, at first
 
+_OF_THE_PHOTO: Final = "Share of what is shown of the photo: of its width, and from above of its height."
+
 
 @dataclass(frozen=True)
 class RowPhoto:
@@ -44,12 +46,12 @@ def photos(seen: Scene) -> list[RowPhoto]:
     titles = {name: title for title, name in names.items()}
     chosen = several(
         "photos",
-        "Photos below the sidebar’s",
+        "More photos, one per row",
         list(names),
         [titles[name] for name in _BESIDE if name in titles][:1],
         most=_MOST - 1,
         placeholder="One row alone",
-        help="Each photo is a row. The first is that of the sidebar: of the gallery, or your own.",
+        help="The first row is the sidebar’s photo: of the gallery, or your own. These stand below it.",
     )
     return [first, *(_of_gallery(names[title], title) for title in chosen)]
 
@@ -121,9 +123,22 @@ def _zoom(row: int) -> tuple[float, float, float] | None:
     if not st.toggle(f"Enlarge a part of row {row}", **links.kept(f"zoom-{row}")):
         return None
     left, top = (
-        st.slider(f"{what}, row {row}", 0.0, 0.9, first, 0.01, width=150, **links.kept(f"zoom-{name}-{row}"))
+        st.slider(
+            f"{what}, row {row}",
+            0.0,
+            0.9,
+            first,
+            0.01,
+            format="percent",
+            width=150,
+            help=_OF_THE_PHOTO,
+            **links.kept(f"zoom-{name}-{row}"),
+        )
         for what, name, first in _EDGES
     )
-    side = st.slider(f"Side, row {row}", 0.1, 0.4, 0.25, 0.01, width=150, **links.kept(f"zoom-side-{row}"))
+    side = st.slider(
+        f"Side, row {row}", 0.1, 0.4, 0.25, 0.01, format="percent", width=150, help=_OF_THE_PHOTO,
+        **links.kept(f"zoom-side-{row}"),
+    )  # fmt: skip
     furthest = round(1 - side, 2)
     return min(left, furthest), min(top, furthest), side

@@ -58,7 +58,9 @@ def test_the_page_on_apples_gpu(open_app: Open, apple: Ledger) -> None:
 
 
 def test_facts_tell_time_and_passes(open_app: Open) -> None:
-    assert re.search(r"\d+ ms · 1 pass up to the layer, 2 behind it", html(open_app(methods=["Grad-CAM"])))
+    read = html(open_app(methods=["Grad-CAM"]))
+    assert re.search(r">\d+ ms · 1 pass</div>", read), "as the list of methods counts: beside the prediction"
+    assert "with the pass that predicts: 1 pass up to the layer, 2 behind it." in read
 
 
 def test_adding_a_method_adds_a_tile(open_app: Open) -> None:
@@ -459,6 +461,8 @@ def test_percentiles_make_every_map_bright_somewhere(open_app: Open, register: R
         assert pixels.max() - pixels.min() > 100
     signed = open_app(methods=["Grad-CAM"], scale="Percentile", values="Signed")
     assert colour_bars(signed) == [("−100 %", "100 %")]
+    assert "the share of the picture that counts no more than such a place, below 0 against" in html(signed)
+    assert "which have no unit" in html(open_app(methods=["Grad-CAM"]))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from cam_core.cli import inputs
 from cam_core.figures import VENUES, Chart, FigureSpec, explain_grid, grid_file
 from cam_core.figures.grid import explained
 from cam_core.figures.grid.explained import image_opener
+from pages.figure import preview
 from pages.runtime import compute
 from pages.shared import models
 from pages.shared.models import Offer
@@ -192,6 +193,13 @@ def test_no_file_names_a_folder_of_the_server(open_app: Open, files: Files, monk
         assert b"/srv" not in content(), name
     assert "/srv" not in html(at) + "".join(code.value for code in at.code)
     assert json.loads(files["figure.json"]())["model"]["weights"] == "default"
+
+
+def test_a_figure_without_a_doubt_is_said_to_be_ready(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = "Nothing speaks against printing it"
+    assert ready not in html(open_app(page=PAGE, venue="cvpr-column", points="6", dpi="1200"))
+    monkeypatch.setattr(preview, "grid_doubts", lambda grid: [])
+    assert ready in html(open_app(page=PAGE))
 
 
 def test_doubts_are_said_before_it_goes_to_print(open_app: Open) -> None:
