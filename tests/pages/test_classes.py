@@ -141,7 +141,7 @@ def test_the_same_class_twice_is_refused_in_words(open_classes: OpenClasses) -> 
     ]
     assert maps(at) == [] and not at.error
     next(entry for entry in at.selectbox if entry.label.startswith("B: ")).select("1").run()
-    assert len(maps(settle(at))) == 10 and not at.info
+    assert len(maps(settle(at))) == 8 and not at.info
 
 
 def test_swapped_they_change_places_and_the_link_says_so(open_classes: OpenClasses) -> None:
@@ -223,7 +223,7 @@ def test_what_is_slow_does_not_keep_the_rest_waiting(open_classes: OpenClasses, 
     register("endless", endless, expensive=True)
     at = open_classes(wait=False, methods=["Grad-CAM", "endless"])
     at.run()
-    assert len([text for text in maps(at) if text.startswith("Grad-CAM")]) == 4
+    assert len([text for text in maps(at) if text.startswith("Grad-CAM")]) == 3
     assert len(at.get("progress")) == 1, "one bar for the three maps of a method"
     at.multiselect(key="methods").set_value(["Grad-CAM"]).run()
     assert not settle(at).get("progress")
@@ -243,7 +243,7 @@ def test_opacity_redraws_and_computes_nothing(open_classes: OpenClasses, monkeyp
     at.slider(key="opacity").set_value(0.9).run()
     after = [image.value for image in at.get("image")]
     count = len(maps(at))
-    assert count == 6 and all(one != other for one, other in zip(before[:count], after[:count], strict=True))
+    assert count == 5 and all(one != other for one, other in zip(before[:count], after[:count], strict=True))
     assert before[count:] == after[count:], "the channels' maps stay"
 
 
@@ -258,7 +258,7 @@ def test_the_table_of_channels_is_made_when_it_is_opened(open_classes: OpenClass
 
 def test_the_page_on_apples_gpu(open_classes: OpenClasses, apple: Ledger) -> None:
     at = open_classes()
-    assert len(maps(at)) == 10 and channel_maps(at) and not at.error
+    assert len(maps(at)) == 8 and channel_maps(at) and not at.error
     assert apple.ops
 
 
@@ -270,7 +270,7 @@ def test_a_network_of_digits_sets_digits_against_each_other(
     assert box(at, "Sample photo").value == "digit-0"
     a, b = picked(at)
     assert a == 0 and b != 0 and f"Why <b>0</b>, and not {b}?" in html(at)
-    assert len(maps(at)) == 6 and not at.error
+    assert len(maps(at)) == 5 and not at.error
     assert "Where the maps lie" in [entry.value for entry in at.header] and "on the 0<br>" in html(at)
 
 

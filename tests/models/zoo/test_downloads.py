@@ -93,7 +93,7 @@ def test_without_a_network_the_reason_is_in_plain_words(monkeypatch: pytest.Monk
         raise urllib.error.URLError(socket.gaierror(-2, "Name or service not known"))
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
-    with pytest.raises(WeightsError, match=r"could not be downloaded: no connection to the network$"):
+    with pytest.raises(WeightsError, match=r"could not be downloaded: no connection to the network\n"):
         cached_download(f"https://example.org/models/{NAME}")
 
 

@@ -257,7 +257,7 @@ def test_random_weights_belong_to_the_model_that_they_were_chosen_for(open_app: 
     assert "Untrained network: random weights, seed 0" in html(at)
     box(at, "Model").select(BUNDLED).run()
     settle(at)
-    assert "Untrained" not in html(at) and "comes with the installation" in html(at)
+    assert "Untrained" not in html(at) and "come with the installation" in html(at)
     assert "weights" not in at.query_params
     box(at, "Model").select("resnet18").run()
     assert "Untrained network" in html(settle(at)), "the choice is remembered"
