@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,14 @@ from tests.pages.app_runs import (
 
 
 @pytest.fixture
-def digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Digits of the gallery in the twinkling of an eye."""
+def digits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Digits of the gallery in the twinkling of an eye; nobody else's."""
     drawn = {name: Image.new("RGB", (64, 64), (20 * int(name),) * 3) for name in "0123456789"}
     monkeypatch.setattr(photo, "gallery_digits", lambda: drawn)
     monkeypatch.setattr(compute, "load_model", lambda name, **_: load_tiny(name, weights="random"))
+    photo.gallery_photo.clear()
+    yield
+    photo.gallery_photo.clear()
 
 
 def test_every_catalogue_model_is_offered_with_its_size(open_app: Open) -> None:
