@@ -27,10 +27,10 @@ from pages.shared.targets import another, picker
 _WITHOUT_SCENE = ("lfi", "benchmark")  # pages that explain no photo of the visitor's choice
 _MOST_NAMED = 6  # classes that are called by their names
 _MUCH = 2  # times its size: a photo that is enlarged so looks like none of those that the network knows
-_BEFORE = "_network_before"  # the last network that a scene was made of
 _PAIRED = ("classes",)  # pages that open on a photo of two animals
 _NONLINEAR = ("channels",)  # pages that open where the network behind the layer is more than pooling and a linear layer
 
+_BEFORE = "_network_before"  # the last network that a scene was made of
 _DEVICE_NAMES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
 
 
@@ -72,12 +72,12 @@ def _scene(page: str) -> None:
     if isinstance(outcome, Job):
         scene.put(_waiting(spec, offer, outcome))
         return
+    st.session_state[_BEFORE] = offer.key
     with layer_box:
         layer = _layer(spec, nonlinear=page in _NONLINEAR)
     with class_box:
         target = _target(spec, offer, photo, outcome)
     question = Question(photo.digest, spec, layer, target, precision, seed, compiled)
-    st.session_state[_BEFORE] = offer.key
     scene.put(Scene(photo, question, outcome, tuple(_notices(spec, offer, photo))))
 
 
