@@ -32,7 +32,7 @@ def page() -> None:
     question, notices = st.container(), st.container()
     regions = pair.regions(seen)
     chosen = pair.pick(seen, regions)
-    seen = replace(seen, question=replace(seen.question, target=chosen.a.index))  # whatever the sidebar asks about
+    seen = replace(seen, question=replace(seen.question, target=chosen.a.index))
     with question:
         st.html(style.subtitle("Why ", chosen.a.label, f", and not {chosen.b.label}?"))
     methods = pickers.methods(pickers.FIRST_METHODS, unfit=seen.unfit, misplaced=seen.misplaced, costs=seen.costs)

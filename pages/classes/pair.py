@@ -1,4 +1,4 @@
-"""The two classes that are set against each other: chosen here, A being the sidebar's class where none was."""
+"""The two classes that are set against each other: chosen here, A being the other pages' class where none was."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cam_core.training.digits import gallery_masks
 from pages.shared import links, scene, style
 from pages.shared.provenance import Facts
 from pages.shared.scene import Scene
+from pages.shared.targets.words import leading_class
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ def pick(seen: Scene, known: Sequence[Region]) -> Pair:
             "class-a",
             "A: why this class …",
             lines,
-            default=str(_asked(seen)),
+            default=str(leading_class(seen.question.target)),
             scope=scope,
             width=270,
-            help="All classes, most probable first. Type to search. It opens on the class of the sidebar.",
+            help="All classes, most probable first. Type to search. It opens on the class that other pages explain.",
         )
         b = links.choice(
             "class-b",
@@ -76,12 +77,6 @@ def pick(seen: Scene, known: Sequence[Region]) -> Pair:
         )
         st.button("Swap", icon=":material/swap_horiz:", on_click=_swap, args=(scope, a, b), key="swap-classes")
     return Pair(by_index[a], by_index[b])
-
-
-def _asked(seen: Scene) -> int:
-    """The class that the sidebar asks about; the most probable one where it asks about something else."""
-    target = seen.question.target
-    return target if isinstance(target, int) else seen.predictions[0].index
 
 
 def _swap(scope: str, a: str, b: str) -> None:

@@ -7,7 +7,7 @@ the view (a class with its probability, a layer with its shape) `choice` is used
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,38 +68,71 @@ def choice(
     *,
     default: str,
     scope: str = "",
+    drawn: bool = True,
     **widget: Any,
 ) -> str:
     """A select box whose value stands in the address as `?name=option`, unless it is the default.
 
-    A choice that is the default stays the default where that is another one, as on another page.
+    Where nobody has chosen, the value is the default, also where that becomes another one, as on another page.
 
     Args:
         options: what can stand in the address → what is read in the box.
         scope: what the options depend on (the model for a layer; model and photo for a class). Every scope remembers
             its own choice; the address counts for the first one shown in a visit.
+        drawn: whether there is a box; without one, the value is what was chosen before.
         widget: passed on to `st.selectbox`.
     """
+    key = widget_key(name, scope)
+    value = _settled(name, options, default, scope)
+    if drawn:
+        value = st.selectbox(
+            label,
+            list(options),
+            key=key,
+            format_func=lambda option: options.get(option, option),  # Streamlit may ask for one of the scope before
+            filter_mode="contains",
+            persist_state="session",
+            on_change=partial(_mark_chosen, key),
+            **widget,
+        )
+    write(name, None if value == default else value)
+    return value
+
+
+def _settled(name: str, options: Mapping[str, str], default: str, scope: str) -> str:
+    """The value of a `choice` before its box is drawn."""
     key = widget_key(name, scope)
     option, default_before = st.session_state.get(key), st.session_state.get(f"{key}|default", default)
     st.session_state[f"{key}|default"] = default
     if _follows_address(name):
-        st.session_state[key] = _in_address(name, options) or default
-    elif option == default_before != default:
-        st.session_state[key] = default
+        option = _from_address(name, scope, options) or default
+    elif option == default_before != default and not was_chosen(name, scope):
+        option = default
     elif option not in options:
-        st.session_state[key] = _from_link(name, scope, options) or default
-    value: str = st.selectbox(
-        label,
-        list(options),
-        key=key,
-        format_func=lambda option: options.get(option, option),  # Streamlit may ask for one of the scope before
-        filter_mode="contains",
-        persist_state="session",
-        **widget,
-    )
-    write(name, None if value == default else value)
-    return value
+        option = _from_link(name, scope, options) or default
+    if st.session_state.get(key) != option:
+        st.session_state[key] = option
+    return option
+
+
+def choose(name: str, option: str, scope: str = "") -> None:
+    """What a click in a `choice` does; for a button's callback."""
+    key = widget_key(name, scope)
+    st.session_state[key] = option
+    _mark_chosen(key)
+
+
+def was_chosen(name: str, scope: str = "") -> bool:
+    """Whether the visitor, or the link, has chosen: what was chosen stays, also if it is a page's default."""
+    return bool(st.session_state.get(_chosen(widget_key(name, scope))))
+
+
+def _mark_chosen(key: str) -> None:
+    st.session_state[_chosen(key)] = True
+
+
+def _chosen(key: str) -> str:
+    return f"{key}|chosen"
 
 
 def choices(
@@ -189,7 +222,14 @@ def _first_scope(name: str) -> str:
 
 def _from_link(name: str, scope: str, options: Collection[str]) -> str | None:
     first = st.session_state.setdefault(_first_scope(name), scope)
-    return _in_address(name, options) if first == scope else None
+    return _from_address(name, scope, options) if first == scope else None
+
+
+def _from_address(name: str, scope: str, options: Collection[str]) -> str | None:
+    option = _in_address(name, options)
+    if option is not None:
+        _mark_chosen(widget_key(name, scope))
+    return option
 
 
 def _all_in_address(name: str, options: Collection[str], default: Sequence[str]) -> list[str]:

@@ -190,7 +190,7 @@ def _from_gallery(digits: bool, pair: bool) -> Photo | None:
     style.style_rules(_thumbnail_rules(digits))
     with st.container(key="gallery"):
         for name, title in titles.items():
-            st.button(title, key=f"sample-{name}", help=title, on_click=_choose, args=(name, scope))
+            st.button(title, key=f"sample-{name}", help=title, on_click=links.choose, args=("sample", name, scope))
     style.style_rules(f".st-key-sample-{key} button {{ outline: 2px solid var(--cam-accent); }}")
     return gallery_photo(key)
 
@@ -207,8 +207,10 @@ def gallery_titles(digits: bool) -> dict[str, str]:
     return {f"{_DIGIT}{label}": f"Digit {label}" for label in gallery_digits()} | titles if digits else titles
 
 
-def _choose(key: str, scope: str) -> None:
-    st.session_state[links.widget_key("sample", scope)] = key
+def was_chosen(photo: Photo) -> bool:
+    """Whether the visitor, or the link, has chosen this photo: else it is what the gallery opened on."""
+    scope = _DIGITS if photo.source == _DIGITS else ""
+    return photo.source == "visitor" or links.was_chosen("sample", scope)
 
 
 def from_file(source: str, key: str = "") -> Photo | None:

@@ -116,8 +116,7 @@ class Scene:
 
     def explain_class(self, index: int) -> None:
         """Explain another class from now on, as if it had been chosen in the sidebar; for a button's callback."""
-        key = links.widget_key("class", class_scope(self.question.model, self.photo))
-        st.session_state[key] = str(index)
+        links.choose("class", str(index), class_scope(self.question.model, self.photo))
 
     @property
     def layer_info(self) -> LayerInfo:

@@ -20,14 +20,14 @@ from pages.runtime.jobs import Job
 from pages.shared import links, messages, models, pickers, scene, style
 from pages.shared.models import BUNDLED, Offer
 from pages.shared.networks import dialog, linked
-from pages.shared.photo import photo_picker
+from pages.shared.photo import photo_picker, was_chosen
 from pages.shared.scene import Photo, Scene
 from pages.shared.targets import another, picker
 
 _WITHOUT_SCENE = ("lfi", "benchmark")  # pages that explain no photo of the visitor's choice
 _MOST_NAMED = 6  # classes that are called by their names
 _MUCH = 2  # times its size: a photo that is enlarged so looks like none of those that the network knows
-_PAIRED = ("classes",)  # pages that open on a photo of two animals
+_PAIRED = ("classes",)  # pages that open on a photo of two animals, and ask for their two classes themselves
 _NONLINEAR = ("channels",)  # pages that open where the network behind the layer is more than pooling and a linear layer
 
 _BEFORE = "_network_before"  # the last network that a scene was made of
@@ -76,9 +76,10 @@ def _scene(page: str) -> None:
     with layer_box:
         layer = _layer(spec, nonlinear=page in _NONLINEAR)
     with class_box:
-        target = _target(spec, offer, photo, outcome)
+        paired = page in _PAIRED
+        target = _class(spec, photo, outcome) if paired else _target(spec, offer, photo, outcome)
     question = Question(photo.digest, spec, layer, target, precision, seed, compiled)
-    scene.put(Scene(photo, question, outcome, tuple(_notices(spec, offer, photo))))
+    scene.put(Scene(photo, question, outcome, (*_opened(photo, paired), *_notices(spec, offer, photo))))
 
 
 def _model() -> Offer:
@@ -103,6 +104,16 @@ def _spec(offer: Offer, weights: str, weights_seed: int, device: str) -> ModelSp
 
 def _untrained(spec: ModelSpec) -> str:
     return f"Untrained network: random weights, seed {spec.weights_seed}"
+
+
+def _opened(photo: Photo, pair: bool) -> Iterator[str]:
+    """That the gallery has opened on another photo than elsewhere, where the visitor has chosen none in it."""
+    if was_chosen(photo):
+        return
+    if photo.source == "digits":
+        yield f"Shown: {photo.title}, since this network knows digits. The other networks keep their own photo."
+    elif pair:
+        yield f"Shown: {photo.title}, two animals for two classes, until you choose a photo yourself."
 
 
 def _notices(spec: ModelSpec, offer: Offer, photo: Photo) -> Iterator[str]:
@@ -170,26 +181,41 @@ def _layer(spec: ModelSpec, nonlinear: bool) -> str:
 
 def _target(spec: ModelSpec, offer: Offer, photo: Photo, predictions: tuple[Prediction, ...]) -> int | TargetScore:
     """The class, and what of it is explained."""
-    options = {
-        str(prediction.index): f"{prediction.label} · {style.percent(prediction.probability)}"
-        for prediction in predictions
-    }
-    scope = scene.class_scope(spec, photo)
-    index = links.choice(
-        "class",
-        "Class to explain",
-        options,
-        default=str(predictions[0].index),
-        scope=scope,
-        help="All classes, most probable first. Type to search.",
-    )
+    options, scope = _class_options(predictions), scene.class_scope(spec, photo)
+    index = _chosen_class(options, scope, drawn=True)
     return picker.choose(
-        int(index),
+        index,
         options,
         scope=scope,
         two_sided=compute.classifier(spec).two_sided,
         similarity=lambda: another.similarity(spec, photo, offer.data),
     )
+
+
+def _class(spec: ModelSpec, photo: Photo, predictions: tuple[Prediction, ...]) -> int:
+    """The class that other pages explain, on a page that asks for classes of its own."""
+    st.html(style.quiet("Classes to explain: A and B, on the page itself."))
+    return _chosen_class(_class_options(predictions), scene.class_scope(spec, photo), drawn=False)
+
+
+def _class_options(predictions: tuple[Prediction, ...]) -> dict[str, str]:
+    return {
+        str(prediction.index): f"{prediction.label} · {style.percent(prediction.probability)}"
+        for prediction in predictions
+    }
+
+
+def _chosen_class(options: dict[str, str], scope: str, *, drawn: bool) -> int:
+    index = links.choice(
+        "class",
+        "Class to explain",
+        options,
+        default=next(iter(options)),
+        scope=scope,
+        drawn=drawn,
+        help="All classes, most probable first. Type to search.",
+    )
+    return int(index)
 
 
 def _computation(offer: Offer) -> tuple[str, st.delta_generator.DeltaGenerator, str, int, bool]:

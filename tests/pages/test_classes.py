@@ -154,15 +154,59 @@ def test_swapped_they_change_places_and_the_link_says_so(open_classes: OpenClass
     assert f"Why <b>{LABELS[b]}</b>, and not {LABELS[a]}?" in html(at)
 
 
-def test_a_follows_the_sidebars_class_until_it_is_chosen_here(open_classes: OpenClasses) -> None:
-    at = open_classes()
-    a, b = picked(at)
+def to_classes(at: AppTest) -> AppTest:
+    return settle(at.switch_page("pages/classes/page.py").run())
+
+
+def test_a_follows_the_other_pages_class_until_it_is_chosen_here(open_app: Open) -> None:
+    at = open_app(sample=PAIR.key)
+    a, b = top_two()
     other = next(index for index in range(len(LABELS)) if index not in (a, b))
     box(at, "Class to explain").select(str(other)).run()
-    assert picked(settle(at)) == (other, a), "B is the most probable other one"
+    assert picked(to_classes(at)) == (other, a), "B is the most probable other one"
+    assert at.query_params == {"sample": PAIR.key, "class": str(other)} or at.query_params == {"class": str(other)}
     next(entry for entry in at.selectbox if entry.label.startswith("A: ")).select(str(b)).run()
+    at.switch_page("pages/compare/page.py").run()
+    assert box(at, "Class to explain").value == str(other)
     box(settle(at), "Class to explain").select(str(a)).run()
-    assert picked(settle(at))[0] == b
+    assert picked(to_classes(at))[0] == b
+
+
+def test_the_sidebar_asks_for_no_class_and_no_target_where_a_and_b_do(open_app: Open) -> None:
+    at = open_app(sample=PAIR.key, target="negative")
+    assert box(at, "What to explain").value == "negative"
+    to_classes(at)
+    labels = [entry.label for entry in at.selectbox]
+    assert "Class to explain" not in labels and "What to explain" not in labels
+    assert "Classes to explain: A and B, on the page itself." in html(at)
+    assert picked(at) == top_two(), "A is the class whose opposite was asked about"
+    at.switch_page("pages/compare/page.py").run()
+    assert box(settle(at), "What to explain").value == "negative", "what was asked elsewhere is asked again"
+
+
+@pytest.mark.parametrize("chosen", ["dog", "koala"])
+def test_a_photo_that_was_chosen_stays_also_where_it_is_a_default(open_app: Open, chosen: str) -> None:
+    at = open_app()
+    for name in ("koala", chosen):
+        at.button(key=f"sample-{name}").click().run()
+    box(settle(at), "Class to explain").select_index(1).run()
+    box(at, "Class to explain").select_index(0).run()
+    assert box(settle(at), "Sample photo").value == chosen
+    index = int(box(at, "Class to explain").value)
+    assert box(to_classes(at), "Sample photo").value == chosen and picked(at)[0] == index
+    assert "two animals for two classes" not in html(at)
+    at.switch_page("pages/compare/page.py").run()
+    assert box(settle(at), "Sample photo").value == chosen
+
+
+def test_a_photo_that_nobody_chose_may_be_another_here_and_that_is_said(open_app: Open) -> None:
+    at = open_app()
+    assert box(to_classes(at), "Sample photo").value == PAIR.key
+    assert f"Shown: {PAIR.title}, two animals for two classes, until you choose a photo yourself." in html(at)
+    at.button(key=f"sample-{PAIR.key}").click().run()
+    assert "two animals for two classes" not in html(settle(at))
+    at.switch_page("pages/compare/page.py").run()
+    assert box(settle(at), "Sample photo").value == PAIR.key
 
 
 def test_a_class_that_does_not_exist_is_said(open_classes: OpenClasses) -> None:
