@@ -29,7 +29,7 @@ from cam_core.notebooks.bars import watched
 from cam_core.numbers import significant
 from cam_core.options import Options
 from cam_core.run import Run
-from cam_core.targets.asking import Asked, ClassTarget, Target, answer, resolve
+from cam_core.targets.asking import Asked, ClassTarget, Target, answer, counts_for, resolve
 from cam_core.targets.scores import TargetScore
 from cam_core.types import IMPROBABLE, Cancelled, Explanation, FloatArray, MethodError, Passes, Picture, Progress
 
@@ -299,6 +299,7 @@ class _Outcome:
         for index, picture in enumerate(pictures):
             if picture is not None:
                 self.saliency[index] = maps.saliency_within(self.raw[index, None], size, picture)[0]
+        self.counts_for = counts_for(seen.clf)
         self.result = result
         self.run = run
         self.moved = moved
@@ -321,9 +322,7 @@ class _Outcome:
         if bool(maps.is_constant(self.raw)[index]):
             sentences.append("The map is constant: it prefers no position, and the heatmap is empty.")
         elif not bool((self.raw[index] > 0).any()):
-            sentences.append(
-                "The map is nowhere positive: no position speaks for this class, and the heatmap is empty."
-            )
+            sentences.append(f"The map is nowhere positive: no position {self.counts_for}, and the heatmap is empty.")
         elif self.pictures[index] is not None and not bool(self.saliency[index].any()):
             sentences.append("Over the photo, without the padding around it, the map prefers no position: it is empty.")
         if probability is not None and probability < IMPROBABLE and not control:

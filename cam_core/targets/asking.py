@@ -19,7 +19,7 @@ from cam_core.models.precision import dtype_of
 from cam_core.models.split.compiled import CompiledHalves
 from cam_core.models.split.halves import Context, Halves
 from cam_core.targets.reading import read_target
-from cam_core.targets.scores import Custom, Similarity, TargetScore
+from cam_core.targets.scores import Custom, Negative, Similarity, TargetScore
 from cam_core.types import Activations, Images, LayerInfo, Logits, MetricError, TargetError
 
 ClassTarget: TypeAlias = int | str | None
@@ -176,6 +176,13 @@ def answer(clf: Classifier, index: int, logits: Tensor) -> Answer:
 def measure_of(clf: Classifier) -> Measure:
     """The measure of what a classifier is asked about."""
     return Measure(clf.score.quantity, clf.score.unit) if isinstance(clf, Asked) else LOGIT
+
+
+def counts_for(clf: Classifier) -> str:
+    """What a position does that counts for what is explained, in words."""
+    if not isinstance(clf, Asked):
+        return "speaks for this class"
+    return "speaks against this class" if isinstance(clf.score, Negative) else "speaks for what is explained"
 
 
 def gives_probabilities(clf: Classifier) -> bool:

@@ -18,7 +18,7 @@ from cam_core import METHODS, Explanation
 from cam_core.analysis.comparison import DrawnMap
 from cam_core.applicability import coinciding
 from cam_core.charts import trace_chart
-from cam_core.methods import title_of
+from cam_core.methods import is_signed, title_of
 from cam_core.methods.registry import Method
 from cam_core.overlay import overlay
 from cam_core.types import FloatArray
@@ -64,6 +64,11 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
         else:
             with st.popover(f"**{style.plain(title)}**", type="tertiary"):
                 st.markdown(f"A map {style.plain(facts(explanation))}, stretched over what the network sees.")
+        notices = "".join(
+            map(style.notice_line, (*explanation.warnings, *_other_sign(explanation, drawn), *_pale(drawn)))
+        )
+        if not drawn.largest:  # why there is nothing to see comes before it
+            st.html(notices)
         picture = overlay(frame, drawn.values, look.opacity, colours, drawn.limits)
         pictures.show(picture, alt=f"{title} heatmap for {explanation.label} over the photo")
         st.html(style.colour_bar(colours, *drawn.limits, drawn.unit))
@@ -77,8 +82,8 @@ def heatmap(explanation: Explanation, drawn: DrawnMap, frame: Image.Image, look:
                 key=f"save-{key}",
                 help="This picture as PNG.",
             )
-        for notice in (*explanation.warnings, *_pale(drawn)):
-            st.html(style.notice_line(notice))
+        if notices and drawn.largest:
+            st.html(notices)
         for name, values in explanation.extras.items():
             if values.ndim == 1:
                 what = _TRACES.get(name, name)
@@ -127,6 +132,13 @@ def said(method: Method) -> list[str]:
         f"In symbols: `{method.formula}`",
         style.cited(method.paper),
     ]
+
+
+def _other_sign(explanation: Explanation, drawn: DrawnMap) -> list[str]:
+    """Which view shows something of a map that is nowhere positive."""
+    if drawn.signed or drawn.largest or not is_signed(explanation) or not explanation.map.any():
+        return []
+    return ["All its values have the other sign. “Signed”, under Values, shows them."]
 
 
 def _pale(drawn: DrawnMap) -> list[str]:

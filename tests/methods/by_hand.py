@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cam_core import Classifier, Explanation, explain
+from cam_core.targets.asking import Target
 from cam_core.types import FloatArray
 
 IMAGE = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[0.0, 1.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]])
@@ -57,8 +58,10 @@ def pooled(weights: Sequence[Sequence[float]] = WEIGHTS, bias: Sequence[float] =
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(weights, bias))
 
 
-def ask(method: str, tail: nn.Module | None = None, image: Tensor = IMAGE, **params: object) -> Explanation:
-    """The product's explanation of class 0."""
+def ask(
+    method: str, tail: nn.Module | None = None, image: Tensor = IMAGE, target: Target = 0, **params: object
+) -> Explanation:
+    """The product's explanation of class 0, or of another target."""
     size = (image.shape[1], image.shape[2])
     # No normalisation: a pixel of value v is v in the network's input, and black is 0.
     clf = Classifier(
@@ -69,7 +72,7 @@ def ask(method: str, tail: nn.Module | None = None, image: Tensor = IMAGE, **par
         default_layer="features",
         device="cpu",
     )
-    return explain(clf, image, method=method, target=0, **params)
+    return explain(clf, image, method=method, target=target, **params)
 
 
 def assert_coefficients(found: Explanation, *expected: float) -> None:

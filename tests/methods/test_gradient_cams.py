@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from cam_core.targets import Difference, Negative
+from cam_core.targets.asking import Target
 from cam_core.types import MethodError
 from tests.methods.by_hand import IMAGE, Bowl, ask, assert_coefficients, assert_map, linear, pooled
 
@@ -110,7 +112,22 @@ def test_negative_maps_are_kept_in_the_map_and_empty_in_the_saliency() -> None:
     found = ask("grad-cam", pooled([(-4.0, 0.0, 0.0), (0.0, 0.0, 0.0)], [0.0, 0.0]))
     assert_map(found.map, [[-1, -2], [-3, -4]])
     assert not found.saliency.any()
-    assert any("nowhere positive" in warning for warning in found.warnings)
+    assert "nowhere positive: no position speaks for this class, and" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (Negative(0), "no position speaks against this class, and the heatmap is empty"),
+        (Difference(1, 0), "no position speaks for what is explained, and the heatmap is empty"),
+    ],
+)
+def test_a_map_that_is_nowhere_positive_says_what_was_asked(target: Target, said: str) -> None:
+    """y_0 = mean of 4 · A1, y_1 = 0: both −y_0 and y_1 − y_0 have the gradient −1 at A1."""
+    tail = pooled([(4.0, 0.0, 0.0), (0.0, 0.0, 0.0)], [0.0, 0.0])
+    found = ask("grad-cam", tail, target=target)
+    assert_map(found.map, [[-1, -2], [-3, -4]])
+    assert any(said in warning for warning in found.warnings)
 
 
 def test_constant_maps_are_empty_and_say_so() -> None:

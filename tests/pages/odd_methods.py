@@ -24,6 +24,10 @@ def zero(net: Any, image: Tensor, acts: Tensor, target: Tensor, run: Any) -> Ten
     return torch.zeros(len(acts), *acts.shape[2:])
 
 
+def below_zero(net: Any, image: Tensor, acts: Tensor, target: Tensor, run: Any) -> Tensor:
+    return -1 - torch.arange(acts[0, 0].numel(), dtype=acts.dtype).reshape(1, *acts.shape[2:]).expand(len(acts), -1, -1)
+
+
 def endless(net: Any, image: Tensor, acts: Tensor, target: Tensor, run: Any) -> Tensor:
     run.expect(1_000_000)
     for _ in range(1_000_000):
