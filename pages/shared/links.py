@@ -17,12 +17,12 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 _NOTICES = "_link_notices"
 _DRAWN = "_choices"  # the names of all that were drawn in this visit
 _FOLLOWING = "_following"
-_SCRIPTS: Final = tuple(Path(__file__).with_name(name) for name in ("address.js", "names.js"))
+_SCRIPTS: Final = tuple(Path(__file__).with_name(name) for name in ("address.js", "names.js", "narrow.js"))
 
 
 def copy_button() -> None:
     """A button that copies the page's address; with it come the scripts that make every choice a step of the browser's
-    history, and give buttons names of their own."""
+    history, give buttons names of their own, and close the sidebar where it hides what was chosen."""
     st.html(
         f'<button type="button" class="cam-copy"><span aria-live="polite">Copy link</span></button>'
         f"<script>{_script()}</script>",
