@@ -39,13 +39,13 @@ def curves_chart(
     Args:
         panel: its lines, complete or not, are drawn in the style of the method that their name says.
         score: "probability" or "logit", as the curves have it.
-        mark: a vertical line, and a dot on each curve.
+        mark: a vertical line, and a dot on each curve, which is drawn through it also between its points.
         beside: the panels that are looked at together: their charts have one scale.
         height: pixels.
     """
     data = _band(panel.band) if panel.band is not None and len(panel.band.fractions) else []
     places = {line.name: place for place, line in enumerate(panel.lines, 1)}
-    data += [_line(line, places[line.name]) for line in panel.lines]
+    data += [_line(line, places[line.name], mark) for line in panel.lines]
     layout = _layout(panel, _range(beside or (panel,), score), score, height)
     if mark is not None:
         data += [_dot(name, places.get(name, 0), mark.fraction, value) for name, value in mark.values.items()]
@@ -95,7 +95,7 @@ def _places(fractions: Values) -> Part:
     even: Values = first + step * np.arange(count, dtype=np.float64)
     if np.allclose(fractions, even, rtol=0, atol=1e-4) and np.array_equal(_percent(fractions), _percent(even)):
         return {"x0": first, "dx": step}
-    return {"x": rounded(fractions, decimals=2)}
+    return {"x": rounded(fractions, decimals=3)}
 
 
 def _percent(fractions: Values) -> Values:
@@ -103,11 +103,12 @@ def _percent(fractions: Values) -> Values:
     return np.floor(100 * fractions + 0.5)
 
 
-def _line(line: CurveLine, place: int) -> Part:
+def _line(line: CurveLine, place: int, mark: Mark | None) -> Part:
     colour, dash, _ = style_of(line.name)
+    fractions, values = _through(line, mark)
     return scatter(
-        **_places(line.fractions),
-        y=rounded(line.values, decimals=3),
+        **_places(fractions),
+        y=rounded(values, decimals=3),
         mode="lines" if line.complete else "lines+markers",
         name=line.name,
         opacity=trace_opacity(place),
@@ -115,6 +116,16 @@ def _line(line: CurveLine, place: int) -> Part:
         marker={"size": 4},
         hovertemplate=f"{line.title}: %{{y:.3f}}<extra></extra>",
     )
+
+
+def _through(line: CurveLine, mark: Mark | None) -> tuple[Values, Values]:
+    """The points of a line, and the marked one among them: it was measured as they were."""
+    if mark is None or line.name not in mark.values or not len(line.fractions):
+        return line.fractions, line.values
+    place = int(np.searchsorted(line.fractions, mark.fraction))
+    if np.isclose(line.fractions, mark.fraction, rtol=0, atol=1e-6).any():
+        return line.fractions, line.values
+    return np.insert(line.fractions, place, mark.fraction), np.insert(line.values, place, mark.values[line.name])
 
 
 def _dot(name: str, place: int, fraction: float, value: float) -> Part:

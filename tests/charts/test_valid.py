@@ -119,7 +119,9 @@ def test_what_a_trace_or_a_line_stands_on_is_there(name: str) -> None:
 
 
 def test_two_methods_and_a_band_take_three_kilobytes() -> None:
-    assert len(wire(curves_chart(panel(29), mark=HERE))) < 3100
+    """With a mark, each line has its own places besides: it runs through its dot, between two points of the steps."""
+    assert len(wire(curves_chart(panel(29), mark=HERE))) < 3450
+    assert len(wire(curves_chart(panel(29), mark=Mark(0.5, HERE.values)))) < 3100, "at a step"
     assert len(wire(curves_chart(panel(29)))) < 2700
 
 

@@ -95,12 +95,18 @@ def test_no_point_no_figure() -> None:
 def test_chart_has_curves_band_and_marks() -> None:
     figure = go.Figure(curves_chart(panel("deletion"), mark=Mark(0.3, {"one": 0.5, "other": 0.6})))
     lines = {trace.name: trace for trace in figure.data}
-    assert list(lines["one"].y) == [0.9, 0.4, 0.0]
+    assert list(lines["one"].x) == [0, 0.3, 0.5, 1] and list(lines["one"].y) == [0.9, 0.5, 0.4, 0.0], "through its dot"
+    assert list(lines["other"].y)[1] == 0.6 and len(lines["lowest"].y) == 3
     assert list(lines["lowest"].y) == [0.9, 0.5, 0.1] and list(lines["highest"].y) == [0.9, 0.7, 0.1]
     assert (list(lines["one here"].x), list(lines["one here"].y)) == ([0.3], [0.5])
     assert lines["one"].line.color == lines["one here"].marker.color != lines["other"].line.color
     assert figure.layout.shapes[0].x0 == 0.3
     assert figure.layout.yaxis.range[0] == 0
+
+
+def test_a_mark_at_a_point_of_the_curve_adds_none() -> None:
+    (line, *_) = curves_chart(panel("deletion"), mark=Mark(0.5, {"one": 0.4}))["data"][-3:]
+    assert line["name"] == "one" and line["y"] == [0.9, 0.4, 0.0] and line["dx"] == 0.5
 
 
 def test_a_growing_curve_shows_its_points_and_small_scores_fill_the_chart() -> None:
