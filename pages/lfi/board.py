@@ -147,6 +147,7 @@ def _mine(networks: dict[str, TrainedNetwork]) -> Board | Job | None:
     if upload is None:
         st.html(style.quiet("Drop an image with a large, light digit on it. The networks see its middle, 64 × 64."))
         return None
+    st.html(style.notice_line("These networks know digits alone: whatever else they are shown, they call a digit."))
     return _outcome(networks, lambda: [Sample(upload.title, upload.image)], f"{upload.digest} {upload.title}")
 
 
@@ -198,7 +199,7 @@ def _html(content: Board, networks: dict[str, TrainedNetwork], opacity: float) -
 
 def _head(entry: TrainedNetwork, look: Look) -> str:
     accuracy = entry.card["accuracy"]
-    right = f"{style.percent(accuracy)} right" if isinstance(accuracy, float) else ""
+    right = f"this network: {style.percent(accuracy)} right" if isinstance(accuracy, float) else ""
     return f"<div>{escape(ARCHITECTURE_TITLES[entry.arch])}<small>{_kind(look)}</small><small>{right}</small></div>"
 
 

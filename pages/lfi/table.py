@@ -78,8 +78,8 @@ def comparison() -> None:
         st.html(tables.table(["Network", *map(_head, terms)], rows))
     st.html(
         style.quiet(
-            "From 0 to 1 where there is no %. In brackets: how surely five trainings tell. “–”: this network draws no "
-            "map of its own."
+            "Each number is the mean of five trainings, in brackets how surely they tell; “this network” above is one. "
+            "From 0 to 1 where there is no %. “–”: this network draws no map of its own."
         )
     )
     with st.container(horizontal=True, key="lfi-words"):

@@ -129,7 +129,7 @@ def test_first_sight_has_four_images_with_masks_and_three_networks(open_page: Pa
     assert len(shares) == 3 * board.SHOWN and len(areas) == board.SHOWN
     for index, (share, times) in enumerate(shares):
         assert float(times) == pytest.approx(float(share) / float(areas[index // 3]), rel=0.03, abs=0.06)
-    assert text.count("50.0 % right") == 3
+    assert text.count("this network: 50.0 % right") == 3
     assert "Colour bar from 0" in text
     assert ("✓" in text) or ("✗" in text)
 
@@ -150,6 +150,7 @@ def test_an_image_of_ones_own_has_no_mask(open_page: Page) -> None:
     text = html(at)
     assert 'alt="LFI-CAM heatmap of seven.png: says' in text
     assert "True mask" not in text and "on the digit</small>" not in text
+    assert "These networks know digits alone: whatever else they are shown, they call a digit." in text
 
 
 def test_a_file_that_is_no_image_is_answered(open_page: Page) -> None:
@@ -191,6 +192,7 @@ def test_the_table_is_that_of_the_benchmark(open_page: Page, folder: Path, monke
     at = open_page()
     text = html(at)
     assert '<th scope="col">Right answers<small></small></th>' in text
+    assert "Each number is the mean of five trainings" in text
     assert '<th scope="row">LFI-CAM</th><td>91.0% <small>[90.1%, 91.9%]</small></td>' in text
     assert "Five &lt;networks&gt;." in text
     assert any("- **Right answers**: Held-out images" in entry.value for entry in at.markdown)
