@@ -73,11 +73,11 @@ class Drawn:
                 legend.legend(self._names)
                 self._charts = st.container(key="poll-deletion")
                 self._slider = st.container()
+                with st.container():  # also where it is empty, for what is below to stay the same element
+                    if self._job is not None:
+                        progress(self._job)
+                    others()
             self._photos = st.container(key="curve-photos")
-        with st.container():  # also where it is empty, for what is below to stay the same element
-            if self._job is not None:
-                progress(self._job)
-            others()
         self._areas = st.container(key="poll-areas")
         if self._job is not None and self._grows:
             polling.watch([self._job], self._growing, place=self._charts, every=self._every)

@@ -343,6 +343,12 @@ def test_curves_grow_a_cancel_keeps_them_and_they_go_on(open_page: Open, slowly:
     at.button(key="leave-curves").click().run()
     settle(at)
     assert "What was computed stays" in html(at)
+    order = [
+        element.type
+        for element in at.main
+        if element.type == "image" or (element.type == "html" and "What was computed stays" in element.value)
+    ]
+    assert order[0] == "html" and "image" in order, "under the curves, and not below the photos"
     kept = rows(at, "Area under the curve")["Grad-CAM"]
     assert kept[0].startswith("≈") or kept == ["…"]
     assert charts(at) == 1
@@ -354,9 +360,23 @@ def test_curves_grow_a_cancel_keeps_them_and_they_go_on(open_page: Open, slowly:
     assert any(curve.points for curve in slowly[1].values()), "what was known is not computed again"
 
 
+def first_chart(at: AppTest) -> str:
+    spec: str = at.get("plotly_chart")[0].proto.spec
+    return spec
+
+
 def lines(at: AppTest) -> dict[str, list[float]]:
     """What the first chart draws, by name."""
-    return {line["name"]: line["y"] for line in json.loads(at.get("plotly_chart")[0].proto.spec)["data"]}
+    return {line["name"]: line["y"] for line in json.loads(first_chart(at))["data"]}
+
+
+def test_every_dot_lies_on_its_line(open_page: Open) -> None:
+    drawn = {trace["name"]: trace for trace in json.loads(first_chart(open_page(changed="33")))["data"]}
+    dots = {name.removesuffix(" here"): trace for name, trace in drawn.items() if name.endswith(" here")}
+    assert len(dots) == 2
+    for name, dot in dots.items():
+        place = drawn[name]["x"].index(0.33)
+        assert dot["x"] == [0.33] and drawn[name]["y"][place] == pytest.approx(dot["y"][0], abs=5e-4)
 
 
 def test_charts_that_grow_begin_with_a_point_and_do_not_wait_for_pictures(
