@@ -41,7 +41,7 @@ def what_the_network_sees(seen: Scene) -> None:
     with st.container():
         pictures.show(seen.framed_photo(), alt=f"{seen.photo.title}, with the frame that the network sees")
         frame = "all of it, in a letterbox" if seen.photo.fit == "letterbox" else "the bright frame"
-        st.html(style.quiet(f"{seen.photo.credit or seen.photo.title} The network sees {frame}."))
+        st.html(style.quiet(f"{seen.photo.credit or f'{seen.photo.title}.'} The network sees {frame}."))
     with st.container():
         top_classes(seen)
         st.html(style.quiet(_computing_on(seen)))

@@ -190,7 +190,14 @@ def _from_gallery(digits: bool, pair: bool) -> Photo | None:
     style.style_rules(_thumbnail_rules(digits))
     with st.container(key="gallery"):
         for name, title in titles.items():
-            st.button(title, key=f"sample-{name}", help=title, on_click=links.choose, args=("sample", name, scope))
+            st.button(
+                title,
+                key=f"sample-{name}",
+                type="primary" if name == key else "secondary",  # not to be seen: names.js says it to those who hear
+                help=title,
+                on_click=links.choose,
+                args=("sample", name, scope),
+            )
     style.style_rules(f".st-key-sample-{key} button {{ outline: 2px solid var(--cam-accent); }}")
     return gallery_photo(key)
 

@@ -75,7 +75,7 @@ def methods(
     Args:
         unfit: why methods cannot work here, by key: they are left out.
         misplaced: those of them that work at another layer, which a line below says; the others need another network,
-            which the help says.
+            which the help says, and a line below of those that were chosen.
         unasked: those of them that explain a class here and not what is to be explained, which a line below says.
         costs: what methods will cost here, by key; asked for when somebody looks at the list of them.
         beside: draws what else can be set beside them, in the line of that list.
@@ -98,6 +98,7 @@ def methods(
         {title: why for title, why in absent.items() if place[known[title].key] == kind}
         for kind in ("layer", "target", "network")
     )
+    dropped = {title: why for title, why in network.items() if title in st.session_state[_aside(key)]}
     chosen_here = st.session_state.pop(_written(key), False)
     with st.container():  # one below the other, also in a row of widgets
         titles = st.multiselect(
@@ -111,6 +112,8 @@ def methods(
             select_all=False,  # it would take those that compute for minutes as well
             help=help + (f"\n\nNot with this network:\n{_reasons(network)}" if network else ""),
         )
+        if dropped:
+            st.caption(f"Not with this network: {', '.join(dropped)}", help=_reasons(dropped))
         if layer:
             st.caption(f"Not at this layer: {', '.join(layer)}", help=_reasons(layer))
         if target:

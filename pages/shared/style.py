@@ -164,5 +164,8 @@ def plain(text: str) -> str:
 def sentence(text: str) -> str:
     """A message of the core, which begins small and without a stop, as exceptions do; methods by their titles."""
     first = text.partition(" ")[0].rstrip(":,;")
-    begun = METHODS[first].title + text[len(first) :] if first in METHODS else text[:1].upper() + text[1:]
-    return begun + ("" if begun.endswith((".", "!", "?", ")")) else ".")
+    if first in METHODS:
+        begun = METHODS[first].title + text[len(first) :]
+    else:
+        begun = text if "." in first.rstrip(".") else text[:1].upper() + text[1:]  # a file is called as it is
+    return begun + ("" if begun.rstrip(")").endswith((".", "!", "?")) else ".")

@@ -19,6 +19,7 @@ from tests.browser.visits import (
     Visit,
     tile,
     wait_for_another_tile,
+    wait_for_calm,
     wait_for_link,
     wait_for_tiles,
 )
@@ -242,6 +243,39 @@ def test_on_a_phone_a_map_is_in_sight_above_what_changes_its_look(visit: Visit) 
 
 
 @pytest.mark.slow
+def test_on_a_phone_the_sidebar_makes_way_for_what_was_chosen_in_it(visit: Visit) -> None:
+    page = visit(width=390, height=844, methods=["Grad-CAM"])
+    sidebar = page.locator("[data-testid=stSidebar]")
+    opening = page.locator("[data-testid=stExpandSidebarButton]")
+    opening.click()
+    page.wait_for_function(f"{SIDEBAR}.getBoundingClientRect().right > 200")
+    before = tile(page, "Grad-CAM")
+    sidebar.get_by_role("button", name="Giant panda").click()
+    page.wait_for_function(f"{SIDEBAR}.getBoundingClientRect().right <= 0")
+    wait_for_another_tile(page, "Grad-CAM", before)
+    wait_for_calm(page)
+    opening.click()
+    page.wait_for_function(f"{SIDEBAR}.getBoundingClientRect().right > 200")
+    sidebar.get_by_role("link", name="Deletion").click()
+    page.wait_for_function(f"{SIDEBAR}.getBoundingClientRect().right <= 0")
+    page.get_by_role("heading", name="Deletion", exact=True).wait_for()
+
+
+@pytest.mark.slow
+def test_those_who_hear_the_page_hear_which_photo_and_class_are_chosen(visit: Visit) -> None:
+    page = visit(methods=["Grad-CAM"])
+    photos, classes = page.locator(".st-key-gallery"), page.locator(".st-key-classes")
+    photos.get_by_role("button", name="Dog", pressed=True, exact=True).wait_for()
+    assert photos.get_by_role("button", pressed=True).count() == 1
+    classes.get_by_role("button", pressed=False).first.click()
+    page.wait_for_function("document.querySelectorAll('.st-key-classes button')[1].ariaPressed === 'true'")
+    photos.get_by_role("button", name="Giant panda").click()
+    photos.get_by_role("button", name="Giant panda", pressed=True).wait_for()
+    photos.get_by_role("button", name="Dog", pressed=False, exact=True).wait_for()
+    assert classes.get_by_role("button", pressed=True).count() == 1
+
+
+@pytest.mark.slow
 def test_the_first_visitor_of_a_fresh_server_may_follow_a_link_to_a_page(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path / "server.log") as fresh:
         page = browser.new_page()
@@ -251,6 +285,7 @@ def test_the_first_visitor_of_a_fresh_server_may_follow_a_link_to_a_page(browser
         page.close()
 
 
+SIDEBAR = "document.querySelector('[data-testid=stSidebar]')"
 PAINTED = """tag => {
     const chain = []
     for (let part = tag; part; part = part.parentElement) chain.unshift(getComputedStyle(part).backgroundColor)

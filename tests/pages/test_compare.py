@@ -22,7 +22,7 @@ from pages.runtime import compute
 from pages.runtime.jobs import Jobs
 from pages.shared import links, style, tables
 from tests.pages.app_runs import BUNDLED, LABELS, Open, heatmaps, html, settle
-from tests.pages.odd_methods import adjustable, broken, endless, surprised, zero
+from tests.pages.odd_methods import adjustable, below_zero, broken, endless, surprised, zero
 from tests.pretend.device import Ledger
 
 Register = Callable[..., Method]
@@ -77,7 +77,29 @@ def test_every_registered_method_is_offered(open_app: Open) -> None:
     works = [method.title for method in by_family if method.key != "lfi-cam"]
     assert at.multiselect(key="methods").options == works and len(works) == len(METHODS) - 1
     assert not any("Not at this layer" in caption.value for caption in at.caption), "it works at no other either"
+    assert not any("Not with this network" in caption.value for caption in at.caption), "nobody has chosen it"
     assert "Not with this network:\n- **LFI-CAM**" in at.multiselect(key="methods").help
+
+
+def test_a_chosen_method_that_the_network_does_not_allow_is_named_with_the_reason(open_app: Open) -> None:
+    at = open_app(methods=["LFI-CAM", "Grad-CAM"])
+    assert heatmaps(at) == ["Grad-CAM"]
+    (said,) = (caption for caption in at.caption if caption.value.startswith("Not with"))
+    assert said.value == "Not with this network: LFI-CAM"
+    assert said.proto.help in at.multiselect(key="methods").help and "**LFI-CAM**: " in said.proto.help
+
+
+def test_a_map_below_zero_says_so_above_its_picture_and_which_view_shows_it(open_app: Open, register: Register) -> None:
+    register("below", below_zero, signed=True)
+    at = open_app(methods=["below"])
+    notice, picture = "no position speaks for this class", "below heatmap "
+    elements = [element for element in at.main if element.type in ("html", "image")]
+    told = [element.value if element.type == "html" else element.proto.imgs[0].alt for element in elements]
+    first = next(place for place, text in enumerate(told) if notice in text)
+    assert first < next(place for place, text in enumerate(told) if text.startswith(picture))
+    assert "All its values have the other sign. “Signed”, under Values, shows them." in told[first]
+    at.segmented_control(key="values").set_value("Signed").run()
+    assert "All its values have the other sign" not in html(settle(at))
 
 
 def test_no_method_says_what_to_do(open_app: Open) -> None:

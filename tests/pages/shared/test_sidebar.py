@@ -119,7 +119,7 @@ def test_a_thumbnail_chooses_its_photo(open_app: Open) -> None:
 def test_weights_that_cannot_be_had_say_what_to_do_and_one_click_leads_back(open_app: Open) -> None:
     at = open_app(model="resnet18")
     assert "ResNet-18 cannot be used" in at.error[0].value
-    assert r"Resnet18.pth is not on this machine. Put the file into the folder \[checkpoints\]" in at.error[0].value
+    assert r"resnet18.pth is not on this machine. Put the file into the folder \[checkpoints\]" in at.error[0].value
     assert heatmaps(at) == []
     at.button(key="scene-action-0").click().run()
     settle(at)
@@ -280,8 +280,10 @@ def test_a_network_of_digits_opens_on_a_digit_and_says_so_of_a_photo(open_app: O
     samples = box(at, "Sample photo")
     assert samples.value == "digit-0" and len(samples.options) == len(SAMPLES) + 10
     assert "this photo is none" not in html(at)
+    assert "Shown: Digit 0, since this network knows digits. The other networks keep their own photo." in html(at)
     samples.select("panda").run()
     assert "This network knows digits alone, and this photo is none" in html(settle(at))
+    assert "since this network knows digits" not in html(at), "the visitor has chosen"
     box(at, "Model").select(BUNDLED).run()
     assert box(settle(at), "Sample photo").value == "dog", "every gallery has its own choice"
     assert "digits alone" not in html(at)

@@ -94,3 +94,6 @@ def test_a_message_begins_with_the_methods_title_or_a_capital() -> None:
     assert style.sentence("lrp-cam: no rule for this layer") == "LRP-CAM: no rule for this layer."
     assert style.sentence("lrp-cam has no rule") == "LRP-CAM has no rule."
     assert style.sentence("no rule!") == "No rule!"
+    assert style.sentence("no rule (of any kind)") == "No rule (of any kind)."
+    assert style.sentence("no rule (there is none.)") == "No rule (there is none.)"
+    assert style.sentence("net.v2.pth is damaged") == "net.v2.pth is damaged.", "a file is called as it is"
