@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from html import escape
 from math import isnan
 from typing import TYPE_CHECKING
 
@@ -264,6 +265,8 @@ class Look:
             [_control_area(panel) for panel in panels],
         )
         st.html(tables.table(["Area under the curve", *heads], [*rows, control]))
+        if said := " ".join(map(_best, panels)).strip():
+            st.html(f'<div class="cam-tile">{escape(said)}</div>')
         st.html(style.quiet(f"{legend.HINT} Of the random maps, which know nothing: mean, and lowest to highest."))
 
 
@@ -283,6 +286,16 @@ def files(report: Callable[[], CurveReport], name: str, facts: Facts) -> None:
         downloads.button("CSV", table, f"{name}.csv", key="download-CSV", help=said)
         said = "Both charts, for print: 174 mm wide."
         downloads.figures(figure, name, provenance.description(facts), key="download", help=said)
+
+
+def _best(panel: CurvePanel) -> str:
+    """Whose curve is best of several that are complete, in a sentence; several where they share the area as written."""
+    if len(panel.lines) < 2 or any(isnan(line.area) or not line.complete for line in panel.lines):
+        return ""
+    best = (max if panel.better == "higher" else min)(panel.lines, key=lambda line: line.area)
+    alike = [line.title for line in panel.lines if style.decimals(line.area, 3) == style.decimals(best.area, 3)]
+    doubt = f", {_VERDICTS[best.verdict]}" if best.verdict and best.verdict != "better" else ""
+    return f"Best by {panel.kind}: {style.listed(alike)}{doubt}."
 
 
 def _area(line: CurveLine) -> Cell:

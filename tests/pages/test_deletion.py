@@ -360,6 +360,18 @@ def test_curves_grow_a_cancel_keeps_them_and_they_go_on(open_page: Open, slowly:
     assert any(curve.points for curve in slowly[1].values()), "what was known is not computed again"
 
 
+def test_it_is_said_whose_curve_is_best(open_page: Open) -> None:
+    at = open_page(methods=["Grad-CAM", "LIFT-CAM"])
+    areas = {name: cells for name, cells in rows(at, "Area under the curve").items() if not name.startswith("Random")}
+    assert set(areas) == {"Grad-CAM", "LIFT-CAM"}
+    for place, (kind, best) in enumerate((("deletion", min), ("insertion", max))):
+        numbers = {name: float(cells[place].split()[0]) for name, cells in areas.items()}
+        first = best(numbers.values())
+        titles = " and ".join(name for name in ("Grad-CAM", "LIFT-CAM") if numbers[name] == first)
+        assert re.search(rf"Best by {kind}: {titles}[.,]", html(at))
+    assert "Best by" not in html(open_page(methods=["LIFT-CAM"])), "of one"
+
+
 def first_chart(at: AppTest) -> str:
     spec: str = at.get("plotly_chart")[0].proto.spec
     return spec
