@@ -23,7 +23,7 @@ def test_a_new_visitor_sees_two_animals_told_apart_and_swaps_them(visit: Visit) 
     wait_for_calm(page)
     expect(page).to_have_title("Classes · CAMscope")
     before = names(page)
-    assert len(before) == 6 and "German shepherd" in " ".join(before[:2]) and page.locator(CHANNELS).count() == 8
+    assert len(before) == 5 and "German shepherd" in " ".join(before[:2]) and page.locator(CHANNELS).count() == 8
     assert page.get_by_text("Where the maps lie").is_visible()
     page.get_by_role("button", name="Swap").click()
     wait_for_link(page, "class-a=")

@@ -192,6 +192,11 @@ def test_a_damaged_file_in_the_cache_is_named(no_network: Path) -> None:
         load_model("squeezenet1_1", device="cpu")
 
 
+def told(error: BaseException) -> str:
+    """What happened, and what helps whoever sits at the machine."""
+    return "\n".join([str(error), *error.__notes__])
+
+
 @pytest.mark.parametrize("entry", TORCHVISION, ids=lambda entry: entry.key)
 def test_without_a_network_the_missing_file_is_named(
     entry: cam_core.models.zoo.catalog.CatalogEntry, no_network: Path
@@ -199,7 +204,8 @@ def test_without_a_network_the_missing_file_is_named(
     url = torchvision.models.get_model_weights(entry.key)[entry.weights].url
     with pytest.raises(WeightsError) as caught:
         find_architecture(entry.key).official(nn.Identity(), None)
-    assert all(part in str(caught.value) for part in (url, url.rpartition("/")[2], str(no_network), "no network"))
+    assert "no network" in str(caught.value)
+    assert all(part in told(caught.value) for part in (url, url.rpartition("/")[2], str(no_network)))
     assert list(no_network.iterdir()) == []
 
 
@@ -217,7 +223,7 @@ def test_heads_that_only_training_uses_may_be_in_the_file(no_network: Path) -> N
 def test_timm_weights_without_a_network(no_network: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         load_model("timm:resnet18", device="cpu")
-    assert "timm/resnet18" in str(caught.value) and "give the file's path" in str(caught.value)
+    assert "timm/resnet18" in told(caught.value) and "give the file's path" in told(caught.value)
 
 
 def test_timm_weights_come_through_timm(monkeypatch: pytest.MonkeyPatch, no_network: Path) -> None:
