@@ -100,6 +100,7 @@ sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
 """
 
 
+@pytest.mark.slow
 def test_method_is_listed_and_right(copy: Path) -> None:
     *_, test = follow("method", copy)
     output = python(copy, "-c", LIST_AND_TEST, test)
@@ -118,11 +119,13 @@ def test_model_is_in_the_catalogue_and_agrees_with_its_source(copy: Path) -> Non
     assert passed(copy, test, "-k", "resnet152 or promises") >= 3
 
 
+@pytest.mark.slow
 def test_data_set_can_be_trained_on(copy: Path) -> None:
     *_, test = follow("data set to train on", copy)
     assert passed(copy, test) == 2
 
 
+@pytest.mark.slow
 def test_page_opens(copy: Path) -> None:
     *_, test = follow("page", copy)
     assert passed(copy, test) == 1

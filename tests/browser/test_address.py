@@ -25,6 +25,7 @@ def wait_for_address(page: Page, *parts: str) -> None:
     wait_for_calm(page)
 
 
+@pytest.mark.slow
 def test_back_and_forward_step_through_the_choices(visit: Visit) -> None:
     page = visit()
     wait_for_calm(page)
@@ -76,10 +77,10 @@ def test_the_link_is_copied_and_compare_has_a_name(visit: Visit) -> None:
     ("path", "first"),
     [
         ("/", HEATMAP),
-        ("/classes", 'img[alt^="Where channel "]'),
-        ("/channels", 'img[alt^="Channel "]'),
+        pytest.param("/classes", 'img[alt^="Where channel "]', marks=pytest.mark.slow),
+        pytest.param("/channels", 'img[alt^="Channel "]', marks=pytest.mark.slow),
         ("/deletion", ".st-key-frames-deletion img"),
-        ("/lfi", ".cam-board img"),
+        pytest.param("/lfi", ".cam-board img", marks=pytest.mark.slow),
         pytest.param("/figure", "img.cam-print", marks=pytest.mark.slow),
         pytest.param("/benchmark", HEATMAP, marks=pytest.mark.slow),
     ],

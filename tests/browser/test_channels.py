@@ -53,6 +53,7 @@ def test_a_click_on_a_bar_shows_that_channels_map(visit: Visit) -> None:
     assert again.locator(MAP).get_attribute("src") == picture.get_attribute("src"), "the link reopens the view"
 
 
+@pytest.mark.slow
 def test_the_estimate_grows_and_a_cancel_keeps_it(visit: Visit) -> None:
     page = visit(path="/channels", first=".st-key-growing-convergence .js-plotly-plot", sample="panda", budget="20000")
     points = ".st-key-growing-convergence .js-plotly-plot .scatterlayer .trace:first-child .point"

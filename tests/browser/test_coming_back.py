@@ -45,6 +45,7 @@ def wait_for_share(page: Page, least: int) -> int:
     return done
 
 
+@pytest.mark.slow
 def test_a_tab_loaded_again_in_the_middle_of_score_cam_finds_it(visit: Visit) -> None:
     page = visit(methods=["Score-CAM", "Grad-CAM"], sample="bison", seed="11")
     done = wait_for_share(page, 25)

@@ -71,6 +71,7 @@ def test_first_sight_without_a_click(visit: Visit) -> None:
     assert not failed, "nothing is fetched from elsewhere"
 
 
+@pytest.mark.slow
 def test_while_maps_are_computed_their_bars_move_and_nothing_else(visit: Visit) -> None:
     page = visit(methods=["Grad-CAM", "SS-CAM", "IS-CAM"], layer="blocks.4")
     picture = page.locator('img[alt^="Grad-CAM heatmap "]')
@@ -157,6 +158,7 @@ def test_a_slow_tile_fills_in_when_it_is_ready(visit: Visit) -> None:
     assert "Agreement" in page.locator("[data-testid=stMain]").inner_text()
 
 
+@pytest.mark.slow
 def test_a_long_job_can_be_cancelled_and_leaves_the_others(visit: Visit) -> None:
     page = visit(methods=["Score-CAM", "Grad-CAM"], sample="jaguar")
     page.wait_for_selector("text=/Computing · [1-9]\\d* %/")

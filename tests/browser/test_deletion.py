@@ -31,6 +31,7 @@ def wait_for_mark(page: Page, fraction: float) -> None:
     page.wait_for_function(f"fraction => {MARKS}.includes(fraction)", arg=fraction)
 
 
+@pytest.mark.slow
 def test_curves_grow_and_a_cancel_keeps_them(visit: Visit) -> None:
     page = visit(path="/deletion", first=FRAME, methods=["Grad-CAM", "Grad-CAM++"], steps="224", sample="koala")
     wait_for_points(page, 1)
@@ -91,6 +92,7 @@ IN_ORDER_AND_WITHIN = """([names, limit]) => {
 }"""
 
 
+@pytest.mark.slow
 def test_a_row_of_the_table_lights_its_curve(visit: Visit) -> None:
     page = visit(390, 844, path="/deletion", first=FRAME, methods=["Grad-CAM++", "LIFT-CAM"], steps="14")
     wait_for_points(page, 14)
@@ -143,6 +145,7 @@ def test_a_metric_explains_itself_to_keys(visit: Visit) -> None:
     assert link.get_attribute("href") == "https://arxiv.org/abs/1710.11063"
 
 
+@pytest.mark.slow
 def test_the_slider_changes_pictures_and_marks_and_the_link(visit: Visit) -> None:
     page = visit(path="/deletion", first=FRAME, methods="Grad-CAM", steps="14", curves="Deletion", sample="panda")
     wait_for_points(page, 14)

@@ -16,6 +16,7 @@ PRINT = "img.cam-print"
 MILLIMETRE = 96 / 25.4  # pixels of a style sheet
 
 
+@pytest.mark.slow
 def test_a_new_author_chooses_a_venue_and_takes_the_pdf(visit: Visit, tmp_path: Path) -> None:
     page = visit(1440, path="/figure")
     wait_for_calm(page)

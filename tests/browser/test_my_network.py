@@ -14,6 +14,7 @@ from tests.browser.visits import HEATMAP, Visit, use_checkpoint, wait_for_tiles
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_uploaded_and_explained(visit: Visit, tmp_path: Path) -> None:
     torch.manual_seed(0)
     save_file(timm.create_model("test_resnet", num_classes=3).state_dict(), tmp_path / "pets.safetensors")

@@ -48,6 +48,7 @@ def photos() -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_a_room_brings_a_zip_and_names_no_folder(browser: Browser, room: str, tmp_path: Path) -> None:
     page = opened(browser, f"{room}/lfi?train-data=Folder&train-folder=%2Fetc", "text=no folder is opened")
     wait_for_calm(page)

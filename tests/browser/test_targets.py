@@ -44,6 +44,7 @@ def opened(page: Page, label: str, option: str | re.Pattern[str], typed: str = "
     raise AssertionError(f"{label} does not offer {option}")
 
 
+@pytest.mark.slow
 def test_why_this_class_and_not_that_one_is_asked_in_the_sidebar_and_the_link_reopens_it(visit: Visit) -> None:
     page = visit(methods=["Grad-CAM"])
     before = tile(page, "Grad-CAM")

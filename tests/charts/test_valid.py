@@ -125,6 +125,7 @@ def test_two_methods_and_a_band_take_three_kilobytes() -> None:
     assert len(wire(curves_chart(panel(29)))) < 2700
 
 
+@pytest.mark.slow
 def test_plotly_is_not_needed() -> None:
     program = "import sys; sys.modules['plotly'] = None; import cam_core.charts, cam_core.cli, cam_core.figures"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

@@ -69,7 +69,7 @@ def captum_coefficients(view: Scene, tail: nn.Sequential) -> Tensor:
         ("resnet18", "layer4"),
         ("resnet18", "layer3"),
         ("resnet18", "layer2"),
-        ("vgg11", "features.19"),
+        pytest.param("vgg11", "features.19", marks=pytest.mark.slow),
         pytest.param("vgg11", "features.20", marks=pytest.mark.slow),
     ],
 )

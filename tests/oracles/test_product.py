@@ -66,6 +66,7 @@ def test_cheap_methods_at_an_early_layer(key: str, network: str) -> None:
     assert_method(key, CHEAP[key], scene(network, EARLY[network], SIZE), rounded)
 
 
+@pytest.mark.slow
 @costly
 @pytest.mark.parametrize("network", large_ones_slow("resnet18", "vgg11", "densenet121"))
 def test_costly_methods_at_an_early_layer(key: str, network: str) -> None:

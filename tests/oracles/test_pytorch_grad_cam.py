@@ -127,6 +127,7 @@ MASKING_METHODS: dict[str, tuple[type[Any], Formula]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", MASKING_METHODS)
 @pytest.mark.parametrize("network", large_ones_slow("vgg11", "densenet121"))
 def test_masking_methods_at_an_early_layer(key: str, network: str) -> None:

@@ -133,6 +133,7 @@ MASKING_METHODS: dict[str, tuple[type[Any], dict[str, int], Formula]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", MASKING_METHODS)
 @pytest.mark.parametrize("network", large_ones_slow("resnet18", "vgg11", "densenet121"))
 def test_masking_methods_at_an_early_layer(key: str, network: str) -> None:

@@ -27,7 +27,7 @@ def live() -> int:
 
 
 @pytest.mark.usefixtures("without_collector")
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("network", TINY)
 def test_evicted_halves_are_freed_without_the_collector(network: str, compiled: bool) -> None:
     clf, layers = tiny_classifier(network), TINY[network].layers
@@ -45,6 +45,7 @@ def test_evicted_halves_are_freed_without_the_collector(network: str, compiled: 
     assert live() == kept
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_collector")
 def test_no_more_splits_are_alive_than_are_kept() -> None:
     clf = tiny_classifier("residual")

@@ -184,7 +184,7 @@ def test_the_untraced_path_says_the_same(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", QUICK)
-@pytest.mark.parametrize("force_hooks", [False, True], ids=["traced", "hooked"])
+@pytest.mark.parametrize("force_hooks", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["traced", "hooked"])
 def test_the_network_of_the_user_is_left_as_it_was(key: str, force_hooks: bool) -> None:
     module = network(key)
     images = images_for(key)
