@@ -483,10 +483,11 @@ def test_photos_in_a_zip_are_trained_on(
     [("digits.zip", "digits"), ("../my cats.zip", "my cats"), (".zip", "_zip"), ("é" * 300, "é" * 50), ("", "photos")],
 )
 def test_the_folder_of_a_zip_is_called_as_the_zip(folder: Path, name: str, called: str) -> None:
-    unpacked = photo._unpacked(zipped("cats/1.png", "dogs/1.png"), name)
+    archive = zipped("cats/1.png", "dogs/1.png")  # once: it holds the time at which it was made
+    unpacked = photo._unpacked(archive, name)
     assert isinstance(unpacked, Unpacked)
     assert unpacked.folder.name == called and unpacked.folder.parent.parent == folder / "photos"
-    assert photo._unpacked(zipped("cats/1.png", "dogs/1.png"), "another.zip") == unpacked
+    assert photo._unpacked(archive, "another.zip") == unpacked
 
 
 @pytest.mark.parametrize(
