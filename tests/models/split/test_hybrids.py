@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import timm
 import torch
@@ -22,12 +24,13 @@ def hybrid(name: str, side: int, **options: object) -> Classifier:
     return Classifier(module.eval(), input_size=(side, side), device="cpu")
 
 
-def assert_halves_make_the_network(clf: Classifier, layers: list[LayerInfo]) -> None:
-    images = torch.randn(2, 3, *clf.input_size, generator=torch.Generator().manual_seed(5))
+def assert_halves_make_the_network(clf: Classifier, layers: list[LayerInfo], precision: str = "float32") -> None:
+    dtype = getattr(torch, precision)
+    images = torch.randn(2, 3, *clf.input_size, generator=torch.Generator().manual_seed(5)).to(dtype)
     with torch.no_grad():
-        expected = clf.module(images)
+        expected = copy.deepcopy(clf.module).to(dtype)(images)
         for layer in layers:
-            net = clf.split(layer.name)
+            net = clf.split(layer.name, precision)
             acts = net.head(images)
             assert acts.shape[1:] == (layer.channels, layer.height, layer.width)
             assert float((net.tail(acts) - expected).abs().max()) <= 1e-4 * float(expected.abs().max())
@@ -45,4 +48,6 @@ def test_the_halves_of_a_small_hybrid_make_the_network() -> None:
 def test_the_halves_of_a_hybrid_make_the_network_at_every_third_layer(name: str, side: int) -> None:
     clf = hybrid(name, side)
     assert len(clf.layers) > 2
-    assert_halves_make_the_network(clf, clf.layers[::3] + clf.layers[-1:])
+    # With random weights LeViT's logits in float32 are 6 % away from its own in float64: nothing to compare with.
+    precision = "float64" if name.startswith("levit") else "float32"
+    assert_halves_make_the_network(clf, clf.layers[::3] + clf.layers[-1:], precision)
