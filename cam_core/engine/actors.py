@@ -21,6 +21,9 @@ LOCAL: Final = "local"
 class Actors(Fleet):
     """Ray restarts nothing and tries nothing again: what becomes of a task whose worker died is decided here.
 
+    The first engine connects the process, which stays connected until it ends: some of Ray's threads outlive its
+    shutdown, and a second start and shutdown can abort the process.
+
     Args:
         address: of the cluster: "local" starts Ray on this machine, "auto" finds the one that runs here, and
             "ray://HOST:10001" or "HOST:6379" names one. Never guessed.
@@ -37,19 +40,13 @@ class Actors(Fleet):
     ) -> None:
         self._threads, self._gpus = threads or 1, int(device.startswith("cuda"))
         self._device = device.partition(":")[0]
-        self._ours, cluster = _connected(address, workers * self._threads)
+        cluster = _connected(address, workers * self._threads)
         room = cluster.get("GPU", 0) if self._gpus else cluster.get("CPU", 0) // self._threads
         super().__init__(workers or max(1, int(room)), tolerance)
 
     def hire(self, number: int) -> _Actor:
         """See `Fleet`."""
         return _Actor(self._device, self._threads, self._gpus)
-
-    def close(self) -> None:
-        """See `Engine`."""
-        super().close()
-        if self._ours:
-            _ray().shutdown()
 
 
 def _ray() -> Any:
@@ -68,19 +65,19 @@ def _ray() -> Any:
     return ray
 
 
-def _connected(address: str, cores: int) -> tuple[bool, dict[str, float]]:
-    """Whether the connection is ours to close, and what the cluster has."""
+def _connected(address: str, cores: int) -> dict[str, float]:
+    """What the cluster has, once this process is connected to it."""
     if not address:
         raise DeviceError("an engine on Ray needs an address: local, auto, or that of a cluster, as ray://HOST:10001")
     ray = _ray()
-    ours = not ray.is_initialized()
-    if ours:
+    if not ray.is_initialized():
         local = {"num_cpus": max(cores, os.cpu_count() or 1), "include_dashboard": False} if address == LOCAL else {}
         try:
             ray.init(address=address, configure_logging=False, log_to_driver=False, **local)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise DeviceError(f"there is no Ray at {address}: {str(error).splitlines()[0]}") from error
-    return ours, ray.cluster_resources()
+    resources: dict[str, float] = ray.cluster_resources()
+    return resources
 
 
 class _Served:

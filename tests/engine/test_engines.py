@@ -33,11 +33,11 @@ from cam_core.methods import METHODS
 from cam_core.models.classifier import Classifier
 from cam_core.models.origin import Origin
 from cam_core.types import DeviceError, MetricError, ModelError
+from tests.engine.asked import RESIDUAL
 from tests.engine.photos import NAMES, lethal_photos, noise_photos
 from tests.tiny import tiny_classifier
 
 ROOT = Path(__file__).parents[2]
-RESIDUAL = Origin(function="tests.engine.networks:residual")
 LETHAL = Origin(function="tests.engine.networks:lethal")
 
 
