@@ -82,20 +82,10 @@ def methods(
     """
     known = {method.title: method for method in by_family(METHODS.values() if offered is None else offered)}
     by_title = {title: method for title, method in known.items() if method.key not in unfit}
-    known_here = key in st.session_state and not links.came_back()
-    for title in st.query_params.get_all(key) if not known_here else []:
-        if title not in known:
-            links.note_unknown("method", title, "The others are shown.")
-    if known_here:
-        _set_aside(key, list(known), by_title)
-    else:
-        linked = st.query_params.get_all(key)
-        first = linked or [METHODS[method].title for method in default]
-        st.session_state[_aside(key)] = [title for title in first if title in known and title not in by_title]
+    _take_up(key, known, by_title, default)
     place = {key: "target" if key in unasked else "layer" if key in misplaced else "network" for key in unfit}
-    absent = {title: unfit[method.key] for title, method in known.items() if method.key in unfit}
     layer, target, network = (
-        {title: why for title, why in absent.items() if place[known[title].key] == kind}
+        {title: unfit[method.key] for title, method in known.items() if place.get(method.key) == kind}
         for kind in ("layer", "target", "network")
     )
     dropped = {title: why for title, why in network.items() if title in st.session_state[_aside(key)]}
@@ -112,12 +102,13 @@ def methods(
             select_all=False,  # it would take those that compute for minutes as well
             help=help + (f"\n\nNot with this network:\n{_reasons(network)}" if network else ""),
         )
-        if dropped:
-            st.caption(f"Not with this network: {', '.join(dropped)}", help=_reasons(dropped))
-        if layer:
-            st.caption(f"Not at this layer: {', '.join(layer)}", help=_reasons(layer))
-        if target:
-            st.caption(f"Not for what is explained: {', '.join(target)}", help=_reasons(target))
+        for said, absent in (
+            ("Not with this network", dropped),
+            ("Not at this layer", layer),
+            ("Not for what is explained", target),
+        ):
+            if absent:
+                st.caption(f"{said}: {', '.join(absent)}", help=_reasons(absent))
         nowhere = {
             method: f"**Not for this {place[method]}:** {style.plain(style.sentence(why))} "
             for method, why in unfit.items()
@@ -127,6 +118,19 @@ def methods(
             if beside:
                 beside()
     return [by_title[title] for title in titles]
+
+
+def _take_up(key: str, known: Mapping[str, Method], fit: Collection[str], default: Sequence[str]) -> None:
+    """What was chosen before, or else what the link says: that which does not work here is set aside."""
+    if key in st.session_state and not links.came_back():
+        _set_aside(key, list(known), fit)
+        return
+    linked = st.query_params.get_all(key)
+    for title in linked:
+        if title not in known:
+            links.note_unknown("method", title, "The others are shown.")
+    first = linked or [METHODS[method].title for method in default]
+    st.session_state[_aside(key)] = [title for title in first if title in known and title not in fit]
 
 
 def by_family(offered: Iterable[Method]) -> list[Method]:
