@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from cam_core import SAMPLES
 from scripts.serving import serving
 from tests.browser.visits import (
     HEATMAP,
@@ -60,6 +61,9 @@ def test_first_sight_without_a_click(visit: Visit) -> None:
     wait_for_tiles(page, 2)
     expect(page.get_by_role("heading", name="Compare")).to_be_visible()
     assert page.locator('img[alt^="Dog, with the frame"]').is_visible()
+    drawn = "buttons => buttons.map(button => getComputedStyle(button).backgroundImage.startsWith('url('))"
+    pictures = page.locator(".st-key-gallery button").evaluate_all(drawn)
+    assert len(pictures) >= len(SAMPLES) and all(pictures), "the chosen one's picture too"
     one, two = pixels(page, "Grad-CAM"), pixels(page, "LIFT-CAM")
     assert one.std() > 20 and np.abs(one - two).mean() > 1, "two different heatmaps, not two blank pictures"
     assert page.locator('[aria-label^="Colour bar"]').count() == 2
