@@ -9,15 +9,19 @@ from __future__ import annotations
 import argparse
 import gc
 import logging
+import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pandas  # noqa: F401  (see app.py)
 from streamlit import net_util
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import main
+from streamlit.web.server.starlette import starlette_server
 
 from cam_core import CamError
 from pages.runtime import compute, served
@@ -57,6 +61,27 @@ def _load(model: str) -> None:
         compute.classifier(ModelSpec(BUNDLED))
 
 
+def answer_at_once() -> None:
+    """Have what the server writes go out when it is written.
+
+    Nagle's algorithm holds a small packet back until the one before is acknowledged, which browsers put off for 40 ms:
+    half a second of a first sight, whose sixty files have a head and a body each. Python's event loop turns it off for
+    sockets that say they are TCP; the one that Streamlit binds leaves that open. Those that it accepts take after it.
+    """
+    bind = starlette_server._bind_socket
+
+    @wraps(bind)
+    def bound(*place: Any) -> socket.socket:
+        listening = bind(*place)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
+
+    starlette_server._bind_socket = bound
+    # A thread that sends a file or a message asks for Python's lock several times; each time it waits so many seconds
+    # for one that computes without a pause. By default ten times as long.
+    sys.setswitchinterval(0.0005)
+
+
 def _options() -> tuple[str, str, list[str]]:
     """The functions that build the network and make the target, and the options that are Streamlit's."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -83,6 +108,7 @@ if __name__ == "__main__":
     PagesManager.uses_pages_directory = False
     # Where it serves a room, Streamlit asks a server on the internet for the address that it has there.
     net_util.get_external_ip = lambda: None
+    answer_at_once()
     model, target, options = _options()
     try:
         prepare(model, target)

@@ -17,6 +17,24 @@ print(compute.ModelSpec(BUNDLED) in compute.loaded(), gc.get_freeze_count() > 10
 """
 
 
+BOUND = """
+import socket, sys
+from streamlit.web.server.starlette import starlette_server
+from pages.__main__ import answer_at_once
+answer_at_once()
+listening = starlette_server._bind_socket("127.0.0.1", 0, 1)
+listening.setblocking(True)
+visitor = socket.create_connection(listening.getsockname())
+accepted, _ = listening.accept()
+print(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0, sys.getswitchinterval() < 0.001)
+"""
+
+
+def test_what_is_written_to_a_visitor_is_not_held_back() -> None:
+    told = subprocess.run([sys.executable, "-c", BOUND], capture_output=True, text=True)
+    assert told.stdout.split() == ["True", "True"], told.stderr
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
 def test_the_network_is_there_and_no_helper_of_openmp_with_it() -> None:
     told = subprocess.run(
