@@ -16,10 +16,13 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 from cam_core import CamError, Cancelled
@@ -267,7 +270,7 @@ class Jobs:
 
 def _begun(job: Job) -> bool:
     """Whether there was a thread to be had for it."""
-    thread = threading.Thread(target=job.run, daemon=True, name=f"camscope-{job.title}")
+    thread = threading.Thread(target=_run, args=(job,), daemon=True, name=f"camscope-{job.title}")
     _THREADS.add(thread)
     try:
         thread.start()
@@ -278,6 +281,25 @@ def _begun(job: Job) -> bool:
     return True
 
 
+def _run(job: Job) -> None:
+    _yield_to_the_screen()
+    job.run()
+
+
+def _yield_to_the_screen() -> None:
+    """What draws pages goes before the calling thread, and before those that it starts, on the processors.
+
+    A page needs little, but at once. Where it took turns with threads that compute without a pause, another method
+    beside a long job came after 1.1 s in place of 0.6, and the job itself took longer too: of two threads that share
+    an operation one waits whenever the other has to.
+    """
+    if sys.platform == "linux":  # elsewhere a process has one priority, for all its threads
+        thread = threading.get_native_id()
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS)
+
+
+_NICENESS = 5  # a third of a processor's time beside somebody else who wants all of it
 _THREADS: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 _LAST_BATCH = 5.0  # seconds that all workers together have to finish their batches when the server stops
 

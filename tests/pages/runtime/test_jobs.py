@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,22 @@ def test_result_and_progress(jobs: Jobs) -> None:
     assert (job.state, job.result, job.error, job.fraction) == ("done", "result", None, 1.0)
     assert not job.active
     assert jobs.start("key", work) is job
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process has one priority")
+def test_what_computes_comes_after_what_draws(jobs: Jobs) -> None:
+    def niceness(_: object = None) -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def work(_: Job) -> tuple[int, int]:
+        with ThreadPoolExecutor(1) as helper:
+            return niceness(), helper.submit(niceness).result()
+
+    drawing = niceness()
+    job = jobs.start("key", work)
+    assert job.wait(SOON)
+    assert job.result == (min(19, drawing + 5),) * 2, "with the helpers that it starts"
+    assert niceness() == drawing
 
 
 def test_time_left_follows_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
