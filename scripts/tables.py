@@ -41,9 +41,8 @@ def metrics_markdown() -> str:
 
 
 def _facts(metric: Metric) -> tuple[str, ...]:
-    low, high = (f"{end:g}".replace("inf", "∞").replace("-", "−") for end in metric.range)
     name = (metric.key, metric.title, metric.plain)
-    own = (*name, metric.direction, f"{low} to {high} {metric.unit}".strip(), metric.formula)
+    own = (*name, metric.direction, metric.between, metric.formula)
     needs = ", ".join(_NEEDS[need] for need in metric.needs) or "–"
     return *own, metric.source, metric.cost, needs, metric.edge_cases
 

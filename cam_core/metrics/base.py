@@ -93,6 +93,12 @@ class Metric(Registered[Tensor | Scores]):
     pool: Pool | None = None
     shows: Callable[[Mapping[str, Any]], Hashable] | None = None
 
+    @property
+    def between(self) -> str:
+        """Its range in words: "0 to 100 %"."""
+        low, high = (f"{end:g}".replace("inf", "∞").replace("-", "−") for end in self.range)
+        return f"{low} to {high} {self.unit}".strip()
+
 
 METRICS: Registry[Metric] = Registry(Metric)
 

@@ -178,12 +178,11 @@ def _unbeaten(comparisons: Sequence[Comparison], run: str) -> str:
 def _missing(absent: Sequence[Missing]) -> str:
     count = sum(each.count for each in absent)
     lines = (
-        f"<li>{each.count:,} × {escape(style.sentence(each.reason))} <small>{escape(_places(each))}</small></li>"
+        f"{each.count:,} × {escape(style.sentence(each.reason))} <small>{escape(_places(each))}</small>"
         for each in absent
     )
-    return (
-        f'<details class="cam-term"><summary>{count:,} value{"s are" if count != 1 else " is"} missing, and count for '
-        f"nothing</summary><ul>{''.join(lines)}</ul></details>"
+    return tables.opening_list(
+        f"{count:,} value{'s are' if count != 1 else ' is'} missing, and count for nothing", lines
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from math import isnan
 from typing import Any
 
 import streamlit as st
@@ -101,7 +102,7 @@ def comparison(seen: Scene) -> None:
         messages.empty("Choose one or more methods to see where they look.")
         return
     outcomes = compute.explanations(seen.question, seen.photo.image, requests)
-    look = st.container()
+    look, above = st.container(), st.container()
     tiles.same_maps(seen, requests)
     with tiles.grid("compare"):
         cells = [st.container() for _ in requests]
@@ -119,7 +120,10 @@ def comparison(seen: Scene) -> None:
         done.append((theirs.explanation, last))
     with look:
         maps(seen, done)
-    agreement(_report(seen, [explanation for explanation, _ in done]))
+    report = _report(seen, [explanation for explanation, _ in done])
+    with above:
+        st.html(style.quiet(in_short(report)))
+    agreement(report)
     share(seen, requests, ours, theirs)
 
 
@@ -149,6 +153,19 @@ def maps(seen: Scene, done: Sequence[tuple[Explanation, Any]]) -> None:
         with cell:
             origin = provenance.facts(seen, provenance.of_maps([explanation]) | {"look": vars(look)})
             tiles.heatmap(explanation, values, frame, look, origin)
+
+
+def in_short(report: ComparisonReport) -> str:
+    """How far the maps agree, over the maps; the table below says it of every pair."""
+    pairs = sorted((value, style.listed([one, other])) for one, other, value in report.pairs if not isnan(value))
+    if not pairs:
+        return ""
+    (low, furthest), (high, nearest) = pairs[0], pairs[-1]
+    if len(pairs) == 1:
+        said = f"Agreement of the two: {style.decimals(low, 2)}."
+    else:
+        said = f"Agreement from {style.decimals(low, 2)} ({furthest}) to {style.decimals(high, 2)} ({nearest})."
+    return f"{said} 1: all places in the same order, 0: no relation. More below."
 
 
 def agreement(report: ComparisonReport) -> None:

@@ -221,9 +221,13 @@ class Look:
             for warning in panel.warnings:
                 st.html(style.notice_line(warning))
 
+    def _axis(self) -> str:
+        """What the curves follow."""
+        return self._quantity if self._report.score == "value" else AXIS_OF_SCORE[self._report.score]
+
     def _said(self, panel: CurvePanel) -> str:
         """The chart in words, for those who cannot see it."""
-        over = f"{AXIS_OF_SCORE[self._report.score]} against the share of {AXIS_OF_KIND[panel.kind]}"
+        over = f"{self._axis()} against the share of {AXIS_OF_KIND[panel.kind]}"
         areas = [f"{line.title} {style.decimals(line.area, 3)}" for line in panel.lines if not isnan(line.area)]
         return f"{panel.kind.capitalize()} curves, {over}. Area under the curve: {', '.join(areas) or 'not known yet'}."
 
@@ -255,19 +259,25 @@ class Look:
     def areas(self) -> None:
         """The table of areas under the curves; which line is whose."""
         panels = self._report.panels
-        heads = [f"{panel.kind.capitalize()} {style.ARROWS[panel.better]} {panel.better} is better" for panel in panels]
+        heads = [
+            f"{panel.kind.capitalize()} {style.ARROWS[panel.better]} {panel.better} is better <small>mean "
+            f"{escape(self._axis())}</small>"
+            for panel in panels
+        ]
         rows = [
             (legend.label(lines[0].name, lines[0].title), [_area(line) for line in lines])
             for lines in zip(*(panel.lines for panel in panels), strict=True)
         ]
-        control = (
+        random = (
             legend.label(CONTROL, f"Random, {len(panels[0].control)} maps"),
             [_control_area(panel) for panel in panels],
         )
-        st.html(tables.table(["Area under the curve", *heads], [*rows, control]))
+        st.html(tables.table(["Area under the curve", *heads], [*rows, random]))
         if said := " ".join(map(_best, panels)).strip():
             st.html(f'<div class="cam-tile">{escape(said)}</div>')
-        st.html(style.quiet(f"{legend.HINT} Of the random maps, which know nothing: mean, and lowest to highest."))
+        area = "The area is the mean height of the curve, so that it has the curve’s unit."
+        control = "Of the random maps, which know nothing: mean, and lowest to highest."
+        st.html(style.quiet(f"{area} {legend.HINT} {control}"))
 
 
 def files(report: Callable[[], CurveReport], name: str, facts: Facts) -> None:

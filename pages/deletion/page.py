@@ -115,7 +115,7 @@ def show(seen: Scene, requests: Sequence[Request], settings: Settings, theirs: T
     late = [job for job in control_outcomes if isinstance(job, Job) and not job.fruitless]
     drawn.charts(partial(missing_control, late))
     st.header("Metrics of these maps")
-    score_board.board(seen, [*sources, *control[:1]], fake(seen))
+    score_board.board(seen, [*sources, *control[:1]], fake(seen), settings.score)
     polling.begin()  # curves that are there come first, pictures that have to be computed after them
     drawn.looks()
     share(seen, settings, requests, sources, theirs, drawn.report_now, drawn.facts)

@@ -21,6 +21,9 @@ _WORDS = (
     "↑: higher is better, ↓: lower is better. Bold: the best, controls apart. A metric opens: it says its formula, its "
     "source and its cost. “–”: it cannot be computed here."
 )
+_OWN_SCORE = (
+    " The curves above follow the logit; these metrics go on as they were published, most of them by the probability."
+)
 
 
 def fake_source(seen: Scene) -> Source:
@@ -29,8 +32,12 @@ def fake_source(seen: Scene) -> Source:
     return Source(_FAKE.method, seen.question, _FAKE, explanation)
 
 
-def board(seen: Scene, sources: Sequence[Source], fake: Source | None) -> None:
-    """The table, drawn again while it fills."""
+def board(seen: Scene, sources: Sequence[Source], fake: Source | None, score: str) -> None:
+    """The table, drawn again while it fills.
+
+    Args:
+        score: what the curves above follow: the metrics have definitions of their own.
+    """
     by_name = {source.name: source for source in [*sources, *([fake] if fake else [])]}
     rows = list(by_name.values())
     quick = scores.scores(seen, rows, "scores", QUICK)
@@ -47,7 +54,7 @@ def board(seen: Scene, sources: Sequence[Source], fake: Source | None) -> None:
         st.html(notes(_fresh([*quick, *late]), [*QUICK, *SLOW]) or "<span></span>")
 
     polling.watch(working([*quick, *late]), draw, key="scores", every=polling.SELDOM, ended=all)
-    st.html(style.quiet(_WORDS))
+    st.html(style.quiet(f"{_WORDS}{_OWN_SCORE if score == 'logit' else ''}"))
     _download(seen, rows, lambda: _fresh([*quick, *late]))
 
 

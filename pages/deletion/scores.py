@@ -111,14 +111,13 @@ def score_table(scored: Sequence[Scored], metrics: Sequence[str]) -> str:
 
 def _head(metric: Metric) -> str:
     """What it measures, its name, and behind them where it is from; one photo has no average of yes and no."""
-    unit = f", {metric.unit}" if metric.unit and not metric.indicator else ""
     what = " ".join((inspect.getdoc(metric.function) or "").split("\n\n")[0].partition(" Extra")[0].split())
     more = (
         f"<p>{escape(what)}</p><p><code>{escape(metric.formula)}</code></p>"
-        f"<p>{style.sourced(metric.source)}. {metric.direction.capitalize()} is better. {escape(metric.edge_cases)} "
-        f"Cost: {escape(metric.cost)}.</p>"
+        f"<p>{style.sourced(metric.source)}. From {metric.between}; {metric.direction} is "
+        f"better. {escape(metric.edge_cases)} Cost: {escape(metric.cost)}.</p>"
     )
-    return tables.term(metric.plain, f"{metric.title}{unit} {style.ARROWS[metric.direction]}", more)
+    return tables.term(metric.plain, f"{metric.title} {style.ARROWS[metric.direction]}", more)
 
 
 def _cells(key: str, scored: Sequence[Scored]) -> list[Cell]:
@@ -128,18 +127,19 @@ def _cells(key: str, scored: Sequence[Scored]) -> list[Cell]:
     known = (abs(value) for value in values.values() if not isnan(value))
     number = partial(style.number, largest=largest or max(known, default=0.0))
     written = _yes_or_no if METRICS[key].indicator else number
+    unit = "" if METRICS[key].indicator else METRICS[key].unit
     best = best_of(values, METRICS[key], written)
-    return [_cell(entry.results.get(key), entry.source.name in best, written) for entry in scored]
+    return [_cell(entry.results.get(key), entry.source.name in best, written, unit) for entry in scored]
 
 
 def _yes_or_no(value: float) -> str:
     return "yes" if value else "no"
 
 
-def _cell(result: MetricResult | None, best: bool, written: Callable[[float], str]) -> Cell:
+def _cell(result: MetricResult | None, best: bool, written: Callable[[float], str], unit: str) -> Cell:
     if result is None:
         return Cell("…")
-    return Cell("–") if isnan(result.value) else Cell(written(result.value), best=best)
+    return Cell("–") if isnan(result.value) else Cell(f"{written(result.value)} {unit}".strip(), best=best)
 
 
 def notes(scored: Sequence[Scored], metrics: Sequence[str]) -> str:
@@ -151,12 +151,8 @@ def notes(scored: Sequence[Scored], metrics: Sequence[str]) -> str:
                 about.setdefault(warning, {}).setdefault(METRICS[key].title, []).append(title(entry.source.name))
     if not about:
         return ""
-    lines = (
-        f"<li>{escape(style.sentence(warning))} <small>{escape(_places(at))}</small></li>"
-        for warning, at in about.items()
-    )
-    what = f"What to know of these values ({len(about)})"
-    return f'<details class="cam-term"><summary>{what}</summary><ul>{"".join(lines)}</ul></details>'
+    lines = (f"{escape(style.sentence(warning))} <small>{escape(_places(at))}</small>" for warning, at in about.items())
+    return tables.opening_list(f"What to know of these values ({len(about)})", lines)
 
 
 def _places(names: Mapping[str, Sequence[str]]) -> str:

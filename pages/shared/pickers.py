@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from html import escape
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
@@ -20,7 +21,7 @@ from cam_core.methods.registry import Family, Method
 from cam_core.overlay import DIVERGING, SEQUENTIAL
 from cam_core.shapley import BUDGET
 from pages.runtime.compute import Request
-from pages.shared import links, style
+from pages.shared import links, style, tables
 from pages.shared.colours import choice
 
 FIRST_METHODS = ("grad-cam", "lift-cam")
@@ -108,7 +109,9 @@ def methods(
             ("Not for what is explained", target),
         ):
             if absent:
-                st.caption(f"{said}: {', '.join(absent)}", help=_reasons(absent))
+                line = escape(f"{said}: {', '.join(absent)}")
+                why = (f"<b>{escape(title)}</b>: {escape(style.sentence(reason))}" for title, reason in absent.items())
+                st.html(f'<div class="cam-quiet">{tables.opening_list(line, why)}</div>')
         nowhere = {
             method: f"**Not for this {place[method]}:** {style.plain(style.sentence(why))} "
             for method, why in unfit.items()

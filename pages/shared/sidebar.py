@@ -59,7 +59,7 @@ def _scene(page: str) -> None:
         weights, weights_seed = _weights(offer)
     spec = _spec(offer, weights, weights_seed, device)
     with model_box:
-        st.html(style.quiet(offer.note) if weights == "default" else style.notice_line(_untrained(spec)))
+        st.html(style.quiet(offer.whole) if weights == "default" else style.notice_line(_untrained(spec)))
         dialog.button()
     with photo_box:
         try:
@@ -168,7 +168,8 @@ def _layer(spec: ModelSpec, nonlinear: bool) -> str:
         labels,
         default=default,
         scope=spec.name,
-        help="The feature map that is explained: channels × height × width. Late layers know what, early ones where.",
+        help="The feature map that is explained: its name in the network’s own code, and channels × height × width. "
+        "Late layers know what, early ones where.",
     )
     if chosen == default != clf.default_layer:
         pooled = is_pooled_linear(clf.split(clf.default_layer).halves)

@@ -5,7 +5,7 @@ st.html(table(["Method", "Area"], [(f"{line('lift-cam')}LIFT-CAM", [Cell("0.9", 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import accumulate, pairwise
@@ -60,8 +60,17 @@ def term(plain: str, name: str, more: str) -> str:
     Args:
         more: HTML.
     """
-    head = f"{escape(plain)} <small>{escape(name)}</small>"
-    return f'<details class="cam-term"><summary>{head}</summary><div>{more}</div></details>'
+    return opening(f"{escape(plain)} <small>{escape(name)}</small>", f"<div>{more}</div>")
+
+
+def opening(line: str, more: str) -> str:
+    """A line that opens for a tap, click or key, and what it then says; both HTML."""
+    return f'<details class="cam-term"><summary>{line}</summary>{more}</details>'
+
+
+def opening_list(line: str, entries: Iterable[str]) -> str:
+    """The same of several entries, HTML, below each other."""
+    return opening(line, f"<ul>{''.join(f'<li>{entry}</li>' for entry in entries)}</ul>")
 
 
 def _cell(cell: Cell) -> str:

@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from scripts.screenshots import SCHEMES, WIDTHS, settled
+from tests.browser.colours import RING, contrast
 from tests.browser.visits import HEATMAP, Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -19,6 +20,7 @@ FIRST = f'{HEATMAP}, img[alt*=" of its pixels "]'
 IMPACTS = ("serious", "critical")
 ALWAYS = (("/", "light", 1440), ("/deletion", "dark", 390))
 CLOSED = "[data-testid=stExpander] details:not([open]) > summary"
+MANY_TABS = 70
 POPOVER = "[data-testid=stPopoverBody]"
 
 
@@ -57,6 +59,22 @@ def test_no_barrier(visit: Visit, path: str, scheme: str, width: int) -> None:
     settled(page)
     assert page.locator(CLOSED).count() == 0
     assert barriers(page) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("path", "scheme"), list(product(PATHS, SCHEMES)))
+def test_where_the_keys_are_is_seen(visit: Visit, path: str, scheme: str) -> None:
+    """WCAG 2.2, 1.4.11: at least 3 : 1. Of what Tab reaches; fields to type in change their whole border."""
+    page = visit(1440, 900, scheme, path=path, first=FIRST)
+    settled(page)
+    met = []
+    for _ in range(MANY_TABS):
+        page.keyboard.press("Tab")
+        ring = page.evaluate(RING)
+        if ring["tag"] not in ("body", "input", "textarea", "iframe"):
+            met.append(ring)
+    assert len({ring["name"] for ring in met}) >= 20, "it gets about"
+    assert [ring for ring in met if ring["shown"] < 2 or contrast(*ring["colours"]) < 3] == []
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from cam_core import SAMPLES
 from scripts.serving import serving
+from tests.browser.colours import LETTERS, contrast
 from tests.browser.visits import (
     HEATMAP,
     PATIENCE,
@@ -292,29 +293,6 @@ def test_the_first_visitor_of_a_fresh_server_may_follow_a_link_to_a_page(browser
 
 
 SIDEBAR = "document.querySelector('[data-testid=stSidebar]')"
-PAINTED = """tag => {
-    const chain = []
-    for (let part = tag; part; part = part.parentElement) chain.unshift(getComputedStyle(part).backgroundColor)
-    const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true })
-    const paint = colour => { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1) }
-    const now = () => [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3)
-    paint('white'); chain.forEach(paint)
-    const behind = now()
-    const letters = [...tag.querySelectorAll('span')].find(span => span.textContent && !span.children.length) ?? tag
-    paint(getComputedStyle(letters).color)
-    return [behind, now()]
-}"""
-
-
-def contrast(one: list[int], other: list[int]) -> float:
-    """Of two sRGB colours, as WCAG 2.2 defines it."""
-
-    def luminance(colour: list[int]) -> float:
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in colour)]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -324,7 +302,7 @@ def test_chosen_methods_are_readable_in_both_themes(visit: Visit, scheme: str) -
     chips = page.locator(".stMultiSelect [data-tag]")
     expect(chips).to_have_count(2)
     for chip in chips.all():
-        assert contrast(*chip.evaluate(PAINTED)) >= 4.5
+        assert contrast(*chip.evaluate(LETTERS)) >= 4.5
 
 
 def test_two_maps_fill_the_row_of_a_wide_screen_and_stay_in_sight(visit: Visit) -> None:

@@ -76,17 +76,16 @@ def test_every_registered_method_is_offered(open_app: Open) -> None:
     by_family = [method for family in families for method in METHODS.values() if method.family == family]
     works = [method.title for method in by_family if method.key != "lfi-cam"]
     assert at.multiselect(key="methods").options == works and len(works) == len(METHODS) - 1
-    assert not any("Not at this layer" in caption.value for caption in at.caption), "it works at no other either"
-    assert not any("Not with this network" in caption.value for caption in at.caption), "nobody has chosen it"
+    assert "Not at this layer" not in html(at), "it works at no other either"
+    assert "Not with this network" not in html(at), "nobody has chosen it"
     assert "Not with this network:\n- **LFI-CAM**" in at.multiselect(key="methods").help
 
 
 def test_a_chosen_method_that_the_network_does_not_allow_is_named_with_the_reason(open_app: Open) -> None:
     at = open_app(methods=["LFI-CAM", "Grad-CAM"])
     assert heatmaps(at) == ["Grad-CAM"]
-    (said,) = (caption for caption in at.caption if caption.value.startswith("Not with"))
-    assert said.value == "Not with this network: LFI-CAM"
-    assert said.proto.help in at.multiselect(key="methods").help and "**LFI-CAM**: " in said.proto.help
+    (why,) = re.findall("<summary>Not with this network: LFI-CAM</summary><ul><li><b>LFI-CAM</b>: (.*?)</li>", html(at))
+    assert f"**LFI-CAM**: {why}" in at.multiselect(key="methods").help.replace("\\", "")
 
 
 def test_a_map_below_zero_says_so_above_its_picture_and_which_view_shows_it(open_app: Open, register: Register) -> None:
@@ -114,6 +113,21 @@ def test_agreement_needs_two_maps(open_app: Open) -> None:
     two = html(open_app(methods=["Grad-CAM", "LIFT-CAM"]))
     numbers = re.findall(r"%, transparent\)\">(.*?)</td>", two)
     assert len(numbers) == 4 and numbers[0] == numbers[3] == "1.00" and numbers[1] == numbers[2]
+    assert f"Agreement of the two: {numbers[1]}. 1: " in two, "over the maps, for the answer to be in sight"
+
+
+def test_the_least_and_the_most_agreement_of_several_maps_stand_over_them(open_app: Open) -> None:
+    text = html(open_app(methods=["Grad-CAM", "Random (control)", "LIFT-CAM"]))
+    (matrix,) = re.findall('<table class="cam-matrix">.*</table>', text)
+    titles = re.findall('<th scope="row">(.*?)</th>', matrix)
+    values = re.findall(r"transparent\)\">(.*?)</td>", matrix)
+    pairs = {(titles[i], titles[j]): values[3 * i + j] for i in range(3) for j in range(3) if i != j}
+    low, one, other, high, nearest, next_to_it = re.findall(
+        r"Agreement from (\S+) \((.+?) and (.+?)\) to (\S+) \((.+?) and (.+?)\)\. 1: ", text
+    )[0]
+    assert pairs[one, other] == low and pairs[nearest, next_to_it] == high
+    numbers = [float(value.replace("−", "-")) for value in pairs.values()]
+    assert [min(numbers), max(numbers)] == [float(value.replace("−", "-")) for value in (low, high)]
 
 
 def test_a_failing_tile_says_why_and_leaves_the_others(open_app: Open, register: Register) -> None:

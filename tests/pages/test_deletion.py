@@ -101,8 +101,12 @@ def test_first_sight_has_curves_areas_pictures_and_metrics(open_page: Open) -> N
         for done in ("removed", "shown")
         for name in ("Grad-CAM", "LIFT-CAM", "Random (control)")
     ]
+    assert html(at).count("<small>mean probability of the class</small>") == 2, "the unit of the areas"
+    assert "these metrics go on as they were published" not in html(at)
     metrics = rows(scored(at), "Metric")
     assert len(metrics) == len(scores.QUICK)
+    (drops,) = [cells for name, cells in metrics.items() if "Average drop ↓" in name]
+    assert all(cell.endswith(" %") for cell in drops)
     assert all(len(cells) == 3 and "…" not in cells for cells in metrics.values())
     assert at.query_params == {}, "the default view has the bare address"
 
@@ -222,7 +226,10 @@ def test_a_link_reopens_the_view(open_page: Open) -> None:
     assert charts(at) == 1
     assert list(rows(at, "Area under the curve")) == ["HiResCAM", "Random, 5 maps"]
     assert pictures(at)[0] == "HiResCAM: the photo with 45 % of its pixels shown"
-    assert re.search(r"logit −?\d", html(at))
+    text = html(at)
+    assert re.search(r"logit −?\d", text)
+    assert "<small>mean logit</small>" in text, "the unit of the areas"
+    assert "these metrics go on as they were published" in text
 
 
 def test_play_moves_the_slider_to_the_end_and_stops(open_page: Open) -> None:
@@ -494,8 +501,8 @@ def test_fake_cam_stands_beside_them_when_asked_for(open_page: Open) -> None:
     at.toggle(key="fake-cam").set_value(True).run()
     scored(at)
     assert all(len(cells) == 4 for cells in rows(at, "Metric").values())
-    (drop,) = [cells for name, cells in rows(at, "Metric").items() if "Average drop, % ↓" in name]
-    assert float(drop[3]) < 1
+    (drop,) = [cells for name, cells in rows(at, "Metric").items() if "Average drop ↓" in name]
+    assert drop[3].endswith(" %") and float(drop[3].removesuffix(" %")) < 1
     assert list(rows(at, "Area under the curve")) == ["Grad-CAM", "LIFT-CAM", "Random, 5 maps"]
 
 
@@ -532,7 +539,7 @@ def scored_as(results: dict[str, MetricResult], name: str = "grad-cam") -> score
 
 def test_a_metric_that_cannot_be_computed_is_a_dash_and_the_reason_stands_below() -> None:
     missing = MetricResult("road", float("nan"), warnings=("singular",))
-    cell = partial(scores._cell, written=partial(style.number, largest=1.0))
+    cell = partial(scores._cell, written=partial(style.number, largest=1.0), unit="")
     assert cell(missing, best=False).text == "–"
     assert cell(replace(missing, value=-0.25), best=True).text == "−0.25"
     drop = MetricResult("average-drop", 3.0, warnings=("singular", "small"))

@@ -304,13 +304,23 @@ def test_a_network_says_what_it_was_trained_on_and_a_small_photo_that_it_is_enla
     assert "knows ant, bee and 3 others alone" in html(open_app())
 
 
+def test_a_name_that_a_closed_picker_cuts_off_stands_whole_below_it() -> None:
+    def whole(title: str, note: str) -> str:
+        return models.Offer("key", "name", title, f"{title} · 86.6 M weights", note).whole
+
+    assert whole("ViT-B", "timm, by name") == "timm, by name"
+    name = "vit_base_patch16_clip_224.openai_ft_in12k_in1k"
+    assert whole(name, "timm, by name") == f"{name}: timm, by name"
+    assert whole(name, f"{name}, uploaded") == f"{name}, uploaded"
+
+
 def test_methods_that_cannot_work_at_the_layer_are_left_out_with_the_reason(open_app: Open) -> None:
     first, *_, last = [option.split(" · ")[0] for option in box(open_app(), "Layer").options]
     at = open_app(layer=first, methods=["CAM", "Grad-CAM"])
     assert heatmaps(at) == ["Grad-CAM"]
-    (said,) = (caption for caption in at.caption if caption.value.startswith("Not at this layer"))
-    assert said.value == "Not at this layer: CAM"
-    assert "**CAM**: The tail is not pooling and one linear layer" in said.proto.help
+    said = html(at)
+    assert "<summary>Not at this layer: CAM</summary>" in said
+    assert "<li><b>CAM</b>: The tail is not pooling and one linear layer" in said
     assert "CAM" not in at.multiselect(key="methods").options
     for _ in range(2):
         box(at, "Layer").select(last).run()
