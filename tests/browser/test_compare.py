@@ -314,6 +314,10 @@ def test_two_maps_fill_the_row_of_a_wide_screen_and_stay_in_sight(visit: Visit) 
     assert one["y"] == two["y"] and one["width"] == two["width"]
     assert one["width"] + two["width"] > 0.93 * row["width"]
     assert one["y"] + one["height"] < 900
+    photo = page.locator('img[alt^="Dog, with the frame"]')
+    photo.hover()
+    enlarge, seen = page.get_by_role("button", name="Fullscreen: Dog").bounding_box(), photo.bounding_box()
+    assert enlarge and seen and enlarge["y"] >= seen["y"], "over the photo, not over the question above"
 
 
 def test_photos_of_the_gallery_are_large_enough_to_be_told_apart(visit: Visit) -> None:
