@@ -209,7 +209,9 @@ def _kind(look: Look) -> str:
 
 def _cell(sample: Sample, look: Look, entry: TrainedNetwork, opacity: float) -> str:
     prediction = look.prediction
-    mark = "" if not sample.label else " ✓" if prediction.label == sample.label else " ✗"
+    mark = (
+        "" if not sample.label else "&nbsp;✓" if prediction.label == sample.label else "&nbsp;✗"
+    )  # on no line of its own
     title = ARCHITECTURE_TITLES[entry.arch]
     said = f"says {escape(prediction.label)}, {style.percent(prediction.probability)} sure{mark}"
     text = f"<b>{escape(title)}, {_kind(look)}</b>{said}"

@@ -25,7 +25,7 @@ BUNDLED = next(key for key, entry in CATALOG.items() if entry.source == "bundled
 
 _LINES = "_model_lines"
 _OWN = "mine-"
-_ROOM = 28  # letters of a line that a closed picker shows
+_ROOM = 30  # letters that a closed picker shows
 _SERVED = "served"
 
 
@@ -59,7 +59,7 @@ class Offer:
     @property
     def whole(self) -> str:
         """The note, after the name where a closed picker has no room for it."""
-        return self.note if len(self.line) <= _ROOM or self.title in self.note else f"{self.title}: {self.note}"
+        return self.note if len(self.title) <= _ROOM or self.title in self.note else f"{self.title}: {self.note}"
 
 
 def offers() -> dict[str, Offer]:
