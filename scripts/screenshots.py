@@ -216,6 +216,9 @@ README_VIEWS = (
         1255,
     ),
     View("lfi", "/lfi", {}, height=1365),
+    View("classes", "/classes", {}, height=1000),
+    View("benchmark", "/benchmark", {}, height=1100),
+    View("figure", "/figure", {}, height=1000),
 )
 
 

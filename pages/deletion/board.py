@@ -253,7 +253,7 @@ class Look:
 
     def _scored(self, value: float) -> str:
         if self._report.score == "probability":
-            return f"probability {style.percent(value)}"
+            return f"probability {escape(style.percent(value)).replace(' ', '&nbsp;')}"
         return f"{self._quantity} {style.number(value, max(abs(value), 1.0))}"
 
     def areas(self) -> None:

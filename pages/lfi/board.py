@@ -209,9 +209,7 @@ def _kind(look: Look) -> str:
 
 def _cell(sample: Sample, look: Look, entry: TrainedNetwork, opacity: float) -> str:
     prediction = look.prediction
-    mark = (
-        "" if not sample.label else "&nbsp;✓" if prediction.label == sample.label else "&nbsp;✗"
-    )  # on no line of its own
+    mark = "" if not sample.label else "&nbsp;✓" if prediction.label == sample.label else "&nbsp;✗"
     title = ARCHITECTURE_TITLES[entry.arch]
     said = f"says {escape(prediction.label)}, {style.percent(prediction.probability)} sure{mark}"
     text = f"<b>{escape(title)}, {_kind(look)}</b>{said}"

@@ -162,7 +162,7 @@ def test_what_is_written_under_a_picture_is_what_the_network_says_of_it(
             way = changed(source.explanation, kind)
             probability = clf.module(way.picture(0.71)[None]).detach().double().softmax(1)[0, question.target]
             assert frames[source.name, kind].value == pytest.approx(float(probability), abs=1e-6)
-            expected.append(style.percent(frames[source.name, kind].value))
+            expected.append(style.percent(frames[source.name, kind].value).replace(" ", "&nbsp;"))
     assert re.findall(r'<div class="cam-quiet">probability (.*?)</div>', html(at)) == expected
 
 
