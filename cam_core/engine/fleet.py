@@ -93,32 +93,35 @@ class Fleet(Engine):
         """See `Engine`."""
         self._stillborn = 0
         heard = time.monotonic()
-        told: Told | None = None
-        while True:
-            if not isinstance(told, Item | Advanced):  # many, and they change nobody's place
-                self._assign()
-            busy = any(seat.state is _State.BUSY for seat in self._seats)
-            if not busy and not self._waiting:
-                return
+        busy = self._assign()
+        while busy or self._waiting:
             try:
                 seat, told = self._told.get(timeout=_PATIENCE)
             except Empty:
-                told = None
                 if not busy and time.monotonic() - heard > _NO_ROOM:
                     raise DeviceError(f"no worker can be had: there was no room for one in {_NO_ROOM} s") from None
                 yield None, Waiting()
+                busy = self._assign()
                 continue
             heard = time.monotonic()
-            yield from self._heard(seat, told)
+            happened = list(self._heard(seat, told))
+            if not isinstance(told, Item | Advanced):  # many, and they change nobody's place
+                busy = self._assign()  # before anybody is told, who may take long: no worker waits for another's files
+            yield from happened
 
-    def _assign(self) -> None:
-        """Tasks for workers that have none, then workers for tasks, as long as there may be more."""
+    def _assign(self) -> bool:
+        """Tasks for workers that have none, then workers for tasks, as long as there may be more.
+
+        Returns:
+            whether any worker has something to do.
+        """
         for seat in self._seats:
             if seat.state is _State.IDLE and (task := self._next(seat)) is not None:
                 seat.take(task)
         wanted = len(self._waiting) - sum(seat.state is _State.HIRING for seat in self._seats)
         for seat in self._to_be_filled(wanted):
             seat.fill()
+        return any(seat.state is _State.BUSY for seat in self._seats)
 
     def _next(self, seat: _Seat) -> Task | None:
         """The first task that waits for this seat, or for any but the one where memory ran out over it."""

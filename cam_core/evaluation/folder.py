@@ -141,7 +141,7 @@ class _Run:
         self._methods = len(plan.methods)
         self.done, self.total = 0, self._methods * len(plan.places)
         self._furthest = self._within = 0
-        self._advanced: dict[Task, int] = {}
+        self._advanced: dict[int, int] = {}  # of shards by their first image: to hash one whole takes longer
         self._finished: dict[int, Finished] = {}
         self._warnings: list[str] = []
 
@@ -200,12 +200,13 @@ class _Run:
             )
 
     def _advance(self, shard: Shard, done: int) -> None:
-        self._within += done - self._advanced.get(shard, 0)
-        self._advanced[shard] = done
+        first = shard.units[0].index
+        self._within += done - self._advanced.get(first, 0)
+        self._advanced[first] = done
 
     def _kept(self, shard: Shard, finished: Sequence[Finished]) -> Step:
         self._store.keep(finished)
-        self._within -= self._advanced.pop(shard, 0)
+        self._within -= self._advanced.pop(shard.units[0].index, 0)
         self.done += self._methods * len(finished)
         warnings, self._warnings = tuple(self._warnings), []
         return Step(self.done, self.total, tuple(row for done in finished for row in done.rows), warnings)

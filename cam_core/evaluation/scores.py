@@ -70,6 +70,14 @@ def scores_of(table: pa.Table) -> dict[str, Scores]:
     return scores
 
 
+def pairs_of(table: pa.Table) -> list[tuple[str, str]]:
+    """Methods with metrics, as far as the table has them, in the order in which they first appear."""
+    methods, metrics = (_coded(table, name) for name in ("method", "metric"))
+    pairs = [(method, metric) for method in methods.names for metric in metrics.names]
+    first = _first(methods.codes * len(metrics.names) + metrics.codes, len(pairs))
+    return [pairs[place] for place in np.argsort(first) if first[place] < len(table)]
+
+
 def side_by_side(runs: Mapping[str, Scores]) -> Scores:
     """The same metric of several runs, such as checkpoints of one network, image by image.
 
@@ -119,21 +127,39 @@ def _by_images(values: Floats) -> Iterator[tuple[npt.NDArray[np.bool_], list[int
 
 @dataclass(frozen=True)
 class _Coded:
-    """A column of text: each name once, and the number of each row's name."""
+    """A column of text: each name once, in the order in which they first appear, and in which row; the number of each
+    row's name."""
 
     names: list[str]
-    codes: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int32]
 
 
 def _coded(table: pa.Table, name: str) -> _Coded:
-    column = table.column(name).combine_chunks().dictionary_encode()
-    return _Coded(column.dictionary.to_pylist(), column.indices.to_numpy().astype(np.int64))
+    """Of a column that may have a dictionary already, whose order says nothing."""
+    column = table.column(name)
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    column = column.unify_dictionaries().combine_chunks()
+    written = column.indices.to_numpy().astype(np.int32, copy=False)
+    first = _first(written, len(column.dictionary))
+    order = np.argsort(first)[: int((first < len(written)).sum())]
+    numbers = np.zeros(len(first), dtype=np.int32)
+    numbers[order] = np.arange(len(order), dtype=np.int32)
+    return _Coded(column.dictionary.take(pa.array(order)).to_pylist(), first[order], numbers[written])
+
+
+def _first(codes: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int64]:
+    """The row in which each of `count` numbers stands first; the number of rows for one that stands in none."""
+    rows = len(codes)
+    first = np.full(count, rows)
+    first[codes[::-1]] = np.arange(rows - 1, -1, -1)  # of several the one written last stays
+    return first
 
 
 def _keys(table: pa.Table, images: _Coded) -> tuple[tuple[str, str], ...]:
     """(path, SHA-256) of each image: that of its first row."""
-    _, first = np.unique(images.codes, return_index=True)
-    return tuple(zip(images.names, table.column("image_sha256").take(first).to_pylist(), strict=True))
+    return tuple(zip(images.names, table.column("image_sha256").take(images.first).to_pylist(), strict=True))
 
 
 def _values(table: pa.Table, metric: str, rows: npt.NDArray[np.int64]) -> Floats:

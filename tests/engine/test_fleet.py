@@ -44,6 +44,22 @@ def test_every_task_is_done_once(workers: int) -> None:
         assert outcome(engine) == ({900}, []), "an engine can be used again"
 
 
+def test_a_worker_has_its_next_task_before_the_end_of_its_last_one_is_told() -> None:
+    begun = threading.Event()
+
+    def die(seat: int, number: int) -> None:
+        if number == 2:
+            begun.set()
+
+    with Threads(1, die) as engine:
+        engine.submit(squares(1))
+        engine.submit(squares(2))
+        events = engine.events()
+        assert any(isinstance(event, Done) for _, event in events), "of the first task, and nobody asks for more"
+        assert begun.wait(60)
+        assert sum(isinstance(event, Done) for _, event in events) == 1
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_piece_that_kills_three_workers_is_given_up_and_nothing_else(workers: int) -> None:
     over: Counter[int] = Counter()

@@ -6,12 +6,13 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy import stats
 
 from cam_core.evaluation import statistics
 from cam_core.evaluation.results import Row, as_table, read_table, summarise, write_rows
-from cam_core.evaluation.scores import scores_of, side_by_side
+from cam_core.evaluation.scores import pairs_of, scores_of, side_by_side
 from cam_core.evaluation.statistics import Comparison, Difference, compare_methods, compare_runs, holm, sign_flip
 from cam_core.metrics.statistics import bootstrap_interval
 from cam_core.types import MetricError
@@ -108,6 +109,30 @@ def test_means_are_those_of_the_summary() -> None:
     (comparison,) = compare_runs({"": as_table(rows)})
     for standing, summary in zip(comparison.standings, summarise(rows), strict=True):
         assert (standing.interval, standing.column.missing) == (summary.interval, summary.missing)
+
+
+def test_texts_in_dictionaries_are_the_same_table() -> None:
+    """Whatever the order of a dictionary, whatever else is in it, and where each piece of a column has its own."""
+    rows = [
+        *rows_of("complexity", "a", random=[0.5, 0.25]),
+        *rows_of("average-drop", "b", random=[3.0], lift_cam=[1.0, None]),
+    ]
+    names, pieces = ["unused", "lift-cam", "1", "b", "average-drop", "a", "0", "complexity", "random"], []
+    for table, own in ((as_table(rows[:3]), names), (as_table(rows[3:]), names[::-1])):
+        for name in ("image", "image_sha256", "method", "metric"):
+            codes = pa.array([own.index(text) for text in table.column(name).to_pylist()], pa.int8())
+            column = pa.DictionaryArray.from_arrays(codes, own)
+            table = table.set_column(table.column_names.index(name), name, column)
+        pieces.append(table)
+    (plain, coded) = (scores_of(table) for table in (as_table(rows), pa.concat_tables(pieces)))
+    assert list(coded) == list(plain) == ["complexity", "average-drop"]
+    for metric, scores in plain.items():
+        other = coded[metric]
+        assert (other.images, other.columns) == (scores.images, scores.columns)
+        np.testing.assert_array_equal(other.values, scores.values)
+    assert plain["average-drop"].images == (("0", "a"), ("1", "a"))
+    pairs = [("random", "complexity"), ("random", "average-drop"), ("lift-cam", "average-drop")]
+    assert pairs_of(pa.concat_tables(pieces)) == pairs == [(each.method, each.metric) for each in summarise(rows)]
 
 
 def test_differences_are_paired_and_judged() -> None:
