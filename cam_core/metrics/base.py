@@ -99,6 +99,11 @@ class Metric(Registered[Tensor | Scores]):
         low, high = (f"{end:g}".replace("inf", "∞").replace("-", "−") for end in self.range)
         return f"{low} to {high} {self.unit}".strip()
 
+    @property
+    def needs_boxes(self) -> bool:
+        """Whether it asks where objects are."""
+        return bool({"region", "other_region"} & set(self.needs))
+
 
 METRICS: Registry[Metric] = Registry(Metric)
 

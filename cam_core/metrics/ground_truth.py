@@ -94,7 +94,7 @@ def read_ground_truth(path: Path = SAMPLE_BOXES) -> dict[str, dict[str, Any]]:
             assert all(isinstance(r["classes"], list) and isinstance(r["boxes"], list) for r in photo["regions"])
     except OSError as error:
         raise MetricError(f"cannot read the ground truth {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, AssertionError):
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError):
         raise MetricError(f"{path} is not a file of boxes: see assets/samples/boxes.json for the form") from None
     return dict(photos)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from cam_core import Classifier
 from cam_core.engine.choosing import ENGINES, chosen, open_engine
 from cam_core.evaluation.folder import Step, evaluate_folder
+from cam_core.evaluation.sources import open_source
 from cam_core.models.origin import weights_digest
 from cam_core.types import Progress
 from pages.benchmark.form import Benchmark
@@ -15,13 +16,16 @@ from pages.benchmark.form import Benchmark
 
 def evaluated(clf: Classifier, benchmark: Benchmark, out: Path, progress: Progress | None) -> Iterator[Step]:
     """Step by step; what an earlier call had finished comes first, and is not computed again."""
+    boxes = benchmark.boxes
+    source = open_source(benchmark.photos.source, clf.labels, None if boxes is None else boxes.annotations)
     with open_engine(device=str(clf.device)) as engine:
         yield from evaluate_folder(
             clf,
-            benchmark.photos.folder,
+            source,
             methods=[request.method for request in benchmark.requests],
             metrics=benchmark.metrics,
             out=out,
+            ground_truth=None if boxes is None else boxes.ground_truth,
             method_params=benchmark.params,
             seed=benchmark.seed,
             precision=benchmark.precision,

@@ -19,13 +19,14 @@ from pages.shared.provenance import Facts
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SAID = ("layer", "seed", "precision", "weights", "methods", "metrics", "versions")
+_SAID = ("layer", "seed", "precision", "weights", "methods", "metrics", "ground_truth", "labels", "versions")
 
 
 def facts(shown: Shown) -> Facts:
     """Where the numbers come from: of each network what its table says of itself."""
     said = {
-        run: {name: results.settings[name] for name in _SAID if name in results.settings} | {"images": results.images}
+        run: {name: results.settings[name] for name in _SAID if results.settings.get(name) is not None}
+        | {"images": results.images}
         for run, results in shown.runs.items()
     }
     return {

@@ -10,7 +10,8 @@ import streamlit as st
 
 from cam_core import METRICS
 from cam_core.metrics import Metric
-from pages.benchmark import networks, photos
+from pages.benchmark import boxes, networks, photos
+from pages.benchmark.boxes import Boxes
 from pages.benchmark.networks import Network
 from pages.benchmark.photos import PhotoSet
 from pages.runtime import compute
@@ -21,8 +22,8 @@ from pages.shared import links, pickers, style
 METHODS_KEY: Final = "benchmark-methods"
 _FIRST_METHODS: Final = (*pickers.FIRST_METHODS, "random")
 _FIRST_METRICS: Final = ("average-drop", "average-increase", "average-gain", "average-drop-in-deletion")
-_OFFERED: Final = [metric for metric in METRICS.values() if not {"region", "other_region"} & set(metric.needs)]
-"""Those that need no box drawn around each object."""
+_OFFERED: Final = [metric for metric in METRICS.values() if not metric.needs_boxes]
+_OF_BOXES: Final = [metric for metric in METRICS.values() if metric.needs_boxes]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,16 @@ class Benchmark:
         """The same for the same work: what was done of it is found again by it."""
         specs = tuple(network.spec for network in self.networks)
         how = (self.requests, self.metrics, self.seed, self.precision)
-        return compute.digest("benchmark", str(self.photos.folder), specs, *how)[:16]
+        return compute.digest("benchmark", str(self.photos.source), specs, *how, *self._boxes_digest)[:16]
+
+    @property
+    def _boxes_digest(self) -> tuple[str, ...]:
+        return () if self.boxes is None else (self.boxes.digest,)
+
+    @property
+    def boxes(self) -> Boxes | None:
+        """Where objects are; None where no metric asks."""
+        return self.photos.boxes if any(METRICS[key].needs_boxes for key in self.metrics) else None
 
     @property
     def maps(self) -> int:
@@ -69,7 +79,7 @@ def choose() -> Benchmark | str:
         with st.container():
             methods = pickers.methods(_FIRST_METHODS, key=METHODS_KEY)
         with st.container():
-            metrics = _metrics()
+            metrics = _metrics(chosen_photos)
     requests = pickers.parameters(methods)
     seed, precision = _computation()
     missing = [
@@ -83,15 +93,21 @@ def choose() -> Benchmark | str:
     return Benchmark(chosen_photos, chosen_networks, tuple(requests), tuple(metrics), seed, precision)
 
 
-def _metrics() -> list[str]:
-    return links.choices(
+def _metrics(chosen: PhotoSet | None) -> list[str]:
+    """Those that need boxes are offered where the photos have some; without, it is said which these are."""
+    known = None if chosen is None else chosen.boxes
+    offered = _OFFERED if known is None else [*_OFFERED, *_OF_BOXES]
+    metrics = links.choices(
         "metrics",
         "Metrics",
-        {metric.key: metric.title for metric in _OFFERED},
+        {metric.key: metric.title for metric in offered},
         default=_FIRST_METRICS,
         placeholder="Choose at least one metric",
-        help=_told(_OFFERED),
+        help=_told(offered),
     )
+    if chosen is not None:
+        st.html(boxes.said(known, len(chosen.names), [metric.title for metric in _OF_BOXES]))
+    return metrics
 
 
 def _told(offered: Sequence[Metric]) -> str:

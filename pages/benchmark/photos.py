@@ -1,20 +1,23 @@
-"""The photos of a benchmark: those that come along, a zip, or a folder of the machine that the app runs on."""
+"""The photos of a benchmark: those that come along, a zip, or a folder or table of the machine that the app runs on."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import streamlit as st
 
-from cam_core import load_image
+from cam_core import SAMPLES, load_image
 from cam_core.evaluation.report.images import ImageScore
+from cam_core.evaluation.sources import survey
 from cam_core.images import ASSETS, EXTENSIONS, image_digest
-from cam_core.types import ImageError
+from cam_core.types import CamError, ImageError
+from pages.benchmark import boxes
+from pages.benchmark.boxes import Boxes
 from pages.runtime.limits import limits
 from pages.shared import links, messages, photo, style
 from pages.shared.scene import Photo
@@ -22,28 +25,41 @@ from pages.shared.scene import Photo
 EVALUATION: Final = ASSETS / "eval"
 """The evaluation photos, which come along."""
 
-_BUNDLED, _ZIP, _FOLDER = "Evaluation photos", "Zip", "Folder"
+_GALLERY: Final = ASSETS / "samples"
+
+_BUNDLED, _SAMPLES, _ZIP, _FOLDER = "Evaluation photos", "Sample photos", "Zip", "Folder"
 _KEY: Final = "benchmark-photos"
 _PATH: Final = "benchmark-folder"
+_TABLES: Final = (".csv", ".parquet")
 
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """A folder of photos.
+    """Photos in a folder.
 
     Attributes:
+        folder: that they lie in, or those below it.
         names: their paths within the folder, with forward slashes.
-        written: the folder as a command for a shell names it.
+        written: the folder, or the table that lists them, as a command for a shell names it.
+        table: that lists them, where one does.
+        boxes: where objects are on them; None where nobody has said.
     """
 
     folder: Path
     names: tuple[str, ...]
     written: str
+    table: Path | None = None
+    boxes: Boxes | None = None
 
     @property
-    def bundled(self) -> bool:
-        """Whether they come along."""
-        return self.folder == EVALUATION
+    def source(self) -> Path:
+        """What `open_source` takes."""
+        return self.table or self.folder
+
+    @property
+    def asset(self) -> str:
+        """The folder of `ASSETS` that they come along in; "" where they do not."""
+        return self.folder.name if self.folder in (EVALUATION, _GALLERY) else ""
 
     def photo(self, score: ImageScore) -> Photo | None:
         """The photo that was evaluated; None where it is not among these, or is another by now.
@@ -68,6 +84,8 @@ def _photo(path: Path, sha256: str) -> Photo | None:
 
 
 def _credit(path: Path) -> str:
+    if path.parent == _GALLERY:
+        return next((sample.credit for sample in SAMPLES if sample.path == path), "")
     author, licence = _credits().get(path.name, ("", "")) if path.parent == EVALUATION else ("", "")
     return f"{path.stem}. Photo: {author}. {licence}." if author else ""
 
@@ -79,8 +97,18 @@ def _credits() -> dict[str, tuple[str, str]]:
 
 
 def evaluation_photos() -> PhotoSet:
-    """Those that come along."""
-    return _set(EVALUATION, "$(python -c \"from cam_core.images import ASSETS; print(ASSETS / 'eval')\")")
+    """Those that come along, and no network was trained on here."""
+    return _asset(EVALUATION)
+
+
+def sample_photos() -> PhotoSet:
+    """Those of the gallery, which come along with boxes around their objects."""
+    photos = _asset(_GALLERY)
+    return replace(photos, boxes=boxes.of_samples(photos.names))
+
+
+def _asset(folder: Path) -> PhotoSet:
+    return _set(folder, f"$(python -c \"from cam_core.images import ASSETS; print(ASSETS / '{folder.name}')\")")
 
 
 def choose() -> PhotoSet | None:
@@ -90,38 +118,66 @@ def choose() -> PhotoSet | None:
         _close_folder()
     source = st.segmented_control(
         "Photos",
-        [_BUNDLED, _ZIP, _FOLDER] if folders else [_BUNDLED, _ZIP],
+        [_BUNDLED, _SAMPLES, _ZIP, *([_FOLDER] if folders else [])],
         default=_BUNDLED,
         required=True,
         **links.kept(_KEY),
         help=f"{_BUNDLED}: {len(evaluation_photos().names)} photos that come along, which no network was trained on "
-        f"here. {_ZIP}: photos of yours.{_FOLDERS if folders else ''}",
+        f"here. {_SAMPLES}: the {len(SAMPLES)} of the gallery, with boxes around their objects. {_ZIP}: photos of "
+        f"yours.{_FOLDERS if folders else ''}",
     )
     if source == _BUNDLED:
         return evaluation_photos()
+    if source == _SAMPLES:
+        return sample_photos()
     if source == _ZIP:
         unpacked = photo.from_zip("benchmark", "Photos, in folders or not")
-        return _set(unpacked.folder, unpacked.folder.name) if unpacked else None
+        if unpacked is None:
+            return None
+        photos = _set(unpacked.folder, unpacked.folder.name)
+        return replace(photos, boxes=boxes.sent(photos.folder, photos.names))
     return _named_folder()
 
 
-_FOLDERS: Final = " Folder: photos on the machine that the app runs on, also in folders within it."
+_FOLDERS: Final = (
+    " Folder: photos on the machine that the app runs on, also in folders within it; or a CSV or Parquet that lists "
+    "them, with their boxes."
+)
 
 
 def _named_folder() -> PhotoSet | None:
     named = st.text_input("Folder", **links.kept(_PATH), placeholder="~/photos").strip()
     if not named or not limits().folders:
         return None
-    folder = Path(named).expanduser().resolve()
-    if not folder.is_dir():
-        messages.failure("These photos cannot be had.", f"{folder} is not a folder", key=_PATH)
-        return None
-    photos = _set(folder, str(folder))
-    if not photos.names:
-        messages.failure("These photos cannot be had.", f"there is no image in {folder}", key=_PATH)
+    try:
+        photos = _at(Path(named).expanduser().resolve())
+    except CamError as error:
+        messages.failure("These photos cannot be had.", str(error), key=_PATH)
         return None
     st.html(style.quiet(f"{len(photos.names):,} images."))
+    return photos if photos.table else replace(photos, boxes=boxes.named(photos.folder, photos.names))
+
+
+def _at(place: Path) -> PhotoSet:
+    """The photos of a folder, or those that a table lists.
+
+    Raises:
+        CamError: there are none.
+    """
+    if place.suffix.lower() in _TABLES and place.is_file():
+        names = _rows(place, place.stat().st_mtime_ns)
+        return PhotoSet(place.parent, names, str(place), place, boxes.of_table(place, names))
+    if not place.is_dir():
+        raise ImageError(f"{place} is not a folder")
+    photos = _set(place, str(place))
+    if not photos.names:
+        raise ImageError(f"there is no image in {place}")
     return photos
+
+
+@st.cache_data(ttl=60, max_entries=8, scope="session", show_spinner=False)
+def _rows(table: Path, changed: int) -> tuple[str, ...]:
+    return tuple(entry.name for entry in survey(table).entries)
 
 
 def _close_folder() -> None:
@@ -132,6 +188,7 @@ def _close_folder() -> None:
             "opened: put the photos into a zip."
         )
         st.query_params.pop(_PATH, None)
+    st.query_params.pop(boxes.PATH, None)
 
 
 def _set(folder: Path, written: str) -> PhotoSet:

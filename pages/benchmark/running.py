@@ -174,6 +174,8 @@ def _work(benchmark: Benchmark, folder: Path, known: int, job: Job) -> None:
     """
     job.record.replayed = known * _FINE
     steps = _FINE * benchmark.maps // len(benchmark.networks)
+    if elsewhere():
+        job.beginning = "starting workers"
     for place, network in enumerate(benchmark.networks):
         try:
             clf = compute.classifier(network.spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from cam_core import METHODS, METRICS
@@ -33,16 +34,6 @@ _IMPORTS: Final = [
     ("cam_core.evaluation.results", "read_table"),
     ("cam_core.evaluation.statistics", "compare_runs"),
 ]
-_EVALUATED: Final = [
-    "",
-    "",
-    "def evaluated(clf, out, **how):",
-    "    for step in evaluate_folder(clf, folder, out=out, **how):",
-    '        print(step.done, "of", step.total)',
-    "    return read_table(Path(out))",
-    "",
-    "",
-]
 _PRINTED: Final = [
     "for comparison in compare_runs(tables):",
     "    for standing in comparison.standings:",
@@ -65,18 +56,66 @@ def share(shown: Shown, comparisons: Sequence[Comparison]) -> None:
 
 def python(shown: Shown) -> str:
     """The script: `tables` by network."""
-    bundled = shown.photos is not None and shown.photos.bundled
-    folder = ['folder = ASSETS / "eval"'] if bundled else [f"folder = {_folder(shown.photos)!r}"]
+    asset = shown.photos.asset if shown.photos else ""
+    folder = [f'folder = ASSETS / "{asset}"'] if asset else [f"folder = {_folder(shown.photos)!r}"]
     specs = [_spec(shown, run) for run in shown.runs]
     opened = [f"    {run!r}: {_call(run, spec, results)}," for (run, results), spec in zip(
         shown.runs.items(), specs, strict=True)]  # fmt: skip
-    imports = [*_IMPORTS, *(each for spec in specs for each in network_imports(spec))]
+    told = _truth(shown)
+    imports = [*_IMPORTS, *told.imports, *(each for spec in specs for each in network_imports(spec))]
     return assembled(
         "Benchmark",
         f"{shown.images} images by {len(shown.runs)} network{'s' if len(shown.runs) != 1 else ''}",
-        [*imports, *([("cam_core.images", "ASSETS")] if bundled else [])],
-        [*folder, *_EVALUATED, "tables = {", *opened, "}", *_PRINTED],
+        [*imports, *([("cam_core.images", "ASSETS")] if asset else [])],
+        [*folder, *_evaluated(told), "tables = {", *opened, "}", *_PRINTED],
     )
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """How it is said where objects are: imports and arguments in Python, words of a shell's command as they stand."""
+
+    imports: Sequence[tuple[str, str]] = ()
+    source: str = "folder"
+    argument: str = ""
+    command: str = ""
+
+
+def _truth(shown: Shown) -> _Truth:
+    """By the file that the photos have, where the tables were made with one."""
+    boxes = shown.photos.boxes if shown.photos else None
+    made_with = {name for results in shown.runs.values() for name, value in results.settings.items() if value}
+    if boxes is not None and boxes.bundled and "ground_truth" in made_with:
+        code = "from cam_core.metrics.ground_truth import SAMPLE_BOXES; print(SAMPLE_BOXES)"
+        return _Truth(
+            [("cam_core.metrics.ground_truth", "SAMPLE_BOXES")],
+            argument=", ground_truth=SAMPLE_BOXES",
+            command=f" --ground-truth \"$(python -c '{code}')\"",
+        )
+    if boxes is not None and boxes.ground_truth and "ground_truth" in made_with:
+        return _Truth(
+            argument=f", ground_truth={boxes.written!r}", command=f" --ground-truth {shlex.quote(boxes.written)}"
+        )
+    if boxes is not None and boxes.annotations and "labels" in made_with:
+        return _Truth(
+            [("cam_core.evaluation.sources", "open_source")],
+            source=f"open_source(folder, clf.labels, {boxes.written!r})",
+            command=f" --labels {shlex.quote(boxes.written)}",
+        )
+    return _Truth()
+
+
+def _evaluated(told: _Truth) -> list[str]:
+    return [
+        "",
+        "",
+        "def evaluated(clf, out, **how):",
+        f"    for step in evaluate_folder(clf, {told.source}, out=out{told.argument}, **how):",
+        '        print(step.done, "of", step.total)',
+        "    return read_table(Path(out))",
+        "",
+        "",
+    ]
 
 
 def command(shown: Shown) -> str:
@@ -94,11 +133,11 @@ def _command(shown: Shown, run: str, spec: ModelSpec) -> str:
     words += [word for metric in how["metrics"] for word in ("--metric", metric)]
     words += _params("--param", how.get("method_params")) + _params("--metric-param", how.get("metric_params"))
     words += [word for name in ("layer", "seed", "precision") if name in how for word in (f"--{name}", str(how[name]))]
-    return f"{PROGRAM} evaluate {_folder_word(shown.photos)} {shlex.join(words)}"
+    return f"{PROGRAM} evaluate {_folder_word(shown.photos)} {shlex.join(words)}{_truth(shown).command}"
 
 
 def _folder_word(photos: PhotoSet | None) -> str:
-    if photos is None or not photos.bundled:
+    if photos is None or not photos.asset:
         return shlex.quote(_folder(photos))
     return photos.written  # a command in itself
 

@@ -171,7 +171,7 @@ def _read(path: Path, rows: int) -> Results:
 
 
 def _whose(opened: Sequence[Results], chosen: PhotoSet | None) -> PhotoSet | None:
-    """The chosen photos, or those that come along where the first image is one of them."""
-    bundled = photos.evaluation_photos()
+    """The photos among which the first image is: the chosen ones, or some that come along; else the chosen ones."""
     first = opened[0].names("image")[0]
-    return chosen if chosen is not None and first in chosen.names else bundled if first in bundled.names else chosen
+    known = (chosen, photos.evaluation_photos(), photos.sample_photos())
+    return next((each for each in known if each is not None and first in each.names), chosen)

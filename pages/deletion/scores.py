@@ -29,7 +29,7 @@ from pages.shared.scene import Scene
 from pages.shared.tables import Cell
 
 _DRAWN = [f"{kind}-auc" for kind in KINDS]  # those stand beside the curves
-_POSSIBLE = [metric for metric in METRICS.values() if not {"region", "other_region"} & set(metric.needs)]
+_POSSIBLE = [metric for metric in METRICS.values() if not metric.needs_boxes]
 
 QUICK = [metric.key for metric in _POSSIBLE if not metric.expensive]
 """Metrics of a pass or two."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import shlex
 import shutil
@@ -20,19 +21,23 @@ from PIL import Image
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from cam_core import METHODS, load_image, load_model
+from cam_core import METHODS, explain, load_image, load_model
+from cam_core import METRICS as METRICS_KNOWN
 from cam_core.cli import inputs
 from cam_core.evaluation.folder import evaluate_folder
 from cam_core.evaluation.report.images import ImageScore, missing
 from cam_core.evaluation.report.opening import open_results
-from cam_core.evaluation.results import Row, read_rows, summarise, write_rows
+from cam_core.evaluation.results import Row, read_rows, read_settings, summarise, write_rows
 from cam_core.models.origin import weights_digest
 from pages.benchmark import photos, running, shown
+from pages.benchmark.boxes import Boxes
 from pages.benchmark.evaluating import evaluated
+from pages.benchmark.form import Benchmark
 from pages.runtime import compute, limits
 from pages.runtime.jobs import Jobs
 from tests.cli.calls import run as run_command
-from tests.pages.app_runs import BUNDLED, PATIENCE, Open, heatmaps, html, load_tiny, settle
+from tests.pages.app_runs import BUNDLED, LABELS, PATIENCE, Open, heatmaps, html, load_tiny, settle
+from tests.tiny import SIZE
 
 Page = Callable[..., AppTest]
 PAGE = "pages/benchmark/page.py"
@@ -290,8 +295,8 @@ def test_a_folder_that_is_none_is_named(open_page: Page) -> None:
 
 
 def test_no_folder_is_opened_where_others_reach_the_app(own: Page, folder: Path, room: None) -> None:
-    at = own()
-    assert any("no folder is" in info.value for info in at.info)
+    at = own(**{"benchmark-boxes": "/etc/boxes.json"})
+    assert any("no folder is" in info.value for info in at.info) and "benchmark-boxes" not in at.query_params
     assert not any(entry.key == "benchmark-folder" for entry in at.text_input)
     assert str(folder) not in html(at) and "benchmark-folder" not in at.query_params
 
@@ -317,6 +322,130 @@ def test_a_name_of_a_strangers_table_is_never_opened(
     found = chosen.photo(ImageScore("a.png", right, 1.0, 0, "x", 0.5))
     assert found is not None and found.image == load_image(folder / "a.png")
     assert chosen.photo(ImageScore("a.png", digest, 1.0, 0, "x", 0.5)) is None, "another photo of that name"
+
+
+# ---- boxes, and the metrics that need them
+
+LOCALISATION = [metric.title for metric in METRICS_KNOWN.values() if metric.needs_boxes]
+
+
+def boxes_file(path: Path, **regions: list[list[float]]) -> Path:
+    """Boxes on photos of 24 × 24 pixels, whatever class is explained."""
+    photos = {
+        f"{name}.png": {"size": [24, 24], "regions": [{"classes": LABELS, "boxes": boxes}]}
+        for name, boxes in regions.items()
+    }
+    path.write_text(json.dumps({"photos": photos}))
+    return path
+
+
+@pytest.fixture
+def boxes(tmp_path: Path) -> Path:
+    """The left half of one photo, and nothing of the other."""
+    return boxes_file(tmp_path / "mine.json", a=[[0, 0, 12, 24]])
+
+
+def offered(at: AppTest) -> list[str]:
+    """The metrics in the picker."""
+    options: list[str] = at.multiselect(key="metrics|").options
+    return [title for title in options if title in LOCALISATION]
+
+
+def test_metrics_of_localisation_are_offered_where_photos_have_boxes(open_page: Page) -> None:
+    assert LOCALISATION == ["Energy-based pointing game", "Class discrimination", "Pointing game", "MaxBoxAcc"]
+    at = open_page()
+    assert not offered(at) and f"{', '.join(LOCALISATION[:3])} and MaxBoxAcc need boxes" in html(at)
+    at.segmented_control(key="benchmark-photos").set_value("Sample photos").run()
+    settle(at)
+    assert offered(at) == LOCALISATION and "Boxes around objects: on 16 of 16 photos." in html(at)
+
+
+def test_a_run_with_boxes_gives_the_numbers_of_evaluate_folder_and_so_does_what_is_taken_along(
+    own: Page, folder: Path, boxes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = own(**{"benchmark-boxes": str(boxes), "metrics": ["pointing-game", "ebpg"]})
+    assert "Boxes around objects: on 1 of 2 photos." in html(at)
+    at = settle(begin(at))
+    assert [key.partition("|")[2] for key in cells(at)] == [
+        f"{method}|{metric}" for method in ("grad-cam", "random") for metric in ("pointing-game", "ebpg")
+    ]
+    text = html(at)
+    assert (
+        "Energy-based pointing game" in text
+        and "4 values are missing" in text
+        and "no ground truth for" in text.lower()
+    )
+    (made,) = (tmp_path / "benchmarks").rglob("*.parquet")
+    assert read_settings(made)["ground_truth"] == hashlib.sha256(boxes.read_bytes()).hexdigest()
+    rows = {(row.image, row.method, row.metric): row.value for row in read_rows(made)}
+    clf = compute.classifier(compute.ModelSpec(BUNDLED))
+    explained = explain(clf, load_image(folder / "a.png"), method="grad-cam").saliency
+    assert rows["a.png", "grad-cam", "ebpg"] == pytest.approx(
+        explained[:, : SIZE[1] // 2].sum() / explained.sum(), abs=1e-6
+    )
+    assert {rows["b.png", method, "ebpg"] for method in ("grad-cam", "random")} == {None}
+    at.session_state["share-benchmark"] = True
+    script, command = (element.value for element in settle(at.run()).code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cam_core.load_model", load_tiny)
+    names: dict[str, Any] = {}
+    exec(compile(script, "script", "exec"), names)
+    (table,) = names["tables"].values()
+    assert table.column("value").to_pylist() == list(rows.values())
+    monkeypatch.setattr(inputs, "load_model", load_tiny)
+    words = shlex.split(command)[3:]
+    words[words.index("--out") + 1] = "shell.parquet"
+    assert run_command(*words).exit_code == 0
+    assert [row.value for row in read_rows(Path("shell.parquet"))] == list(rows.values())
+
+
+def test_other_boxes_are_another_benchmark_where_a_metric_asks_for_them(folder: Path, boxes: Path) -> None:
+    def identity(metric: str, digest: str) -> str:
+        known = Boxes(1, digest, "mine.json", boxes)
+        chosen = photos.PhotoSet(folder, ("a.png", "b.png"), "photos", boxes=known)
+        return Benchmark(chosen, (), (), (metric,), 0, "float32").identity
+
+    assert identity("ebpg", "1") != identity("ebpg", "2")
+    assert identity("complexity", "1") == identity("complexity", "2")
+
+
+def test_boxes_come_with_a_zip(open_page: Page, folder: Path, boxes: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, path.name)
+    at = open_page(**{"benchmark-photos": "Zip"})
+    at.file_uploader(key="zip-benchmark").upload("mine.zip", (tmp_path / "mine.zip").read_bytes()).run()
+    at.file_uploader(key="benchmark-boxes-file").upload("../mine.json", boxes.read_bytes()).run()
+    settle(at)
+    assert offered(at) == LOCALISATION and "Boxes around objects: on 1 of 2 photos." in html(at)
+
+
+def test_a_table_lists_photos_with_boxes(own: Page, folder: Path) -> None:
+    (folder / "list.csv").write_text('path,label,boxes\nb.png,ant,"[[1, 2, 3, 4]]"\na.png,,\n')
+    at = own(**{"benchmark-folder": str(folder / "list.csv")})
+    assert "2 photos × 2 methods" in html(at) and "Boxes around objects: on 1 of 2 photos." in html(at)
+    (folder / "list.csv").write_text("file\na.png\n")
+    at = own(**{"benchmark-folder": str(folder / "list.csv")})
+    assert any("it needs a column path" in error.value for error in at.error)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "cannot read the ground truth"),
+        ("[]", "not a file of boxes"),
+        ('{"photos": {"other.png": {"size": [1, 1], "regions": []}}}', "has none of these photos"),
+        ("[" * 100_000, "not a file of boxes"),
+    ],
+)
+def test_boxes_that_are_none_are_refused(own: Page, tmp_path: Path, content: str | None, why: str) -> None:
+    path = tmp_path / "none.json"
+    if content is not None:
+        path.write_text(content)
+    at = own(**{"benchmark-boxes": str(path)})
+    (error,) = at.error
+    assert "These boxes cannot be used" in error.value and why in error.value.lower()
+    assert not offered(at) and not at.button(key="benchmark-run").disabled
 
 
 # ---- tables of others

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from cam_core.models.zoo.labels import imagenet_labels, imagenet_wnids
 from cam_core.types import MetricError
+
+_MOST: Final = 1 << 16  # classes: more than any network has
 
 
 class Classes:
@@ -48,6 +51,17 @@ class Classes:
         """By any of the names that the user's list has for a wnid, as long as they mean the same class."""
         names = (name.strip() for name in self._synsets.get(wnid, "").split(","))
         return sorted({place for name in names if name for place in self._named(name)})
+
+
+class AnyClass(Classes):
+    """Takes every name and every index, all for the same class: for whoever asks what is there, and not of what."""
+
+    def __init__(self) -> None:
+        super().__init__(("",) * _MOST)
+
+    def index(self, name: str) -> int:
+        """The class that is meant, which is any."""
+        return 0
 
 
 def is_wnid(name: str) -> bool:

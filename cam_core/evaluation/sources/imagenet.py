@@ -75,7 +75,10 @@ def _read_file(place: Place) -> Mapping[str, Annotation]:
             "network's: its class 1 is no tench. Give Kaggle's LOC_val_solution.csv or the CLS-LOC annotations, which "
             "name the classes"
         )
-    rows = list(csv.reader(io.StringIO(text)))
+    try:
+        rows = list(csv.reader(io.StringIO(text)))
+    except csv.Error as error:
+        raise MetricError(f"{place.name} cannot be read as a table: {error}") from None
     if not rows or rows[0] != _KAGGLE:
         raise MetricError(f"{place.name} is neither a folder of XML files nor a table {', '.join(_KAGGLE)}")
     return {row[0]: _of_row(row, place.name, number) for number, row in enumerate(rows[1:], 2) if row}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from cam_core.evaluation.sources.classes import Classes
+from cam_core.evaluation.sources.classes import AnyClass, Classes
 from cam_core.evaluation.sources.entries import Source
 from cam_core.evaluation.sources.folder import folder_source, zip_source
 from cam_core.evaluation.sources.imagenet import annotated, read_synsets
@@ -38,15 +38,30 @@ def open_source(
         MetricError: there is no such thing, no image in it, or it is not fit to be read, for the reason that is told.
         ArchiveError: a zip that is damaged or hostile.
     """
-    place = Place.of(where, filesystem)
     classes = Classes(labels, None if synsets is None else read_synsets(Place.of(synsets, filesystem)))
+    return _opened(
+        Place.of(where, filesystem), classes, None if annotations is None else Place.of(annotations, filesystem)
+    )
+
+
+def survey(where: Path | str, annotations: Path | str | None = None) -> Source:
+    """The same before there is a network: all boxes are there, of whatever classes, and labels say nothing.
+
+    Raises:
+        MetricError, ArchiveError: as of `open_source`.
+    """
+    return _opened(Place.of(where), AnyClass(), None if annotations is None else Place.of(annotations))
+
+
+def _opened(place: Place, classes: Classes, annotations: Place | None) -> Source:
     source = _open(place, classes)
     if annotations is None:
         return source
     if source.labelled:
-        raise MetricError(f"{place.name} has its labels in itself: they cannot be taken from {annotations} as well")
-    entries = annotated(source.entries, Place.of(annotations, filesystem), classes)
-    return replace(source, entries=entries, labelled=True)
+        raise MetricError(
+            f"{place.name} has its labels in itself: they cannot be taken from {annotations.path} as well"
+        )
+    return replace(source, entries=annotated(source.entries, annotations, classes), labelled=True)
 
 
 def _open(place: Place, classes: Classes) -> Source:

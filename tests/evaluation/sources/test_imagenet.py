@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from timm.data import ImageNetInfo
 
-from cam_core.evaluation.sources import Entry, open_source
+from cam_core.evaluation.sources import Entry, open_source, survey
 from cam_core.evaluation.sources.classes import Classes
 from cam_core.evaluation.sources.imagenet import read_synsets
 from cam_core.evaluation.sources.places import Place
@@ -153,3 +153,23 @@ def test_names_of_wnids_lead_to_the_classes_of_a_smaller_network(tmp_path: Path)
     path.write_text("1 kit fox\n")
     with pytest.raises(MetricError, match=r"line 1 of LOC_synset_mapping.txt is no 'n01440764 tench, Tinca tinca'"):
         read_synsets(Place.of(path))
+
+
+def test_a_survey_has_all_boxes_before_there_is_a_network(images: Path, tmp_path: Path) -> None:
+    """Labels of a network that has none of the classes would leave none of them."""
+    solution = tmp_path / "LOC_val_solution.csv"
+    solution.write_text(f"ImageId,PredictionString\n{IMAGE},n03995372 85 1 499 272 \n")
+    known = [entry.truth for entry in open_source(images, LABELS, solution).entries]
+    surveyed = survey(images, solution)
+    assert known == [None, None]
+    assert [entry.truth is not None for entry in surveyed.entries] == [True, False]
+    (images / "list.csv").write_text(f'path,index,boxes\n{IMAGE}.JPEG,21000,"[[1, 2, 3, 4]]"\n')
+    (listed,) = survey(images / "list.csv").entries
+    assert listed.truth is not None
+
+
+def test_a_table_with_an_endless_field_is_refused(images: Path, tmp_path: Path) -> None:
+    path = tmp_path / "LOC_val_solution.csv"
+    path.write_text("ImageId,PredictionString\n" + "a" * 200_000)
+    with pytest.raises(MetricError, match=r"LOC_val_solution.csv cannot be read as a table: field larger"):
+        entries(images, path)
