@@ -6,10 +6,10 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from rich.console import Console
@@ -17,6 +17,8 @@ from rich.table import Table
 
 from cam_core.models.devices import wait_for
 from cam_core.models.hardware import hardware
+
+Key = TypeVar("Key", bound=Hashable)
 
 RESULTS = Path(__file__).parent / "results"
 LONG = 10.0  # seconds; what takes longer is run once
@@ -57,19 +59,19 @@ def seconds(job: Callable[[], object], device: str = "cpu") -> float:
 
 
 def side_by_side(
-    jobs: Mapping[str, Callable[[], object]], runs: int, device: str = "cpu", warm: bool = True
-) -> dict[str, list[float]]:
+    jobs: Mapping[Key, Callable[[], object]], runs: int, device: str = "cpu", warm: bool = True, long: float = LONG
+) -> dict[Key, list[float]]:
     """Run the jobs in turn, `runs` rounds of them, so that a drift of the machine's speed touches all alike.
 
-    A job that takes more than `LONG` seconds in its first counted round is not repeated.
+    A job that takes more than `long` seconds in its first counted round is not repeated.
     """
     if warm:
         for job in jobs.values():
             job()
-    times: dict[str, list[float]] = {name: [] for name in jobs}
+    times: dict[Key, list[float]] = {name: [] for name in jobs}
     for round_ in range(runs):
         for name, job in jobs.items():
-            if round_ == 0 or times[name][0] < LONG:
+            if round_ == 0 or times[name][0] < long:
                 times[name].append(seconds(job, device))
     return times
 

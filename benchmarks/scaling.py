@@ -4,7 +4,8 @@
     python -m benchmarks.scaling simulate --workers 512
 
 - throughput: images per second and worker, over 1 and 2 workers of each engine, beside a loop over the same files that
-  knows nothing of plans, parts and workers;
+  knows nothing of plans, parts and workers, and beside two such loops at once: what two processes cost one another is
+  the machine's, and no engine's;
 - simulate: half a million images whose workers answer at once, or after a sleep. Plan, parts, manifest, resuming,
   merging and intervals are real, and so are the seats of as many workers: what is left is what the driver does, which
   says how many workers one driver can feed.
@@ -15,10 +16,13 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -28,7 +32,7 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks.common import machine, publish
+from benchmarks.common import machine, median, publish, side_by_side
 from cam_core import SAMPLES, Classifier, explain, load_image, load_model
 from cam_core.engine.base import Engine
 from cam_core.engine.choosing import ENGINES, open_engine
@@ -44,6 +48,9 @@ METRICS: Final = ("average-drop", "average-increase", "average-gain", "complexit
 ASKED: Final[dict[str, Any]] = {"methods": METHODS, "metrics": METRICS}
 LIMITS: Final = {"plan": 60.0, "resume": 60.0, "merge and intervals": 300.0}  # seconds
 MOST_BYTES: Final = 2 << 30
+LOOP: Final = "plain loop"
+FEW: Final = 50  # images, which are two shards: a task for each of two workers
+WARM: Final = 4
 
 app = typer.Typer(add_completion=False)
 
@@ -57,12 +64,137 @@ def copies(folder: Path, count: int) -> Path:
     return folder
 
 
-def plain_loop(clf: Classifier, folder: Path) -> None:
+def plain_loop(clf: Classifier, files: Sequence[Path]) -> None:
     """The same values, file by file, and nothing written."""
-    for path in sorted(folder.iterdir()):
+    for path in files:
         image = load_image(path)
         for method in METHODS:
             list(evaluate_many(clf, image, explain(clf, image, method=method), metrics=METRICS))
+
+
+def listed(folder: Path) -> list[Path]:
+    """The files of a folder, in order."""
+    return sorted(folder.iterdir())
+
+
+class Loops:
+    """Plain loops at once, each a process of its own with one thread and its share of the files; ready when made."""
+
+    def __init__(self, count: int, network: str, folder: Path) -> None:
+        command = [sys.executable, "-m", "benchmarks.scaling", "loop", str(folder), "--network", network]
+        self._loops = [
+            subprocess.Popen(
+                [*command, "--share", str(share), "--of", str(count)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for share in range(count)
+        ]
+        self._heard()
+
+    def run(self) -> None:
+        """Each over its files, once."""
+        for loop in self._loops:
+            assert loop.stdin is not None
+            print("go", file=loop.stdin, flush=True)
+        self._heard()
+
+    def _heard(self) -> None:
+        for loop in self._loops:
+            assert loop.stdout is not None
+            if loop.stdout.readline().strip() != "ready":
+                raise RuntimeError("a loop has ended")
+
+    def close(self) -> None:
+        """End them."""
+        for loop in self._loops:
+            loop.communicate()
+
+
+@app.command()
+def loop(
+    folder: Path, network: Annotated[str, typer.Option()], share: int = 0, of: Annotated[int, typer.Option("--of")] = 1
+) -> None:
+    """One of `Loops`: over every so manieth file, whenever a line comes in."""
+    torch.set_num_threads(1)
+    clf, files = load_model(network, device="cpu"), listed(folder)[share::of]
+    plain_loop(clf, files[:WARM])
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        plain_loop(clf, files)
+        print("ready", flush=True)
+
+
+def evaluated(clf: Classifier, folder: Path, engine: Engine) -> None:
+    """All of a folder by an engine, from the plan to the finished table."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for _ in evaluate_folder(clf, folder, **ASKED, out=Path(scratch) / "t.parquet", engine=engine):
+            pass
+
+
+def in_turn(
+    clf: Classifier, network: str, folder: Path, few: Path, engines: Sequence[tuple[str, int]], runs: int, most: int
+) -> dict[tuple[str, int], list[float]]:
+    """Seconds of each run: a plain loop, as many at once as there are workers at most, and each engine, in turn."""
+    with ExitStack() as stack:
+        jobs: dict[tuple[str, int], Callable[[], object]] = {(LOOP, 1): partial(plain_loop, clf, listed(folder))}
+        if most > 1:
+            jobs[LOOP, most] = stack.enter_context(closing(Loops(most, network, folder))).run
+        for engine, workers in engines:
+            opened = stack.enter_context(open_engine(engine, address="local", workers=workers, threads=1))
+            evaluated(clf, few, opened)  # so that each worker has the network
+            jobs[engine, workers] = partial(evaluated, clf, folder, opened)
+        return side_by_side(jobs, runs, long=float("inf"), warm=False)
+
+
+def parts(asked: Sequence[tuple[str, int]]) -> list[list[tuple[str, int]]]:
+    """What runs in turn: each engine on Ray by itself, since its workers keep their cores while they wait."""
+    others = [each for each in asked if each[0] != "ray"]
+    return [*([others] if others else []), *([each] for each in asked if each[0] == "ray")]
+
+
+@app.command()
+def throughput(
+    images: int = 100,
+    network: str = "efficientnet_lite0",
+    runs: int = 3,
+    engines: Annotated[list[str] | None, typer.Option("--engine")] = None,
+    name: Annotated[str, typer.Option(help="of the files in benchmarks/results")] = "scaling",
+) -> None:
+    """Time, compare, publish. Ray comes last: its own processes stay until this one ends."""
+    torch.set_num_threads(1)
+    clf = load_model(network, device="cpu")
+    asked = [(each, count) for each in engines or ENGINES for count in ((1,) if each == "inline" else (1, 2))]
+    made: list[dict[tuple[str, int], list[float]]] = []
+    rows: list[list[Any]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, few = copies(Path(scratch) / "photos", images), copies(Path(scratch) / "few", FEW)
+        plain_loop(clf, listed(few)[:WARM])
+        for part in parts(asked):
+            of_part = in_turn(clf, network, folder, few, part, runs, max(count for _, count in part))
+            rows += [_line(key, of_part, images) for key in of_part]
+            made.append(of_part)
+    columns = ("engine", "workers", "images/s", "per worker, of a plain loop", "of as many loops at once")
+    record = {"images": images, "parts": [_seconds(part) for part in made]}
+    note = (
+        f"{images} photos by {len(METHODS)} methods and {len(METRICS)} metrics of {network}, one thread each, in turn, "
+        f"medians of {runs}; with plan, parts and the finished table. Each part has its own loops, which ran in turn "
+        "with its engines: Ray's own processes run beside its part alone."
+    )
+    publish(name, "Engines beside plain loops", columns, rows, {"machine": machine("cpu"), **record}, notes=[note])
+
+
+def _seconds(times: Mapping[tuple[str, int], list[float]]) -> dict[str, list[float]]:
+    """Of a part, by engine and workers."""
+    return {f"{engine}, {workers}": seconds for (engine, workers), seconds in times.items()}
+
+
+def _line(key: tuple[str, int], times: Mapping[tuple[str, int], Sequence[float]], images: int) -> list[Any]:
+    """An engine or a loop with its workers, beside one loop and as many."""
+    engine, workers = key
+    seconds, one, as_many = (median(times[each]) for each in (key, (LOOP, 1), (LOOP, workers)))
+    return [engine, workers, images / seconds, f"{one / seconds / workers:.1%}", f"{as_many / seconds:.1%}"]
 
 
 def timed(job: Callable[[], object]) -> float:
@@ -70,46 +202,6 @@ def timed(job: Callable[[], object]) -> float:
     started = time.perf_counter()
     job()
     return time.perf_counter() - started
-
-
-def evaluated(clf: Classifier, folder: Path, engine: Engine) -> float:
-    """Seconds for all of a folder, on workers that know the network by then."""
-    with tempfile.TemporaryDirectory() as scratch:
-        return timed(
-            lambda: list(evaluate_folder(clf, folder, **ASKED, out=Path(scratch) / "t.parquet", engine=engine))
-        )
-
-
-@app.command()
-def throughput(
-    images: int = 96,
-    network: str = "efficientnet_lite0",
-    runs: int = 3,
-    engines: Annotated[list[str] | None, typer.Option("--engine")] = None,
-    name: Annotated[str, typer.Option(help="of the files in benchmarks/results")] = "scaling",
-) -> None:
-    """Time, compare, publish."""
-    torch.set_num_threads(1)
-    clf = load_model(network, device="cpu")
-    records: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = copies(Path(scratch) / "photos", images)
-        plain_loop(clf, copies(Path(scratch) / "few", 8))
-        for engine in engines or ENGINES:
-            for workers in (1,) if engine == "inline" else (1, 2):
-                with open_engine(engine, address="local", workers=workers, threads=1) as opened:
-                    evaluated(clf, folder, opened)  # warms up
-                    pairs = [
-                        (timed(lambda: plain_loop(clf, folder)), evaluated(clf, folder, opened)) for _ in range(runs)
-                    ]
-                plain, ours = (sorted(times)[runs // 2] for times in zip(*pairs, strict=True))
-                records.append({"engine": engine, "workers": workers, "plain": images / plain, "ours": images / ours})
-    columns = ("engine", "workers", "images/s in a plain loop", "images/s", "per worker, of the plain loop")
-    rows = [
-        [r["engine"], r["workers"], r["plain"], r["ours"], f"{r['ours'] / r['workers'] / r['plain']:.0%}"]
-        for r in records
-    ]
-    publish(name, "Engines beside a plain loop", columns, rows, {"machine": machine("cpu"), "runs": records})
 
 
 class Simulated(Fleet):
