@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, Final
 
 import torch
@@ -16,6 +20,9 @@ from cam_core.engine.worker import Worker
 from cam_core.types import DeviceError
 
 LOCAL: Final = "local"
+
+_CONNECTING: Final = threading.Lock()
+_AHEAD: Final = 2  # events that a worker is asked for at once
 
 
 class Actors(Fleet):
@@ -70,14 +77,43 @@ def _connected(address: str, cores: int) -> dict[str, float]:
     if not address:
         raise DeviceError("an engine on Ray needs an address: local, auto, or that of a cluster, as ray://HOST:10001")
     ray = _ray()
-    if not ray.is_initialized():
-        local = {"num_cpus": max(cores, os.cpu_count() or 1), "include_dashboard": False} if address == LOCAL else {}
-        try:
-            ray.init(address=address, configure_logging=False, log_to_driver=False, **local)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            raise DeviceError(f"there is no Ray at {address}: {str(error).splitlines()[0]}") from error
+    with _CONNECTING:
+        if not ray.is_initialized():
+            _connect(ray, address, cores)
     resources: dict[str, float] = ray.cluster_resources()
     return resources
+
+
+def _connect(ray: Any, address: str, cores: int) -> None:
+    local = {"num_cpus": max(cores, os.cpu_count() or 1), "include_dashboard": False} if address == LOCAL else {}
+    try:
+        _for_good(partial(ray.init, address=address, configure_logging=False, log_to_driver=False, **local))
+    except ImportError:  # of grpcio, which comes with ray[client] alone
+        raise DeviceError(f"{address} is for Ray's client: pip install 'camscope[ray]'") from None
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        raise DeviceError(f"there is no Ray at {address}: {str(error).splitlines()[0]}") from error
+
+
+def _for_good(start: Callable[[], object]) -> None:
+    """Start something in a thread that lasts as long as the process: Linux ends what Ray has started, and with it this
+    process, together with the thread that it was started in."""
+    if threading.current_thread() is threading.main_thread():
+        start()
+        return
+    outcome: SimpleQueue[Exception | None] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            start()
+        except Exception as error:
+            outcome.put(error)
+            return
+        outcome.put(None)
+        threading.Event().wait()
+
+    threading.Thread(target=work, name="Ray", daemon=True).start()
+    if (error := outcome.get()) is not None:
+        raise error
 
 
 class _Served:
@@ -94,8 +130,8 @@ class _Served:
             self._events = self._worker.answers(task)
 
     def next_event(self) -> Event:
-        """The next event of the task."""
-        return next(self._events)
+        """The next event of the task; `Done` where there is none left."""
+        return next(self._events, Done())
 
 
 class _Actor:
@@ -115,10 +151,13 @@ class _Actor:
         self._get(self._actor.begin.remote(None))
 
     def perform(self, task: Task) -> Iterator[Event]:
-        """See `Remote`."""
-        self._get(self._actor.begin.remote(task))
+        """See `Remote`. The next event is asked for before the last one is told, so that the worker never waits."""
+        begun = self._actor.begin.remote(task)
+        asked = deque(self._actor.next_event.remote() for _ in range(_AHEAD))
+        self._get(begun)
         while True:
-            event: Event = self._get(self._actor.next_event.remote())
+            event: Event = self._get(asked.popleft())
+            asked.append(self._actor.next_event.remote())
             yield event
             if isinstance(event, Done | Failed):
                 return

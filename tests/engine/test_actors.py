@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -91,6 +92,16 @@ def test_a_cluster_that_loses_a_node_gives_the_same_table(folder: Path, unbroken
     assert (tmp_path / "broken.parquet").read_bytes() == unbroken
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("grpc") is None, reason="Ray's client is not installed: ray[client]")
+def test_a_client_of_a_cluster_gives_the_same_table(folder: Path, unbroken: bytes, tmp_path: Path) -> None:
+    out = tmp_path / "t.parquet"
+    command = [sys.executable, "-m", "tests.engine.client_of_a_cluster", str(folder), str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert out.read_bytes() == unbroken
+
+
 def test_an_address_without_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DeviceError, match="needs an address"):
         Actors("")
@@ -98,6 +109,24 @@ def test_an_address_without_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(ray, "init", lambda **_: (_ for _ in ()).throw(ConnectionError("nobody\nthere")))
     with pytest.raises(DeviceError, match=r"there is no Ray at 10\.0\.0\.1:6379: nobody"):
         Actors("10.0.0.1:6379")
+    monkeypatch.setattr(ray, "init", lambda **_: (_ for _ in ()).throw(ImportError("No module named 'grpc'")))
+    with pytest.raises(DeviceError, match=r"ray://head:10001 is for Ray's client: pip install 'camscope\[ray\]'"):
+        Actors("ray://head:10001")
+
+
+def test_ray_is_started_in_a_thread_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it starts ends with that thread: a page's job, which is one of many, would take it along."""
+    started: list[threading.Thread] = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: bool(started))
+    monkeypatch.setattr(ray, "init", lambda **_: started.append(threading.current_thread()))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2})
+    jobs = [threading.Thread(target=Actors, args=("local",)) for _ in range(2)]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    (thread,) = started
+    assert thread.is_alive() and thread not in jobs
 
 
 def test_nothing_is_told_to_anybody_and_a_token_is_asked_for() -> None:
