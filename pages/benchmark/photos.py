@@ -14,6 +14,7 @@ import streamlit as st
 from cam_core import SAMPLES, load_image
 from cam_core.evaluation.report.images import ImageScore
 from cam_core.evaluation.sources import survey
+from cam_core.evaluation.sources.opening import TABLES
 from cam_core.images import ASSETS, EXTENSIONS, image_digest
 from cam_core.types import CamError, ImageError
 from pages.benchmark import boxes
@@ -30,7 +31,6 @@ _GALLERY: Final = ASSETS / "samples"
 _BUNDLED, _SAMPLES, _ZIP, _FOLDER = "Evaluation photos", "Sample photos", "Zip", "Folder"
 _KEY: Final = "benchmark-photos"
 _PATH: Final = "benchmark-folder"
-_TABLES: Final = (".csv", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _at(place: Path) -> PhotoSet:
     Raises:
         CamError: there are none.
     """
-    if place.suffix.lower() in _TABLES and place.is_file():
+    if place.suffix.lower() in TABLES and place.is_file():
         names = _rows(place, place.stat().st_mtime_ns)
         return PhotoSet(place.parent, names, str(place), place, boxes.of_table(place, names))
     if not place.is_dir():

@@ -15,7 +15,8 @@ from cam_core.evaluation.sources.places import Place
 from cam_core.evaluation.sources.tables import table_source
 from cam_core.types import MetricError
 
-_TABLES: Final = (".csv", ".parquet")
+TABLES: Final = (".csv", ".parquet")
+"""Endings of tables that list images."""
 
 
 def open_source(
@@ -71,6 +72,6 @@ def _open(place: Place, classes: Classes) -> Source:
         raise MetricError(f"{place.path} is not a folder, a zip or a table: there is nothing of that name")
     if place.ending == ".zip":
         return zip_source(place, classes)
-    if place.ending in _TABLES:
+    if place.ending in TABLES:
         return table_source(place, classes)
-    raise MetricError(f"{place.path} is not a folder, a zip (.zip) or a table ({', '.join(_TABLES)})")
+    raise MetricError(f"{place.path} is not a folder, a zip (.zip) or a table ({', '.join(TABLES)})")
