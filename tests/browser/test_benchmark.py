@@ -50,6 +50,7 @@ def test_a_run_over_the_evaluation_photos_is_stopped_resumed_and_looked_into(vis
     page.get_by_text(re.compile(r"^Last: \w+\.jpg")).wait_for()
     page.get_by_role("button", name="Cancel").click()
     page.get_by_text(re.compile(r"Cancelled at \d+ %")).wait_for()
+    wait_for_calm(page)  # a click in the midst of a redrawing can be lost
     page.get_by_role("button", name="Resume").click()
     page.get_by_role("button", name="Resume").wait_for(state="detached")
     page.get_by_text("45 images · layer").wait_for(timeout=2 * PATIENCE)  # said of a table that is whole
