@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from cam_core.metrics import multigrid
 from cam_core.metrics.imputation import imputed
 from tests.literal.imputation import impute
 
@@ -49,6 +50,13 @@ MASKS: dict[str, Callable[[], np.ndarray]] = {
     "columns": lambda: np.broadcast_to(np.arange(WIDTH) % 2 == 0, (HEIGHT, WIDTH)),
     "walls": lambda: np.logical_and.outer(np.arange(HEIGHT) % 9 > 0, np.arange(WIDTH) % 9 > 0),
     "a spiral": spiral,
+    "a pixel": lambda: ~known_only((30, 50)),
+    "a corner pixel": lambda: ~known_only((HEIGHT - 1, 0)),
+    "a row": lambda: ~known_only(*((20, right) for right in range(WIDTH))),
+    "the last columns": lambda: np.broadcast_to(np.arange(WIDTH) > WIDTH - 3, (HEIGHT, WIDTH)),
+    "a corner": lambda: np.logical_and.outer(np.arange(HEIGHT) > 40, np.arange(WIDTH) < 35),
+    "a disc": lambda: np.add.outer((np.arange(HEIGHT) - 30) ** 2, (np.arange(WIDTH) - 50) ** 2) < 300,
+    "two pixels far apart": lambda: ~known_only((0, WIDTH - 1), (50, 7)),
     "nothing": lambda: np.zeros((HEIGHT, WIDTH), dtype=bool),
 }
 
@@ -68,7 +76,13 @@ def test_masks_of_all_kinds_together() -> None:
     assert deviation(IMAGE, [mask() for mask in MASKS.values()]) < 1e-6
 
 
-@pytest.mark.parametrize("size", [(17, 17), (16, 17), (40, 300), (64, 64), (65, 128)])
+def test_takes_as_few_steps_whatever_the_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were a grid's system not that of the finer one, the steps would not end so soon."""
+    monkeypatch.setattr(multigrid, "_STEPS", 10)
+    assert deviation(IMAGE, [mask() for mask in MASKS.values()]) < 1e-6
+
+
+@pytest.mark.parametrize("size", [(17, 17), (16, 17), (40, 300), (3, 200), (257, 1), (64, 64), (65, 128)])
 def test_equals_the_direct_solver_at_any_size_and_of_any_number_of_channels(size: tuple[int, int]) -> None:
     image = np.random.default_rng(2).normal(size=(size[0] % 3 + 1, *size))
     masks = [np.random.default_rng(3).random(size) < 0.7, gaussian_filter(image[0], 4) > 0]

@@ -1,0 +1,323 @@
+"""Multigrid: discrete Laplace equations on the unknown pixels of masks, given what their known neighbours add up to.
+
+Conjugate gradients solve them, preconditioned by one cycle of multigrid: a sweep of Jacobi's method takes away what
+varies from pixel to pixel, a grid of every other pixel the rest. The coarser system is the finer one for values that
+are interpolated (Galerkin's), so that the number of steps, about seven, depends neither on the size of the grid nor on
+the mask. Trottenberg, Oosterlee and Schüller: Multigrid, 2001.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Where a pixel and its neighbours are, (down, right), and the neighbours' weights: 1/6 straight and 1/12 across, here
+# in twelfths. Whole numbers of few bits: sums of such multiples of a power of two are exact.
+_PLACES = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1))
+_WEIGHTS = (1.0, 2.0, 1.0, 2.0, 0.0, 2.0, 1.0, 2.0, 1.0)
+_SELF = _PLACES.index((0, 0))
+# Grids of no longer sides are solved directly.
+_SMALL = 8
+# On coarser grids Jacobi's method divides by at least this share of the sum of a row's magnitudes: with more than half
+# of it every sweep converges, and so much smooths best where all pixels are unknown.
+_DAMPING = 9 / 16
+# Where few pixels are unknown, interpolated values depend on one another: so much more of the coarsest grid's diagonal.
+_RIDGE = 1e-5
+
+# The last step of any value, of [−1, 1]: the error after it is smaller still.
+_TOLERANCE = 1e-7
+# In float32 a residual keeps so many digits; then it is computed anew, exactly, from values of so many bits.
+_DIGITS = 1e-4
+_BITS = 19
+_STEPS = 60
+
+
+def neighbours(planes: Tensor) -> Tensor:
+    """Σ_n w_n x_n over the eight neighbours n of each pixel in planes (…, h, w), of which those outside are 0."""
+    padded = functional.pad(planes, (1, 1, 1, 1))
+    beside = padded[..., :-2] + padded[..., 2:]
+    lines = beside + 2 * padded[..., 1:-1]
+    return lines[..., :-2, :] + lines[..., 2:, :] + 2 * beside[..., 1:-1, :]
+
+
+def solved_directly(unknown: Tensor, goal: Tensor) -> Tensor:
+    """The same as `solved`, by elimination."""
+    solution: Tensor = torch.linalg.solve(_matrix(_entries(unknown.double())), goal.flatten(2).mT)
+    return solution.mT.reshape(goal.shape)
+
+
+def solved(unknown: Tensor, goal: Tensor) -> Tensor:
+    """The x with x_p Σ_n w_n − Σ_n w_n x_n = goal on the unknown pixels p, and 0 on the others: (N, C, h, w) float64.
+
+    Args:
+        unknown: (N, 1, h, w), true where x is to be found: anywhere but on one pixel at least.
+        goal: (N, C, h, w) float64, for which all x are in [−1, 1]; 0 on known pixels.
+    """
+    grid = _Finest(unknown.float(), goal.shape[1])
+    rough, fine, direction = (grid.field() for _ in range(3))
+    grid.residual.inner.copy_(goal)
+    residual, slope, longest = grid.residual.body, 1.0, 0.0
+    for _ in range(_STEPS):
+        grid.solved()
+        step = grid.swept.body
+        # The preconditioner is so near to the inverse that its step is the error.
+        error = max(abs(float(extreme)) for extreme in torch.aminmax(step))
+        if error <= _TOLERANCE:
+            fine.body.add_(step)
+            break
+        before, slope, longest = slope, _dot(residual, step), max(longest, error)
+        torch.add(step, direction.body, alpha=slope / before, out=direction.body)
+        change = grid.minus_times(direction)
+        length = slope / -_dot(direction.body, change)
+        fine.body.add_(direction.body, alpha=length)
+        residual.add_(change, alpha=length)
+        if error <= _DIGITS * longest:
+            longest = error
+            _round(rough.body, fine.body)
+            exact = goal + grid.minus_times(rough)[..., 1:-1, 1:-1]
+            grid.residual.inner.copy_(exact.add_(grid.minus_times(fine)[..., 1:-1, 1:-1]))
+    return rough.inner.double().add_(fine.inner)
+
+
+def _dot(one: Tensor, other: Tensor) -> float:
+    return float(torch.dot(one.view(-1), other.view(-1)))
+
+
+def _round(rough: Tensor, fine: Tensor) -> None:
+    """Keep the sum of two fields, all but the last bits of it in the first."""
+    rounded = (rough + fine).mul_(2.0**_BITS).round_().mul_(2.0**-_BITS)
+    fine.add_(rough.sub_(rounded))
+    rough.copy_(rounded)
+
+
+class _Field:
+    """Planes (N, C, h, w), each with a border of zeros, one behind the other in memory, and zeros before and behind.
+
+    So the neighbours of all pixels are at the same distances, and sums over them are sums of long rows of numbers. What
+    takes most of the time otherwise is memory that is asked for and given back: fields are made once.
+
+    Attributes:
+        flat: all of it in one row.
+        body: the planes with their borders, (N, C, h + 2, w + 2); inner: without.
+        beside: those left of each number but of the first and the last one, and those right of it.
+    """
+
+    def __init__(self, count: int, colours: int, height: int, width: int) -> None:
+        self.line = width + 2
+        self._shape = count, colours, height + 2, self.line
+        self._plane = (height + 2) * self.line
+        self.flat = torch.zeros(count * colours * self._plane + 2 * (self.line + 1))
+        self.body = self.moved(0, 0)
+        self.inner = self.body[..., 1:-1, 1:-1]
+        self.beside = self.flat[:-2], self.flat[2:]
+
+    def moved(self, down: int, right: int) -> Tensor:
+        """`body`, but in place of every pixel its neighbour there."""
+        start = (1 + down) * self.line + 1 + right
+        return self.flat[start : start + self.flat.numel() - 2 * (self.line + 1)].view(self._shape)
+
+    def rows(self, first: int, count: int) -> Tensor:
+        """Every other row of each plane with its border: (N, C, count, w + 2)."""
+        planes, colours, *_ = self._shape
+        strides = colours * self._plane, self._plane, 2 * self.line, 1
+        return self.flat.as_strided((planes, colours, count, self.line), strides, (1 + first) * self.line + 1)
+
+
+class _Rows:
+    """Every other row of a field's planes with their borders, (N, C, rows, w + 2), one behind the other."""
+
+    def __init__(self, *shape: int) -> None:
+        flat = torch.zeros(math.prod(shape) + 2)
+        self.body = flat[1:-1].view(shape)
+        self.flat, self.beside = flat[1:-1], (flat[:-2], flat[2:])
+
+
+class _Solver(Protocol):
+    given: Tensor
+
+    def solved(self) -> Tensor:
+        """About the x (N, C, h, w) of which the system makes `given`, with 0 on known pixels."""
+
+
+class _Grid:
+    """The system on one grid, all that are coarser, and the memory that solving it takes.
+
+    Attributes:
+        residual: what is to be solved, with any values on known pixels; given: without its border.
+        unknown: 1 on unknown pixels, 0 elsewhere. inverse: what a sweep of Jacobi's method multiplies by.
+    """
+
+    def __init__(self, entries: Tensor, diagonal: Tensor, colours: int) -> None:
+        """From the system's entries (N, 9, h, w) and what a sweep divides by, (N, h, w)."""
+        count, _, height, width = entries.shape
+        self._shape = count, colours, height, width
+        self.residual, self.swept, self._rest, self._values, sums = (self.field() for _ in range(5))
+        self._sums, self.given = sums, self.residual.inner
+        unknown, inverse = (_Field(count, 1, height, width) for _ in range(2))
+        unknown.inner.copy_(entries[:, _SELF, None] > 0)
+        torch.div(unknown.inner, torch.where(unknown.inner > 0, diagonal[:, None], 1.0), out=inverse.inner)
+        self.unknown, self.inverse = unknown.body, inverse.body
+        coarser = _coarser(entries)
+        small = max(coarser.shape[-2:]) <= _SMALL
+        self._coarser: _Solver = (_Direct if small else _Coarse)(coarser, colours)
+        self._lattice(unknown)
+
+    def _lattice(self, unknown: _Field) -> None:
+        """Views of the pixels that the coarser grid has, and room for values on their rows."""
+        count, colours, height, width = self._shape
+        first, rows, line = height % 2, height // 2 + 1, width + 2
+        self._half, self._spread, self._wide = (_Rows(count, colours, rows, line) for _ in range(3))
+        self._above, self._on, self._below = (self._rest.rows(first + down, rows) for down in (-1, 0, 1))
+        columns = slice(width % 2, None, 2)
+        self._restricted, self._interpolated = self._wide.body[..., columns], self._spread.body[..., columns]
+        fields = self.swept, unknown, self._values
+        self._evens = [field.rows(first, rows) for field in fields]
+        self._odds = [field.rows(first + 1, rows - 1) for field in fields]
+        self._pairs = self._wide.body[..., :-1, :], self._wide.body[..., 1:, :]
+        self._between = torch.zeros(count, colours, rows - 1, line)
+
+    def field(self) -> _Field:
+        """A field of this grid's size."""
+        return _Field(*self._shape)
+
+    def solved(self) -> Tensor:
+        """One V-cycle, which is symmetric: a sweep, the coarser grid, a sweep."""
+        torch.mul(self.residual.body, self.inverse, out=self.swept.body)
+        # After a sweep from zero, what is left is the change that it has not seen.
+        torch.mul(self.unseen(self.swept), self.unknown, out=self._rest.body)
+        self._restrict()
+        self._interpolate(self._coarser.solved())
+        self.swept.body.addcmul_(self.unseen(self._values), self.inverse)
+        return self.swept.inner
+
+    def unseen(self, values: _Field) -> Tensor:
+        """What of the system by `values`, 0 on known pixels, a sweep leaves out, with changed sign."""
+        raise NotImplementedError
+
+    def _restrict(self) -> None:
+        """The transpose of interpolation, by rows and then by columns."""
+        half, wide = self._half, self._wide
+        torch.add(self._above, self._below, out=half.body).add_(self._on, alpha=2)
+        torch.add(*half.beside, out=wide.flat).add_(half.flat, alpha=2)
+        torch.mul(self._restricted, 0.25, out=self._coarser.given)
+
+    def _interpolate(self, coarse: Tensor) -> None:
+        """The swept values and, bilinearly, those of the coarser grid."""
+        wide = self._wide
+        self._interpolated.copy_(coarse)
+        torch.add(*self._spread.beside, out=wide.flat).add_(self._spread.flat, alpha=2)
+        swept, unknown, values = self._evens
+        torch.addcmul(swept, wide.body, unknown, value=0.5, out=values)
+        swept, unknown, values = self._odds
+        torch.addcmul(swept, torch.add(*self._pairs, out=self._between), unknown, value=0.25, out=values)
+
+
+class _Finest(_Grid):
+    """The system of masks (N, 1, h, w)."""
+
+    def __init__(self, unknown: Tensor, colours: int) -> None:
+        entries = _entries(unknown)
+        super().__init__(entries, entries[:, _SELF], colours)
+        diagonal = _Field(len(unknown), 1, *unknown.shape[2:])
+        diagonal.inner.copy_(entries[:, _SELF, None])
+        self._diagonal = diagonal.body
+        flat, line = self._sums.flat, self._sums.line
+        pairs, lines = torch.zeros_like(flat), torch.zeros_like(flat)
+        # Views are made once: there are hundreds of sums to an image.
+        self._pairs_of, self._lines_of = pairs[1:-1], lines[1:-1]
+        self._upper, self._lower = lines[: -2 * line], lines[2 * line :]
+        self._summed, self._twice = flat[line:-line], pairs[line:-line]
+
+    def unseen(self, values: _Field) -> Tensor:
+        """The sums of the neighbours, by adding rows and then columns: right within the border."""
+        torch.add(*values.beside, out=self._pairs_of)
+        torch.add(self._pairs_of, values.flat[1:-1], alpha=2, out=self._lines_of)
+        torch.add(self._upper, self._lower, out=self._summed).add_(self._twice, alpha=2)
+        return self._sums.body
+
+    def minus_times(self, values: _Field) -> Tensor:
+        """The system by values that are 0 on known pixels, with changed sign; anything on known pixels."""
+        return self.unseen(values).addcmul_(self._diagonal, values.body, value=-1)
+
+
+class _Coarse(_Grid):
+    """A system with entries (N, 9, h, w)."""
+
+    def __init__(self, entries: Tensor, colours: int) -> None:
+        own = entries[:, _SELF]
+        diagonal = torch.maximum(own, _DAMPING * entries.abs().sum(1))
+        super().__init__(entries, diagonal, colours)
+        left_out = -entries
+        left_out[:, _SELF] += diagonal
+        self._left_out = functional.pad(left_out, (1, 1, 1, 1)).unsqueeze(2).unbind(1)
+        self._moved = {field: [field.moved(*place) for place in _PLACES] for field in (self.swept, self._values)}
+
+    def unseen(self, values: _Field) -> Tensor:
+        sums = self._sums.body
+        terms = zip(self._left_out, self._moved[values], strict=True)
+        torch.mul(*next(terms), out=sums)
+        for entry, moved in terms:
+            sums.addcmul_(entry, moved)
+        return sums
+
+
+class _Direct:
+    """The coarsest grid, by its inverse (N, h·w, h·w)."""
+
+    def __init__(self, entries: Tensor, colours: int) -> None:
+        entries = entries.double()
+        entries[:, _SELF] *= 1 + _RIDGE
+        self._inverse: Tensor = torch.linalg.inv(_matrix(entries)).float()
+        self.given = torch.zeros(len(entries), colours, *entries.shape[2:])
+
+    def solved(self) -> Tensor:
+        return (self.given.flatten(2) @ self._inverse).view_as(self.given)
+
+
+def _entries(unknown: Tensor) -> Tensor:
+    """The system of masks (N, 1, h, w), as (N, 9, h, w): what each pixel has to do with itself and its neighbours."""
+    height, width = unknown.shape[2:]
+    padded = functional.pad(unknown, (1, 1, 1, 1))
+    around = [padded[:, 0, 1 + down :, 1 + right :][:, :height, :width] for down, right in _PLACES]
+    entries = torch.stack(around, 1) * -unknown * torch.tensor(_WEIGHTS).to(unknown)[:, None, None]
+    entries[:, _SELF] = unknown[:, 0] * neighbours(torch.ones_like(unknown[0, 0]))
+    return entries
+
+
+def _matrix(entries: Tensor) -> Tensor:
+    """The entries as (N, h·w, h·w), and 1 · x for pixels that are not in the system."""
+    count, _, height, width = entries.shape
+    entries[:, _SELF] += entries[:, _SELF] == 0
+    numbers = torch.arange((height + 2) * (width + 2)).view(height + 2, width + 2)[1:-1, 1:-1].reshape(-1, 1)
+    places = numbers + torch.tensor([down * (width + 2) + right for down, right in _PLACES])
+    bordered = entries.new_zeros(count, height * width, (height + 2) * (width + 2))
+    bordered.scatter_(2, places.expand(count, -1, -1), entries.flatten(2).mT)
+    return bordered.view(count, -1, height + 2, width + 2)[..., 1:-1, 1:-1].flatten(2)
+
+
+def _coarser(entries: Tensor) -> Tensor:
+    """The system PᵀAP on every other pixel, the border on both sides among them, where P interpolates bilinearly.
+
+    Its entries are weighted sums of A's: a convolution.
+    """
+    down, right = (2 - count % 2 for count in entries.shape[-2:])
+    return functional.conv2d(entries, _galerkin(), padding=(down, right), stride=2)
+
+
+@cache
+def _galerkin() -> Tensor:
+    """(9, 9, 3, 3): what a fine pixel's entries add to those of the coarse pixel that it is so far from."""
+    steps = torch.arange(-1, 2)
+    coarse, fine, away = steps[:, None, None], steps[:, None], steps
+    line = _tent(away) * _tent(away + fine - 2 * coarse)
+    return torch.einsum("apd,bqe->abpqde", line, line).reshape(9, 9, 3, 3)
+
+
+def _tent(distance: Tensor) -> Tensor:
+    """How much of a coarse pixel's value a fine one gets."""
+    return (1 - distance.abs() / 2).clamp(min=0)
