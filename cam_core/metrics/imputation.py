@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from cam_core.metrics.multigrid import neighbours, solved, solved_directly
+from cam_core.metrics.multigrid import solved, solved_directly, split
 
 # Images of no more pixels are solved directly.
 _FEW = 256
@@ -33,7 +33,7 @@ def imputed(image: Tensor, removed: Tensor) -> Tensor:
     rest = image - mean
     # A power of two, so that scaling rounds nothing.
     scale = 2.0 ** math.ceil(math.log2(float(rest.abs().max()) or 1.0))
-    rest /= scale
+    parts = split(rest / scale)
     filled = image.repeat(len(removed), 1, 1, 1)
     together = max(1, _TOGETHER // image.numel())
     for pictures, masks in zip(filled.split(together), removed.split(together), strict=True):
@@ -44,7 +44,10 @@ def imputed(image: Tensor, removed: Tensor) -> Tensor:
         if unknown.any():
             down, right = _box(unknown.any(0))
             here, within = unknown[:, None, down, right], pictures[..., down, right]
-            values = torch.add(mean, _solved(here, rest[:, down, right]), alpha=scale)
+            # Along a single line of pixels a sweep smooths nothing.
+            few = here[0].numel() <= _FEW or 1 in here.shape[2:]
+            solve = solved_directly if few else solved
+            values = torch.add(mean, solve(here, parts[..., down, right]), alpha=scale)
             within.copy_(torch.where(here, values, within))
     return filled
 
@@ -54,9 +57,3 @@ def _box(unknown: Tensor) -> tuple[slice, slice]:
     lines = (unknown.any(axis).nonzero() for axis in (1, 0))
     down, right = (slice(max(int(line[0]) - 1, 0), int(line[-1]) + 2) for line in lines)
     return down, right
-
-
-def _solved(unknown: Tensor, image: Tensor) -> Tensor:
-    """The values (N, C, h, w) on the pixels of masks (N, 1, h, w) by those of an image in [−1, 1] on the others."""
-    goal = neighbours(image * ~unknown) * unknown
-    return (solved_directly if image[0].numel() <= _FEW else solved)(unknown, goal)

@@ -22,15 +22,15 @@ _PLACES = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1))
 _WEIGHTS = (1.0, 2.0, 1.0, 2.0, 0.0, 2.0, 1.0, 2.0, 1.0)
 _SELF = _PLACES.index((0, 0))
 # Grids of no longer sides are solved directly.
-_SMALL = 8
+_SMALL = 15
 # On coarser grids Jacobi's method divides by at least this share of the sum of a row's magnitudes: with more than half
-# of it every sweep converges, and so much smooths best where all pixels are unknown.
-_DAMPING = 9 / 16
+# of it every sweep converges, and the less the faster.
+_DAMPING = 0.52
 # Where few pixels are unknown, interpolated values depend on one another: so much more of the coarsest grid's diagonal.
 _RIDGE = 1e-5
 
-# The last step of any value, of [−1, 1]: the error after it is smaller still.
-_TOLERANCE = 1e-7
+# The longest last step, of values in [−1, 1]. Errors after it were a third of it, at most.
+_TOLERANCE = 3e-7
 # In float32 a residual keeps so many digits; then it is computed anew, exactly, from values of so many bits.
 _DIGITS = 1e-4
 _BITS = 19
@@ -45,23 +45,34 @@ def neighbours(planes: Tensor) -> Tensor:
     return lines[..., :-2, :] + lines[..., 2:, :] + 2 * beside[..., 1:-1, :]
 
 
-def solved_directly(unknown: Tensor, goal: Tensor) -> Tensor:
+def split(image: Tensor) -> Tensor:
+    """Values in [−1, 1] as two float32 numbers each, (2, …): by the first one alone, sums of neighbours are exact."""
+    rough = (image * 2.0**_BITS).round_().mul_(2.0**-_BITS)
+    return torch.stack([rough, image - rough]).float()
+
+
+def solved_directly(unknown: Tensor, image: Tensor) -> Tensor:
     """The same as `solved`, by elimination."""
+    goal = neighbours(image.double().sum(0) * ~unknown) * unknown
     solution: Tensor = torch.linalg.solve(_matrix(_entries(unknown.double())), goal.flatten(2).mT)
     return solution.mT.reshape(goal.shape)
 
 
-def solved(unknown: Tensor, goal: Tensor) -> Tensor:
-    """The x with x_p Σ_n w_n − Σ_n w_n x_n = goal on the unknown pixels p, and 0 on the others: (N, C, h, w) float64.
+def solved(unknown: Tensor, image: Tensor) -> Tensor:
+    """The x with x_p Σ_n w_n = Σ_n w_n x_n on the unknown pixels p, and those of an image elsewhere.
 
     Args:
         unknown: (N, 1, h, w), true where x is to be found: anywhere but on one pixel at least.
-        goal: (N, C, h, w) float64, for which all x are in [−1, 1]; 0 on known pixels.
+        image: (2, C, h, w), see `split`. Where x is to be found, it is where the search begins.
+    Returns:
+        (N, C, h, w) float64.
     """
-    grid = _Finest(unknown.float(), goal.shape[1])
+    grid = _Finest(unknown.float(), image.shape[1])
     rough, fine, direction = (grid.field() for _ in range(3))
-    grid.residual.inner.copy_(goal)
+    for field, part in zip((rough, fine), image, strict=True):
+        field.inner.copy_(part)
     residual, slope, longest = grid.residual.body, 1.0, 0.0
+    grid.set_residual(rough, fine)
     for _ in range(_STEPS):
         grid.solved()
         step = grid.swept.body
@@ -72,15 +83,14 @@ def solved(unknown: Tensor, goal: Tensor) -> Tensor:
             break
         before, slope, longest = slope, _dot(residual, step), max(longest, error)
         torch.add(step, direction.body, alpha=slope / before, out=direction.body)
-        change = grid.minus_times(direction)
+        change = grid.lacking(direction)
         length = slope / -_dot(direction.body, change)
         fine.body.add_(direction.body, alpha=length)
         residual.add_(change, alpha=length)
         if error <= _DIGITS * longest:
             longest = error
             _round(rough.body, fine.body)
-            exact = goal + grid.minus_times(rough)[..., 1:-1, 1:-1]
-            grid.residual.inner.copy_(exact.add_(grid.minus_times(fine)[..., 1:-1, 1:-1]))
+            grid.set_residual(rough, fine)
     return rough.inner.double().add_(fine.inner)
 
 
@@ -240,9 +250,13 @@ class _Finest(_Grid):
         torch.add(self._upper, self._lower, out=self._summed).add_(self._twice, alpha=2)
         return self._sums.body
 
-    def minus_times(self, values: _Field) -> Tensor:
-        """The system by values that are 0 on known pixels, with changed sign; anything on known pixels."""
+    def lacking(self, values: _Field) -> Tensor:
+        """Σ_n w_n x_n − x_p Σ_n w_n on the unknown pixels p; anything on the others."""
         return self.unseen(values).addcmul_(self._diagonal, values.body, value=-1)
+
+    def set_residual(self, rough: _Field, fine: _Field) -> None:
+        """What the sum of two fields lacks."""
+        self.residual.body.copy_(self.lacking(rough)).add_(self.lacking(fine))
 
 
 class _Coarse(_Grid):
@@ -272,7 +286,7 @@ class _Direct:
     def __init__(self, entries: Tensor, colours: int) -> None:
         entries = entries.double()
         entries[:, _SELF] *= 1 + _RIDGE
-        self._inverse: Tensor = torch.linalg.inv(_matrix(entries)).float()
+        self._inverse = torch.cholesky_inverse(torch.linalg.cholesky(_matrix(entries))).float()
         self.given = torch.zeros(len(entries), colours, *entries.shape[2:])
 
     def solved(self) -> Tensor:
@@ -282,9 +296,12 @@ class _Direct:
 def _entries(unknown: Tensor) -> Tensor:
     """The system of masks (N, 1, h, w), as (N, 9, h, w): what each pixel has to do with itself and its neighbours."""
     height, width = unknown.shape[2:]
-    padded = functional.pad(unknown, (1, 1, 1, 1))
-    around = [padded[:, 0, 1 + down :, 1 + right :][:, :height, :width] for down, right in _PLACES]
-    entries = torch.stack(around, 1) * -unknown * torch.tensor(_WEIGHTS).to(unknown)[:, None, None]
+    padded = functional.pad(unknown[:, 0], (1, 1, 1, 1))
+    weighted = {weight: -weight * unknown[:, 0] for weight in set(_WEIGHTS)}
+    entries = unknown.new_empty(len(unknown), len(_PLACES), height, width)
+    for place, ((down, right), weight) in enumerate(zip(_PLACES, _WEIGHTS, strict=True)):
+        other = padded[:, 1 + down : 1 + down + height, 1 + right : 1 + right + width]
+        torch.mul(other, weighted[weight], out=entries[:, place])
     entries[:, _SELF] = unknown[:, 0] * neighbours(torch.ones_like(unknown[0, 0]))
     return entries
 
