@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from cam_core.metrics.multigrid import solved, solved_directly, split
+from cam_core.metrics.multigrid import Solver, solved_directly, split
 
 # Images of no more pixels are solved directly.
 _FEW = 256
@@ -33,7 +33,7 @@ def imputed(image: Tensor, removed: Tensor) -> Tensor:
     rest = image - mean
     # A power of two, so that scaling rounds nothing.
     scale = 2.0 ** math.ceil(math.log2(float(rest.abs().max()) or 1.0))
-    parts = split(rest / scale)
+    parts, solver = split(rest / scale), Solver()
     filled = image.repeat(len(removed), 1, 1, 1)
     together = max(1, _TOGETHER // image.numel())
     for pictures, masks in zip(filled.split(together), removed.split(together), strict=True):
@@ -46,7 +46,7 @@ def imputed(image: Tensor, removed: Tensor) -> Tensor:
             here, within = unknown[:, None, down, right], pictures[..., down, right]
             # Along a single line of pixels a sweep smooths nothing.
             few = here[0].numel() <= _FEW or 1 in here.shape[2:]
-            solve = solved_directly if few else solved
+            solve = solved_directly if few else solver
             values = torch.add(mean, solve(here, parts[..., down, right]), alpha=scale)
             within.copy_(torch.where(here, values, within))
     return filled

@@ -9,7 +9,7 @@ the mask. Trottenberg, Oosterlee and Schüller: Multigrid, 2001.
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 from typing import Protocol
 
 import torch
@@ -22,7 +22,7 @@ _PLACES = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1))
 _WEIGHTS = (1.0, 2.0, 1.0, 2.0, 0.0, 2.0, 1.0, 2.0, 1.0)
 _SELF = _PLACES.index((0, 0))
 # Grids of no longer sides are solved directly.
-_SMALL = 15
+_SMALL = 8
 # On coarser grids Jacobi's method divides by at least this share of the sum of a row's magnitudes: with more than half
 # of it every sweep converges, and the less the faster.
 _DAMPING = 0.52
@@ -52,46 +52,59 @@ def split(image: Tensor) -> Tensor:
 
 
 def solved_directly(unknown: Tensor, image: Tensor) -> Tensor:
-    """The same as `solved`, by elimination."""
+    """The same as a `Solver`, by elimination."""
     goal = neighbours(image.double().sum(0) * ~unknown) * unknown
     solution: Tensor = torch.linalg.solve(_matrix(_entries(unknown.double())), goal.flatten(2).mT)
     return solution.mT.reshape(goal.shape)
 
 
-def solved(unknown: Tensor, image: Tensor) -> Tensor:
-    """The x with x_p Σ_n w_n = Σ_n w_n x_n on the unknown pixels p, and those of an image elsewhere.
+class Solver:
+    """Solves for masks in turn, and keeps the memory that those of two sizes took."""
 
-    Args:
-        unknown: (N, 1, h, w), true where x is to be found: anywhere but on one pixel at least.
-        image: (2, C, h, w), see `split`. Where x is to be found, it is where the search begins.
-    Returns:
-        (N, C, h, w) float64.
-    """
-    grid = _Finest(unknown.float(), image.shape[1])
-    rough, fine, direction = (grid.field() for _ in range(3))
-    for field, part in zip((rough, fine), image, strict=True):
-        field.inner.copy_(part)
-    residual, slope, longest = grid.residual.body, 1.0, 0.0
-    grid.set_residual(rough, fine)
+    def __init__(self) -> None:
+        self._grid = lru_cache(maxsize=2)(_Finest)
+
+    def __call__(self, unknown: Tensor, image: Tensor) -> Tensor:
+        """The x with x_p Σ_n w_n = Σ_n w_n x_n on the unknown pixels p, and those of an image elsewhere.
+
+        Args:
+            unknown: (N, 1, h, w), true where x is to be found: anywhere but on one pixel at least.
+            image: (2, C, h, w), see `split`. Where x is to be found, it is where the search begins.
+        Returns:
+            (N, C, h, w) float64.
+        """
+        count, _, height, width = unknown.shape
+        grid = self._grid(count, image.shape[1], height, width)
+        grid.hold(_entries(unknown.float()))
+        for field, part in zip((grid.rough, grid.fine), image, strict=True):
+            field.inner.copy_(part)
+        _search(grid)
+        return grid.rough.inner.double().add_(grid.fine.inner)
+
+
+def _search(grid: _Finest) -> None:
+    """Conjugate gradients."""
+    rough, fine, direction = (field.body for field in (grid.rough, grid.fine, grid.direction))
+    direction.zero_()
+    grid.set_residual()
+    residual, step, slope, longest = grid.residual.body, grid.swept.body, 1.0, 0.0
     for _ in range(_STEPS):
         grid.solved()
-        step = grid.swept.body
         # The preconditioner is so near to the inverse that its step is the error.
         error = max(abs(float(extreme)) for extreme in torch.aminmax(step))
         if error <= _TOLERANCE:
-            fine.body.add_(step)
+            fine.add_(step)
             break
         before, slope, longest = slope, _dot(residual, step), max(longest, error)
-        torch.add(step, direction.body, alpha=slope / before, out=direction.body)
-        change = grid.lacking(direction)
-        length = slope / -_dot(direction.body, change)
-        fine.body.add_(direction.body, alpha=length)
+        torch.add(step, direction, alpha=slope / before, out=direction)
+        change = grid.lacking(grid.direction)
+        length = slope / -_dot(direction, change)
+        fine.add_(direction, alpha=length)
         residual.add_(change, alpha=length)
         if error <= _DIGITS * longest:
             longest = error
-            _round(rough.body, fine.body)
-            grid.set_residual(rough, fine)
-    return rough.inner.double().add_(fine.inner)
+            _round(rough, fine)
+            grid.set_residual()
 
 
 def _dot(one: Tensor, other: Tensor) -> float:
@@ -147,8 +160,11 @@ class _Rows:
         self.flat, self.beside = flat[1:-1], (flat[:-2], flat[2:])
 
 
-class _Solver(Protocol):
+class _System(Protocol):
     given: Tensor
+
+    def hold(self, entries: Tensor) -> None:
+        """Take the system with these entries (N, 9, h, w)."""
 
     def solved(self) -> Tensor:
         """About the x (N, C, h, w) of which the system makes `given`, with 0 on known pixels."""
@@ -159,25 +175,31 @@ class _Grid:
 
     Attributes:
         residual: what is to be solved, with any values on known pixels; given: without its border.
-        unknown: 1 on unknown pixels, 0 elsewhere. inverse: what a sweep of Jacobi's method multiplies by.
+        swept: the solution.
     """
 
-    def __init__(self, entries: Tensor, diagonal: Tensor, colours: int) -> None:
-        """From the system's entries (N, 9, h, w) and what a sweep divides by, (N, h, w)."""
-        count, _, height, width = entries.shape
+    def __init__(self, count: int, colours: int, height: int, width: int) -> None:
         self._shape = count, colours, height, width
-        self.residual, self.swept, self._rest, self._values, sums = (self.field() for _ in range(5))
-        self._sums, self.given = sums, self.residual.inner
-        unknown, inverse = (_Field(count, 1, height, width) for _ in range(2))
-        unknown.inner.copy_(entries[:, _SELF, None] > 0)
-        torch.div(unknown.inner, torch.where(unknown.inner > 0, diagonal[:, None], 1.0), out=inverse.inner)
-        self.unknown, self.inverse = unknown.body, inverse.body
-        coarser = _coarser(entries)
-        small = max(coarser.shape[-2:]) <= _SMALL
-        self._coarser: _Solver = (_Direct if small else _Coarse)(coarser, colours)
-        self._lattice(unknown)
+        self.residual, self.swept, self._rest, self._values, self._sums = (self.field() for _ in range(5))
+        self.given = self.residual.inner
+        # 1 on unknown pixels, and what a sweep of Jacobi's method multiplies by; 0 elsewhere.
+        self._unknown, self._inverse = (_Field(count, 1, height, width) for _ in range(2))
+        coarser = count, colours, height // 2 + 1, width // 2 + 1
+        self._coarser: _System = (_Direct if max(coarser[2:]) <= _SMALL else _Coarse)(*coarser)
+        self._lattice()
 
-    def _lattice(self, unknown: _Field) -> None:
+    def hold(self, entries: Tensor) -> None:
+        """Take the system with these entries (N, 9, h, w)."""
+        unknown = self._unknown.inner.copy_(entries[:, _SELF, None] > 0)
+        diagonal = self._held(entries)[:, None]
+        torch.div(unknown, torch.where(unknown > 0, diagonal, 1.0), out=self._inverse.inner)
+        self._coarser.hold(_coarser(entries))
+
+    def _held(self, entries: Tensor) -> Tensor:
+        """What a sweep divides by, (N, h, w), after the entries have been kept for `unseen`."""
+        raise NotImplementedError
+
+    def _lattice(self) -> None:
         """Views of the pixels that the coarser grid has, and room for values on their rows."""
         count, colours, height, width = self._shape
         first, rows, line = height % 2, height // 2 + 1, width + 2
@@ -185,7 +207,7 @@ class _Grid:
         self._above, self._on, self._below = (self._rest.rows(first + down, rows) for down in (-1, 0, 1))
         columns = slice(width % 2, None, 2)
         self._restricted, self._interpolated = self._wide.body[..., columns], self._spread.body[..., columns]
-        fields = self.swept, unknown, self._values
+        fields = self.swept, self._unknown, self._values
         self._evens = [field.rows(first, rows) for field in fields]
         self._odds = [field.rows(first + 1, rows - 1) for field in fields]
         self._pairs = self._wide.body[..., :-1, :], self._wide.body[..., 1:, :]
@@ -197,12 +219,12 @@ class _Grid:
 
     def solved(self) -> Tensor:
         """One V-cycle, which is symmetric: a sweep, the coarser grid, a sweep."""
-        torch.mul(self.residual.body, self.inverse, out=self.swept.body)
+        torch.mul(self.residual.body, self._inverse.body, out=self.swept.body)
         # After a sweep from zero, what is left is the change that it has not seen.
-        torch.mul(self.unseen(self.swept), self.unknown, out=self._rest.body)
+        torch.mul(self.unseen(self.swept), self._unknown.body, out=self._rest.body)
         self._restrict()
         self._interpolate(self._coarser.solved())
-        self.swept.body.addcmul_(self.unseen(self._values), self.inverse)
+        self.swept.body.addcmul_(self.unseen(self._values), self._inverse.body)
         return self.swept.inner
 
     def unseen(self, values: _Field) -> Tensor:
@@ -228,53 +250,67 @@ class _Grid:
 
 
 class _Finest(_Grid):
-    """The system of masks (N, 1, h, w)."""
+    """The system of masks, whose entries are the neighbours' weights and their sum.
 
-    def __init__(self, unknown: Tensor, colours: int) -> None:
-        entries = _entries(unknown)
-        super().__init__(entries, entries[:, _SELF], colours)
-        diagonal = _Field(len(unknown), 1, *unknown.shape[2:])
-        diagonal.inner.copy_(entries[:, _SELF, None])
-        self._diagonal = diagonal.body
+    Attributes:
+        rough, fine: fields whose sum is sought; on known pixels, what is known. direction: where to.
+    """
+
+    def __init__(self, count: int, colours: int, height: int, width: int) -> None:
+        super().__init__(count, colours, height, width)
+        self.rough, self.fine, self.direction = (self.field() for _ in range(3))
+        self._diagonal = _Field(count, 1, height, width)
         flat, line = self._sums.flat, self._sums.line
         pairs, lines = torch.zeros_like(flat), torch.zeros_like(flat)
         # Views are made once: there are hundreds of sums to an image.
-        self._pairs_of, self._lines_of = pairs[1:-1], lines[1:-1]
+        self._across, self._lines = pairs[1:-1], lines[1:-1]
         self._upper, self._lower = lines[: -2 * line], lines[2 * line :]
         self._summed, self._twice = flat[line:-line], pairs[line:-line]
 
+    def _held(self, entries: Tensor) -> Tensor:
+        self._diagonal.inner.copy_(entries[:, _SELF, None])
+        return entries[:, _SELF]
+
     def unseen(self, values: _Field) -> Tensor:
         """The sums of the neighbours, by adding rows and then columns: right within the border."""
-        torch.add(*values.beside, out=self._pairs_of)
-        torch.add(self._pairs_of, values.flat[1:-1], alpha=2, out=self._lines_of)
+        torch.add(*values.beside, out=self._across)
+        torch.add(self._across, values.flat[1:-1], alpha=2, out=self._lines)
         torch.add(self._upper, self._lower, out=self._summed).add_(self._twice, alpha=2)
         return self._sums.body
 
     def lacking(self, values: _Field) -> Tensor:
         """Σ_n w_n x_n − x_p Σ_n w_n on the unknown pixels p; anything on the others."""
-        return self.unseen(values).addcmul_(self._diagonal, values.body, value=-1)
+        return self.unseen(values).addcmul_(self._diagonal.body, values.body, value=-1)
 
-    def set_residual(self, rough: _Field, fine: _Field) -> None:
-        """What the sum of two fields lacks."""
-        self.residual.body.copy_(self.lacking(rough)).add_(self.lacking(fine))
+    def set_residual(self) -> None:
+        """What the sum of the two fields lacks."""
+        self.residual.body.copy_(self.lacking(self.rough)).add_(self.lacking(self.fine))
 
 
 class _Coarse(_Grid):
-    """A system with entries (N, 9, h, w)."""
+    """A system with any entries."""
 
-    def __init__(self, entries: Tensor, colours: int) -> None:
+    def __init__(self, count: int, colours: int, height: int, width: int) -> None:
+        super().__init__(count, colours, height, width)
+        self._left_out = torch.zeros(len(_PLACES), count, 1, height + 2, width + 2)
+        self._inner = self._left_out[:, :, 0, 1:-1, 1:-1]
+        fields = self.swept, self._values
+        self._terms = {
+            field: list(zip(self._left_out, (field.moved(*place) for place in _PLACES), strict=True))
+            for field in fields
+        }
+
+    def _held(self, entries: Tensor) -> Tensor:
         own = entries[:, _SELF]
         diagonal = torch.maximum(own, _DAMPING * entries.abs().sum(1))
-        super().__init__(entries, diagonal, colours)
-        left_out = -entries
-        left_out[:, _SELF] += diagonal
-        self._left_out = functional.pad(left_out, (1, 1, 1, 1)).unsqueeze(2).unbind(1)
-        self._moved = {field: [field.moved(*place) for place in _PLACES] for field in (self.swept, self._values)}
+        torch.neg(entries.transpose(0, 1), out=self._inner)
+        self._inner[_SELF] += diagonal
+        return diagonal
 
     def unseen(self, values: _Field) -> Tensor:
         sums = self._sums.body
-        terms = zip(self._left_out, self._moved[values], strict=True)
-        torch.mul(*next(terms), out=sums)
+        first, *terms = self._terms[values]
+        torch.mul(*first, out=sums)
         for entry, moved in terms:
             sums.addcmul_(entry, moved)
         return sums
@@ -283,11 +319,14 @@ class _Coarse(_Grid):
 class _Direct:
     """The coarsest grid, by its inverse (N, h·w, h·w)."""
 
-    def __init__(self, entries: Tensor, colours: int) -> None:
+    def __init__(self, count: int, colours: int, height: int, width: int) -> None:
+        self.given = torch.zeros(count, colours, height, width)
+        self._inverse = torch.zeros(())
+
+    def hold(self, entries: Tensor) -> None:
         entries = entries.double()
         entries[:, _SELF] *= 1 + _RIDGE
-        self._inverse = torch.cholesky_inverse(torch.linalg.cholesky(_matrix(entries))).float()
-        self.given = torch.zeros(len(entries), colours, *entries.shape[2:])
+        self._inverse = torch.linalg.inv(_matrix(entries)).float()
 
     def solved(self) -> Tensor:
         return (self.given.flatten(2) @ self._inverse).view_as(self.given)
