@@ -36,19 +36,19 @@ def imputed(image: Tensor, removed: Tensor) -> Tensor:
     parts, solver = split(rest / scale), Solver()
     filled = image.repeat(len(removed), 1, 1, 1)
     together = max(1, _TOGETHER // image.numel())
-    for pictures, masks in zip(filled.split(together), removed.split(together), strict=True):
-        unsolvable = masks.flatten(1).all(1)
-        pictures[unsolvable] = 0
-        # Where nothing is known there is nothing to solve.
-        unknown = masks & ~unsolvable[:, None, None]
+    unsolvable = removed.flatten(1).all(1)
+    # Where nothing is known there is nothing to solve.
+    wanted = removed & ~unsolvable[:, None, None] if unsolvable.any() else removed
+    for pictures, unknown in zip(filled.split(together), wanted.split(together), strict=True):
         if unknown.any():
             down, right = _box(unknown.any(0))
             here, within = unknown[:, None, down, right], pictures[..., down, right]
             # Along a single line of pixels a sweep smooths nothing.
             few = here[0].numel() <= _FEW or 1 in here.shape[2:]
-            solve = solved_directly if few else solver
-            values = torch.add(mean, solve(here, parts[..., down, right]), alpha=scale)
-            within.copy_(torch.where(here, values, within))
+            values = (solved_directly if few else solver)(here, parts[..., down, right])
+            torch.where(here, values.mul_(scale).add_(mean), within, out=within)
+    if unsolvable.any():
+        filled[unsolvable] = 0
     return filled
 
 

@@ -75,7 +75,7 @@ class Solver:
         """
         count, _, height, width = unknown.shape
         grid = self._grid(count, image.shape[1], height, width)
-        grid.hold(_entries(unknown.float()))
+        grid.hold(_entries(unknown.float(), out=grid.entries))
         for field, part in zip((grid.rough, grid.fine), image, strict=True):
             field.inner.copy_(part)
         _search(grid)
@@ -254,11 +254,13 @@ class _Finest(_Grid):
 
     Attributes:
         rough, fine: fields whose sum is sought; on known pixels, what is known. direction: where to.
+        entries: room for those of masks.
     """
 
     def __init__(self, count: int, colours: int, height: int, width: int) -> None:
         super().__init__(count, colours, height, width)
         self.rough, self.fine, self.direction = (self.field() for _ in range(3))
+        self.entries = torch.zeros(count, len(_PLACES), height, width)
         self._diagonal = _Field(count, 1, height, width)
         flat, line = self._sums.flat, self._sums.line
         pairs, lines = torch.zeros_like(flat), torch.zeros_like(flat)
@@ -332,16 +334,16 @@ class _Direct:
         return (self.given.flatten(2) @ self._inverse).view_as(self.given)
 
 
-def _entries(unknown: Tensor) -> Tensor:
+def _entries(unknown: Tensor, out: Tensor | None = None) -> Tensor:
     """The system of masks (N, 1, h, w), as (N, 9, h, w): what each pixel has to do with itself and its neighbours."""
-    height, width = unknown.shape[2:]
+    count, _, height, width = unknown.shape
+    entries = unknown.new_empty(count, len(_PLACES), height, width) if out is None else out
     padded = functional.pad(unknown[:, 0], (1, 1, 1, 1))
     weighted = {weight: -weight * unknown[:, 0] for weight in set(_WEIGHTS)}
-    entries = unknown.new_empty(len(unknown), len(_PLACES), height, width)
     for place, ((down, right), weight) in enumerate(zip(_PLACES, _WEIGHTS, strict=True)):
         other = padded[:, 1 + down : 1 + down + height, 1 + right : 1 + right + width]
         torch.mul(other, weighted[weight], out=entries[:, place])
-    entries[:, _SELF] = unknown[:, 0] * neighbours(torch.ones_like(unknown[0, 0]))
+    torch.mul(unknown[:, 0], neighbours(torch.ones_like(unknown[0, 0])), out=entries[:, _SELF])
     return entries
 
 
