@@ -39,9 +39,12 @@ def imputed(image: Tensor, removed: Tensor) -> Tensor:
     unsolvable = removed.flatten(1).all(1)
     # Where nothing is known there is nothing to solve.
     wanted = removed & ~unsolvable[:, None, None] if unsolvable.any() else removed
-    for pictures, unknown in zip(filled.split(together), wanted.split(together), strict=True):
-        if unknown.any():
-            down, right = _box(unknown.any(0))
+    with torch.inference_mode():
+        for pictures, unknown in zip(filled.split(together), wanted.split(together), strict=True):
+            box = _box(unknown.any(0))
+            if box is None:
+                continue
+            down, right = box
             here, within = unknown[:, None, down, right], pictures[..., down, right]
             # Along a single line of pixels a sweep smooths nothing.
             few = here[0].numel() <= _FEW or 1 in here.shape[2:]
@@ -52,8 +55,11 @@ def imputed(image: Tensor, removed: Tensor) -> Tensor:
     return filled
 
 
-def _box(unknown: Tensor) -> tuple[slice, slice]:
-    """The rows and columns that hold the pixels of a mask (H, W), and their neighbours."""
-    lines = (unknown.any(axis).nonzero() for axis in (1, 0))
+def _box(unknown: Tensor) -> tuple[slice, slice] | None:
+    """The rows and columns that hold the pixels of a mask (H, W), and their neighbours, where it has any."""
+    # As numbers, since `any` is slow.
+    lines = [unknown.view(torch.uint8).amax(axis).nonzero() for axis in (1, 0)]
+    if not len(lines[0]):
+        return None
     down, right = (slice(max(int(line[0]) - 1, 0), int(line[-1]) + 2) for line in lines)
     return down, right

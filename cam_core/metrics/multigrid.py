@@ -27,7 +27,7 @@ _SMALL = 8
 # of it every sweep converges, and the less the faster.
 _DAMPING = 0.52
 # Where few pixels are unknown, interpolated values depend on one another: so much more of the coarsest grid's diagonal.
-_RIDGE = 1e-5
+_RIDGE = 1e-4
 
 # The longest last step, of values in [−1, 1]. Errors after it were a third of it, at most.
 _TOLERANCE = 3e-7
@@ -54,7 +54,8 @@ def split(image: Tensor) -> Tensor:
 def solved_directly(unknown: Tensor, image: Tensor) -> Tensor:
     """The same as a `Solver`, by elimination."""
     goal = neighbours(image.double().sum(0) * ~unknown) * unknown
-    solution: Tensor = torch.linalg.solve(_matrix(_entries(unknown.double())), goal.flatten(2).mT)
+    entries = _entries(unknown.double(), _all_weights(*unknown.shape[2:]))
+    solution: Tensor = torch.linalg.solve(_matrix(entries), goal.flatten(2).mT)
     return solution.mT.reshape(goal.shape)
 
 
@@ -75,7 +76,7 @@ class Solver:
         """
         count, _, height, width = unknown.shape
         grid = self._grid(count, image.shape[1], height, width)
-        grid.hold(_entries(unknown.float(), out=grid.entries))
+        grid.hold_masks(unknown)
         for field, part in zip((grid.rough, grid.fine), image, strict=True):
             field.inner.copy_(part)
         _search(grid)
@@ -254,13 +255,12 @@ class _Finest(_Grid):
 
     Attributes:
         rough, fine: fields whose sum is sought; on known pixels, what is known. direction: where to.
-        entries: room for those of masks.
     """
 
     def __init__(self, count: int, colours: int, height: int, width: int) -> None:
         super().__init__(count, colours, height, width)
         self.rough, self.fine, self.direction = (self.field() for _ in range(3))
-        self.entries = torch.zeros(count, len(_PLACES), height, width)
+        self._all_weights, self._entries = _all_weights(height, width), torch.zeros(count, len(_PLACES), height, width)
         self._diagonal = _Field(count, 1, height, width)
         flat, line = self._sums.flat, self._sums.line
         pairs, lines = torch.zeros_like(flat), torch.zeros_like(flat)
@@ -268,6 +268,10 @@ class _Finest(_Grid):
         self._across, self._lines = pairs[1:-1], lines[1:-1]
         self._upper, self._lower = lines[: -2 * line], lines[2 * line :]
         self._summed, self._twice = flat[line:-line], pairs[line:-line]
+
+    def hold_masks(self, unknown: Tensor) -> None:
+        """Take the system of masks (N, 1, h, w)."""
+        self.hold(_entries(unknown.float(), self._all_weights, out=self._entries))
 
     def _held(self, entries: Tensor) -> Tensor:
         self._diagonal.inner.copy_(entries[:, _SELF, None])
@@ -326,15 +330,19 @@ class _Direct:
         self._inverse = torch.zeros(())
 
     def hold(self, entries: Tensor) -> None:
-        entries = entries.double()
         entries[:, _SELF] *= 1 + _RIDGE
-        self._inverse = torch.linalg.inv(_matrix(entries)).float()
+        self._inverse = torch.linalg.inv(_matrix(entries))
 
     def solved(self) -> Tensor:
         return (self.given.flatten(2) @ self._inverse).view_as(self.given)
 
 
-def _entries(unknown: Tensor, out: Tensor | None = None) -> Tensor:
+def _all_weights(height: int, width: int) -> Tensor:
+    """Σ_n w_n over the neighbours of each pixel within an image: 12, and less at its border."""
+    return neighbours(torch.ones(height, width))
+
+
+def _entries(unknown: Tensor, all_weights: Tensor, out: Tensor | None = None) -> Tensor:
     """The system of masks (N, 1, h, w), as (N, 9, h, w): what each pixel has to do with itself and its neighbours."""
     count, _, height, width = unknown.shape
     entries = unknown.new_empty(count, len(_PLACES), height, width) if out is None else out
@@ -343,7 +351,7 @@ def _entries(unknown: Tensor, out: Tensor | None = None) -> Tensor:
     for place, ((down, right), weight) in enumerate(zip(_PLACES, _WEIGHTS, strict=True)):
         other = padded[:, 1 + down : 1 + down + height, 1 + right : 1 + right + width]
         torch.mul(other, weighted[weight], out=entries[:, place])
-    torch.mul(unknown[:, 0], neighbours(torch.ones_like(unknown[0, 0])), out=entries[:, _SELF])
+    torch.mul(unknown[:, 0], all_weights, out=entries[:, _SELF])
     return entries
 
 
