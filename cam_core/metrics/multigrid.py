@@ -2,7 +2,7 @@
 
 Conjugate gradients solve them, preconditioned by one cycle of multigrid: a sweep of Jacobi's method takes away what
 varies from pixel to pixel, a grid of every other pixel the rest. The coarser system is the finer one for values that
-are interpolated (Galerkin's), so that the number of steps, about seven, depends neither on the size of the grid nor on
+are interpolated (Galerkin's), so that the number of steps, about eight, depends neither on the size of the grid nor on
 the mask. Trottenberg, Oosterlee and Schüller: Multigrid, 2001.
 """
 
@@ -26,10 +26,12 @@ _SMALL = 8
 # On coarser grids Jacobi's method divides by at least this share of the sum of a row's magnitudes: with more than half
 # of it every sweep converges, and the less the faster.
 _DAMPING = 0.52
-# Where few pixels are unknown, interpolated values depend on one another: so much more of the coarsest grid's diagonal.
+# Where few pixels are unknown, interpolated values depend on one another, and the coarsest system has no inverse: its
+# diagonal gets so much more.
 _RIDGE = 1e-4
 
-# The longest last step, of values in [−1, 1]. Errors after it were a third of it, at most.
+# The longest last step, of values in [−1, 1]. Of maps of Grad-CAM and of the control, at all percentiles, no error
+# after it was larger than a third of it: 1e-7, which is 4e-7 in a normalised photo.
 _TOLERANCE = 3e-7
 # In float32 a residual keeps so many digits; then it is computed anew, exactly, from values of so many bits.
 _DIGITS = 1e-4
