@@ -30,13 +30,15 @@ _DAMPING = 0.52
 # diagonal gets so much more.
 _RIDGE = 1e-4
 
-# The longest last step, of values in [−1, 1]. Of maps of Grad-CAM and of the control, at all percentiles, no error
-# after it was larger than a third of it: 1e-7, which is 4e-7 in a normalised photo.
+# The longest last step, of values in [−1, 1]. Of 459 random systems (smooth and noisy masks of all shares, smooth, noisy
+# and flat images) no error after it was larger than 2.1e-7, and 99 in 100 at most 1.2e-7; in photos, 3e-8.
 _TOLERANCE = 3e-7
 # In float32 a residual keeps so many digits; then it is computed anew, exactly, from values of so many bits.
-_DIGITS = 1e-4
+_DIGITS = 5e-4
 _BITS = 19
 _STEPS = 60
+# So small a step is none, and its square not a float32.
+_NOTHING = 1e-15
 
 
 def neighbours(planes: Tensor) -> Tensor:
@@ -95,14 +97,15 @@ def _search(grid: _Finest) -> None:
         grid.solved()
         # The preconditioner is so near to the inverse that its step is the error.
         error = max(abs(float(extreme)) for extreme in torch.aminmax(step))
-        if error <= _TOLERANCE:
-            fine.add_(step)
+        if error <= _NOTHING:
             break
         before, slope, longest = slope, _dot(residual, step), max(longest, error)
         torch.add(step, direction, alpha=slope / before, out=direction)
         change = grid.lacking(grid.direction)
         length = slope / -_dot(direction, change)
         fine.add_(direction, alpha=length)
+        if error <= _TOLERANCE:
+            break
         residual.add_(change, alpha=length)
         if error <= _DIGITS * longest:
             longest = error
