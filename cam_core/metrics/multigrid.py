@@ -30,8 +30,8 @@ _DAMPING = 0.52
 # diagonal gets so much more.
 _RIDGE = 1e-4
 
-# The longest last step, of values in [−1, 1]. Of 459 random systems (smooth and noisy masks of all shares, smooth, noisy
-# and flat images) no error after it was larger than 2.1e-7, and 99 in 100 at most 1.2e-7; in photos, 3e-8.
+# The longest last step, of values in [−1, 1]. In 459 random systems (smooth and noisy masks of all shares; smooth,
+# noisy and flat images) no error after it was larger than 2.1e-7, and 99 in 100 at most 1.2e-7; in a photo, 3e-8.
 _TOLERANCE = 3e-7
 # In float32 a residual keeps so many digits; then it is computed anew, exactly, from values of so many bits.
 _DIGITS = 5e-4
