@@ -32,7 +32,7 @@ _RAREST: Final = 1.5
 _LOOKS: Final = 6
 """So often at least a job is looked at until it ends."""
 
-_ALTOGETHER: Final = 20
+_ALTOGETHER: Final = 12
 """Looks per second at all pages that are open: what they take of Python's lock, whoever computes waits for."""
 
 _KEY: Final = "_watches"

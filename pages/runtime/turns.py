@@ -10,7 +10,7 @@
 
 Shortest remaining time first: between two batches the device goes to whoever has the least left to do, by the amount
 that the work itself announces and the pace at which it has gone so far. Who has not begun is taken to have nothing to
-do: its first batch tells. Where somebody has waited long, every other turn is theirs, one batch of it.
+do: its first batch tells. Where somebody has waited long, every fourth turn is theirs, one batch of it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from dataclasses import dataclass
 
 _LONG_WAIT = 3.0
 """Seconds without a turn after which work gets a batch in, however much it has to do."""
+_BETWEEN = 3
+"""Turns of the shortest between two for a long wait: of much that is half done, nobody has anything yet."""
 
 
 class Turn:
@@ -105,7 +107,7 @@ class Turns:
         self._mutex = threading.Lock()
         self._holder: Turn | None = None
         self._waiting: list[Turn] = []
-        self._was_long = False  # whether the last turn was given for a long wait
+        self._short_turns = _BETWEEN  # since the last that was given for a long wait
 
     @contextmanager
     def held(self, turn: Turn) -> Iterator[Turn]:
@@ -180,8 +182,11 @@ class Turns:
 
     def _next(self) -> Turn:
         longest = min(self._waiting, key=lambda turn: turn._since)
-        self._was_long = not self._was_long and time.monotonic() - longest._since > _LONG_WAIT
-        return longest if self._was_long else min(self._waiting, key=lambda turn: turn.remaining)
+        if self._short_turns >= _BETWEEN and time.monotonic() - longest._since > _LONG_WAIT:
+            self._short_turns = 0
+            return longest
+        self._short_turns += 1
+        return min(self._waiting, key=lambda turn: turn.remaining)
 
 
 class Paces:
