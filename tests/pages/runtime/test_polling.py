@@ -81,7 +81,7 @@ def test_where_no_job_is_under_way_it_is_drawn_once(intervals: list[float | None
 def test_the_more_pages_are_open_the_more_seldom_each_is_looked_at(
     intervals: list[float | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for tabs, seconds in ((10, 0.5), (40, 2.0)):
+    for tabs, seconds in ((6, 0.5), (30, 2.5)):
         monkeypatch.setattr(Visits, "counts", (tabs, tabs))
         run(three_bars, running("a"))
         assert intervals.pop() == seconds
