@@ -102,7 +102,7 @@ def comparison(seen: Scene) -> None:
         messages.empty("Choose one or more methods to see where they look.")
         return
     outcomes = compute.explanations(seen.question, seen.photo.image, requests)
-    look, above = st.container(), st.container()
+    look, above = st.container(), st.container(key="in-short")
     tiles.same_maps(seen, requests)
     with tiles.grid("compare"):
         cells = [st.container() for _ in requests]
