@@ -9,6 +9,7 @@ the mask. Trottenberg, Oosterlee and Schüller: Multigrid, 2001.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from functools import cache, lru_cache
 from typing import Protocol
 
@@ -176,7 +177,7 @@ class _System(Protocol):
         """About the x (N, C, h, w) of which the system makes `given`, with 0 on known pixels."""
 
 
-class _Grid:
+class _Grid(ABC):
     """The system on one grid, all that are coarser, and the memory that solving it takes.
 
     Attributes:
@@ -201,9 +202,9 @@ class _Grid:
         torch.div(unknown, torch.where(unknown > 0, diagonal, 1.0), out=self._inverse.inner)
         self._coarser.hold(_coarser(entries))
 
+    @abstractmethod
     def _held(self, entries: Tensor) -> Tensor:
         """What a sweep divides by, (N, h, w), after the entries have been kept for `unseen`."""
-        raise NotImplementedError
 
     def _lattice(self) -> None:
         """Views of the pixels that the coarser grid has, and room for values on their rows."""
@@ -233,9 +234,9 @@ class _Grid:
         self.swept.body.addcmul_(self.unseen(self._values), self._inverse.body)
         return self.swept.inner
 
+    @abstractmethod
     def unseen(self, values: _Field) -> Tensor:
         """What of the system by `values`, 0 on known pixels, a sweep leaves out, with changed sign."""
-        raise NotImplementedError
 
     def _restrict(self) -> None:
         """The transpose of interpolation, by rows and then by columns."""

@@ -9,7 +9,15 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.visits import HEATMAP, PATIENCE, Visit, wait_for_calm, wait_for_link, wait_for_tiles
+from tests.browser.visits import (
+    HEATMAP,
+    PATIENCE,
+    Visit,
+    run_stopped_and_resumed,
+    wait_for_calm,
+    wait_for_link,
+    wait_for_tiles,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -46,14 +54,7 @@ def test_first_sight_is_a_result_with_its_images(visit: Visit) -> None:
 def test_a_run_over_the_evaluation_photos_is_stopped_resumed_and_looked_into(visit: Visit) -> None:
     page = visit(path="/benchmark", **{"benchmark-methods": METHODS, "metrics": METRICS})
     wait_for_tiles(page, SHOWN)
-    page.get_by_role("button", name="Run", exact=True).click()
-    page.get_by_text(re.compile(r"^Last: \w+\.jpg")).wait_for()
-    page.get_by_role("button", name="Cancel").click()
-    page.get_by_text(re.compile(r"Cancelled at \d+ %")).wait_for()
-    wait_for_calm(page)  # a click in the midst of a redrawing can be lost
-    page.get_by_role("button", name="Resume").click()
-    page.get_by_role("button", name="Resume").wait_for(state="detached")
-    page.get_by_text("45 images · layer").wait_for(timeout=2 * PATIENCE)  # said of a table that is whole
+    run_stopped_and_resumed(page)
     wait_for_tiles(page, SHOWN)
     expect(page.get_by_role("button", name=re.compile("Average (drop|increase), "))).to_have_count(8)
     cell(page, "Random (control)", "Average increase")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,18 @@ def wait_for_calm(page: Page) -> None:
 def wait_for_link(page: Page, part: str) -> None:
     """Until the page's address contains `part`."""
     page.wait_for_function("part => decodeURIComponent(location.search).includes(part)", arg=part)
+
+
+def run_stopped_and_resumed(page: Page) -> None:
+    """A benchmark over the evaluation photos, cancelled after the first of them and resumed, until it is done."""
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text(re.compile(r"^Last: \w+\.jpg")).wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text(re.compile(r"Cancelled at \d+ %")).wait_for()
+    wait_for_calm(page)  # a click in the midst of a redrawing can be lost
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Resume").wait_for(state="detached")
+    page.get_by_text("45 images · layer").wait_for(timeout=2 * PATIENCE)  # said of a table that is whole
 
 
 def use_checkpoint(page: Page, weights: Path, labels: Path, architecture: str) -> None:
