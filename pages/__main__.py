@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gc
 import logging
+import os
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,11 @@ from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any
+
+# Read when torch is loaded, below. OpenMP's threads go round in circles while they wait for one another, by default
+# 300,000 times: a processor less for the screens, and for the browser where it is on the same machine. Much less than
+# this, and they fall asleep between any two of Opti-CAM's thousands of small operations.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 import pandas  # noqa: F401  (see app.py)
 from streamlit import net_util
