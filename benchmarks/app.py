@@ -265,8 +265,8 @@ def notes(measured: list[tuple[Scenario, Figures]], idle: dict[str, float]) -> l
         "App: seconds in the browser from the key, the click or navigation until the answer was painted. Core: the "
         "same call in the benchmark's process; for the first sight, cold, with loading the network, without starting "
         "Python. CPU and bytes: from the click until the page is at rest. The screen's CPU is that of the server "
-        "without its threads that compute, which are those that take more than a fifth of a processor in a second, the "
-        "median of all seconds; its bytes are those of what moves, without the page that answers the click. "
+        "without its threads that compute, the median of all seconds; its bytes are those of what moves, without the "
+        "page that answers the click. "
         "Bytes are those of the websocket's messages and of answers over HTTP. What takes the core more than "
         f"{LONG:g} s is run once.",
     ]

@@ -14,7 +14,6 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
-_COMPUTES = 0.2  # of a processor: a thread that takes more of it throughout is one that computes, and draws nothing
 _REST = 0.05  # of a processor: what a server takes less than is at rest
 _LOOK = 0.3  # seconds over which that is measured
 _PATIENCE = 60  # seconds
@@ -28,7 +27,7 @@ class Cpu:
     Attributes:
         at: when, in seconds.
         total: of the process with its children, their ended threads included.
-        threads: of each thread that there is, main threads apart.
+        threads: of each thread that computes: those that yield to the other threads of their process.
     """
 
     at: float
@@ -40,9 +39,9 @@ class Cpu:
         return self.total - before.total
 
     def screen_since(self, before: Cpu) -> float:
-        """The same without the threads that compute: those that were busy for much of the time."""
+        """The same without the threads that compute."""
         spent = (seconds - before.threads.get(thread, 0.0) for thread, seconds in self.threads.items())
-        return self.since(before) - sum(each for each in spent if each > _COMPUTES * (self.at - before.at))
+        return self.since(before) - sum(spent)
 
 
 def cpu(pid: int) -> Cpu:
@@ -52,7 +51,7 @@ def cpu(pid: int) -> Cpu:
         int(task.name): _on_processor(task)
         for process in processes
         for task in _tasks(process)
-        if task.name != process.name
+        if _niceness(task) > _niceness(process)
     }
     return Cpu(time.perf_counter(), sum(map(_taken, processes)), threads)
 
@@ -113,6 +112,10 @@ def _fields(process: Path) -> list[str]:
 def _taken(process: Path) -> float:
     user, system = _fields(process)[11:13]
     return (int(user) + int(system)) / _TICKS
+
+
+def _niceness(process: Path) -> int:
+    return int(_fields(process)[16])
 
 
 def _tasks(process: Path) -> list[Path]:

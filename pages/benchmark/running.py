@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Final
 
 import streamlit as st
 
+from cam_core import Classifier
 from cam_core.evaluation.report.opening import Results, open_results, results_of
 from cam_core.evaluation.results import Row
 from cam_core.options import Options
@@ -179,7 +180,7 @@ def _work(benchmark: Benchmark, folder: Path, known: int, job: Job) -> None:
     for place, network in enumerate(benchmark.networks):
         try:
             clf = compute.classifier(network.spec)
-            with nullcontext(job.progress) if elsewhere() else compute.computing(str(clf.device), job) as progress:
+            with nullcontext(job.progress) if elsewhere() else _computing(clf, job) as progress:
                 whole = Options(progress=_telling(job, progress))
                 part = whole.part(place, len(benchmark.networks), steps)
                 for step in evaluated(clf, benchmark, _out(folder, network), part.progress):
@@ -190,6 +191,11 @@ def _work(benchmark: Benchmark, folder: Path, known: int, job: Job) -> None:
             job.publish(Failed(network.title, str(error)))
     if not any(isinstance(item, Done) for item in job.items):
         raise MetricError(next(item.reason for item in job.items if isinstance(item, Failed)))
+
+
+def _computing(clf: Classifier, job: Job) -> AbstractContextManager[Progress]:
+    # Its table is the same, byte for byte, whatever else is computed.
+    return compute.computing(str(clf.device), job, alone=True)
 
 
 def _telling(job: Job, progress: Progress) -> Progress:

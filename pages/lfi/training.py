@@ -216,7 +216,7 @@ def _work(settings: TrainSettings, before: tuple[Any, ...], networks: Path, job:
         data = open_data(settings.data, size=settings.size, seed=settings.data_seed, count=settings.count)
         if not before:
             job.publish(data.previews)
-        with compute.computing(str(resolve_device(settings.device)), job) as progress:
+        with compute.computing(str(resolve_device(settings.device)), job, alone=True) as progress:
             train(settings, progress=progress, on_epoch=job.publish)
     except TrainingError as error:
         raise TrainingError(_without_paths(str(error), settings)) from error

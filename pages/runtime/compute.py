@@ -23,7 +23,7 @@ from cam_core import METHODS, Classifier, Explanation, explain, load_model
 from cam_core.images import Fit
 from cam_core.models.batching import batches_within
 from cam_core.models.classifier import Prediction
-from cam_core.models.openmp import dismiss_helpers
+from cam_core.models.openmp import can_share, dismiss_helpers, processors, take_processors
 from cam_core.models.resuming import Record
 from cam_core.models.trainable.checkpoints import SUFFIX
 from cam_core.options import Options
@@ -40,7 +40,8 @@ from pages.runtime.visits import Visits
 PATIENCE = 1.2
 """Seconds that a page waits for quick work before it draws what there is and lets the rest fill in."""
 
-_SHORT_BATCH = 0.1  # seconds that a batch lasts at most while somebody waits for the device
+_PROCESSORS = processors()
+_SHORT_BATCH = 0.1  # seconds that a batch lasts at most while others wait for the device, or share it
 _GLANCE = 0.15  # seconds: slow methods have cases in which they are not slow
 _KEPT_RECORDS = 64
 _KEPT_PREPARATIONS = 2  # some ten megabytes each, and their models stay as long
@@ -132,7 +133,15 @@ def devices() -> dict[str, Turns]:
 
 def turns(device: str) -> Turns:
     """Whose turn it is at a device."""
-    return devices().setdefault(device, Turns())
+    return devices().setdefault(device, Turns(_places(device)))
+
+
+def _places(device: str) -> int:
+    """Processors are shared by two: what one does with a single processor, Python or pictures, stops nobody else.
+
+    Nor does a page that is drawn: who computes on several processors waits on all of them for the one that is taken.
+    """
+    return 2 if device == "cpu" and _PROCESSORS > 1 and can_share() else 1
 
 
 @st.cache_resource(show_spinner=False)
@@ -208,10 +217,16 @@ def digest(*parts: object) -> str:
 
 
 @contextmanager
-def computing(device: str, job: Job) -> Iterator[Progress]:
-    """Hold the device; yields the `progress` for the core, which reports, gives way, and stops when cancelled."""
+def computing(device: str, job: Job, *, alone: bool = False) -> Iterator[Progress]:
+    """Hold the device; yields the `progress` for the core, which reports, gives way, and stops when cancelled.
+
+    Whoever has a CPU together with another computes on a part of its processors, which rounds in another way.
+
+    Args:
+        alone: together with nobody, for what shall come out the same to the last bit, or draws from torch's own seed.
+    """
     at_device, kind = turns(device), f"{device} {job.title}"
-    turn = Turn(job.title, paces().of(kind), lambda: job.give_up(_SILENT))
+    turn = Turn(job.title, paces().of(kind), lambda: job.give_up(_SILENT), alone)
     job.queue = lambda: at_device.before(turn)
 
     def progress(done: int, total: int) -> None:
@@ -221,15 +236,20 @@ def computing(device: str, job: Job) -> Iterator[Progress]:
         if at_device.contended:
             dismiss_helpers()
             at_device.give_way(turn)
+        share()
         job.check()
+
+    def share() -> None:
+        take_processors(max(1, _PROCESSORS // max(1, at_device.taken)))
 
     with paces().measured(kind, turn), at_device.held(turn), batches_within(lambda: _polite(at_device)):
         job.check()
+        share()
         yield progress
 
 
 def _polite(at_device: Turns) -> float | None:
-    return _SHORT_BATCH if at_device.contended else None
+    return _SHORT_BATCH if at_device.contended or at_device.taken > 1 else None
 
 
 def predictions(spec: ModelSpec, photo: str, image: Image.Image) -> tuple[Prediction, ...] | Job:

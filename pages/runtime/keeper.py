@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping, Sized
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from cam_core.models.hardware import resident
 from pages.runtime.turns import Holding, Paces, Turn, Turns
@@ -34,7 +35,7 @@ class Keeper:
 
     def __init__(self, visits: Visits, devices: Mapping[str, Turns], paces: Paces, results: Sized) -> None:
         self._visits, self._devices, self._paces, self._results = visits, devices, paces, results
-        self._told: dict[str, tuple[Turn, float]] = {}  # of each device, who had it when the log said so, and when
+        self._told = WeakKeyDictionary[Turn, float]()  # who has a device for long, and when the log said so
         self._next_line = time.monotonic() + _MINUTE
         self._spent, self._units = 0.0, 0
 
@@ -64,20 +65,18 @@ class Keeper:
         return f"{spent / units:.4f} seconds per step" if units else "nothing computed"
 
     def _watch(self, name: str, turns: Turns) -> None:
-        holding = turns.holding
-        if holding is None:
-            return
-        title = holding.turn.title
-        if holding.silent > SILENT:
-            _log.error("%s on %s was silent for %.0f s: the device goes to the others", title, name, holding.silent)
-            turns.take_from(holding.turn)
-        elif holding.seconds > LONG and self._is_due(name, holding):
-            self._told[name] = holding.turn, time.monotonic()
-            _log.warning("%s has had %s for %.0f s; %d wait", title, name, holding.seconds, holding.waiting)
+        for holding in turns.holdings:
+            title = holding.turn.title
+            if holding.silent > SILENT:
+                _log.error("%s on %s was silent for %.0f s: the device goes to the others", title, name, holding.silent)
+                turns.take_from(holding.turn)
+            elif holding.seconds > LONG and self._is_due(holding):
+                self._told[holding.turn] = time.monotonic()
+                _log.warning("%s has had %s for %.0f s; %d wait", title, name, holding.seconds, holding.waiting)
 
-    def _is_due(self, name: str, holding: Holding) -> bool:
-        turn, when = self._told.get(name, (None, 0.0))
-        return turn is not holding.turn or time.monotonic() - when >= _MINUTE
+    def _is_due(self, holding: Holding) -> bool:
+        told = self._told.get(holding.turn)
+        return told is None or time.monotonic() - told >= _MINUTE
 
 
 def keep(visits: Visits, devices: Mapping[str, Turns], paces: Paces, results: Sized) -> None:

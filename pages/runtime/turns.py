@@ -1,4 +1,4 @@
-"""Turns at a device: one computation at a time, the shortest first, and nobody waits for ever. Pure Python, any thread.
+"""Turns at a device: so many computations at a time, the shortest first, and nobody waits for ever. Pure Python.
 
     turns = Turns()
     turn = Turn("Score-CAM")
@@ -34,11 +34,19 @@ class Turn:
         title: what others are told that they wait for.
         pace: seconds for each unit of work, if known from earlier; measured from the first batch on.
         lost: called when the device was taken from it, because nothing had been heard of it for too long.
+        alone: whether nobody else may have a place meanwhile.
     """
 
-    def __init__(self, title: str, pace: float | None = None, lost: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        title: str,
+        pace: float | None = None,
+        lost: Callable[[], None] = lambda: None,
+        alone: bool = False,
+    ) -> None:
         self.title = title
         self.lost = lost
+        self.alone = alone
         self.busy = 0.0
         self._pace = pace
         self._done, self._total = 0, 0
@@ -101,62 +109,61 @@ class Holding:
 
 
 class Turns:
-    """Who has a device, and who waits for it."""
+    """Who has a device, and who waits for it.
 
-    def __init__(self) -> None:
+    Args:
+        places: how many may have it at a time.
+    """
+
+    def __init__(self, places: int = 1) -> None:
+        self._places = places
         self._mutex = threading.Lock()
-        self._holder: Turn | None = None
+        self._holders: list[Turn] = []
         self._waiting: list[Turn] = []
         self._short_turns = _BETWEEN  # since the last that was given for a long wait
 
     @contextmanager
     def held(self, turn: Turn) -> Iterator[Turn]:
-        """The device is the caller's inside the block, apart from the moments in which it gives way."""
+        """A place is the caller's inside the block, apart from the moments in which it gives way."""
         with self._mutex:
-            self._waiting.append(turn)
-            turn._begin(holds=False)
-            if self._holder is None:
-                self._call_next()
+            self._queue_up(turn)
         turn._called.wait()
         try:
             yield turn
         finally:
             with self._mutex:
-                turn._end()
-                if self._holder is turn:  # it may have been taken from it
-                    self._call_next()
+                self._leave(turn)  # unless the place was taken from it
+                self._fill()
 
     def give_way(self, turn: Turn) -> None:
         """Between two batches: whoever comes first now goes on, the caller or somebody who waits."""
         if not self._waiting:  # a look without the lock: who comes a moment later is seen after the next batch
             return
         with self._mutex:
-            if self._holder is not turn:
+            if not self._leave(turn):
                 return
-            turn._end()
             turn._called.clear()
-            self._waiting.append(turn)
-            turn._begin(holds=False)
-            self._call_next()
+            self._queue_up(turn)
         turn._called.wait()
 
     @property
-    def holding(self) -> Holding | None:
-        """Who has the device now."""
+    def taken(self) -> int:
+        """How many have a place now."""
+        return len(self._holders)
+
+    @property
+    def holdings(self) -> list[Holding]:
+        """Who has the device now, and the longest first."""
         with self._mutex:
-            turn = self._holder
-            if turn is None:
-                return None
-            now = time.monotonic()
-            return Holding(turn, now - turn._taken, now - turn._heard, len(self._waiting))
+            now, waiting = time.monotonic(), len(self._waiting)
+            return [Holding(turn, now - turn._taken, now - turn._heard, waiting) for turn in self._holders]
 
     def take_from(self, turn: Turn) -> None:
-        """Give the device to the next, although the work that has it does not end. It is told, and gets no other."""
+        """Give its place to the next, although the work that has it does not end. It is told, and gets no other."""
         with self._mutex:
-            if self._holder is not turn:
+            if not self._leave(turn):
                 return
-            turn._end()
-            self._call_next()
+            self._fill()
         turn.lost()
 
     @property
@@ -167,26 +174,45 @@ class Turns:
     def before(self, turn: Turn) -> Queue | None:
         """The queue before a turn; None where it does not wait."""
         with self._mutex:
-            if turn not in self._waiting or self._holder is None:
+            if turn not in self._waiting or not self._holders:
                 return None
-            ahead = [self._holder, *(other for other in self._waiting if other is not turn)]
+            ahead = [*self._holders, *(other for other in self._waiting if other is not turn)]
             seconds = sum(other.remaining for other in ahead if other.remaining <= turn.remaining)
-            return Queue(self._holder.title, seconds)
+            return Queue(min(self._holders, key=lambda holder: holder.remaining).title, seconds / self._places)
 
-    def _call_next(self) -> None:
-        self._holder = self._next() if self._waiting else None
-        if self._holder is not None:
-            self._waiting.remove(self._holder)
-            self._holder._begin(holds=True)
-            self._holder._called.set()
+    def _queue_up(self, turn: Turn) -> None:
+        self._waiting.append(turn)
+        turn._begin(holds=False)
+        self._fill()
+
+    def _leave(self, turn: Turn) -> bool:
+        """Whether it had a place."""
+        turn._end()
+        if turn not in self._holders:
+            return False
+        self._holders.remove(turn)
+        return True
+
+    def _fill(self) -> None:
+        while self._waiting and self._has_room(turn := self._next()):
+            self._short_turns = 0 if self._is_due(turn) else self._short_turns + 1
+            self._waiting.remove(turn)
+            self._holders.append(turn)
+            turn._begin(holds=True)
+            turn._called.set()
+
+    def _has_room(self, turn: Turn) -> bool:
+        """Who wants all places and comes next gets them: nobody passes by meanwhile."""
+        if not self._holders:
+            return True
+        return len(self._holders) < self._places and not turn.alone and not self._holders[0].alone
 
     def _next(self) -> Turn:
         longest = min(self._waiting, key=lambda turn: turn._since)
-        if self._short_turns >= _BETWEEN and time.monotonic() - longest._since > _LONG_WAIT:
-            self._short_turns = 0
-            return longest
-        self._short_turns += 1
-        return min(self._waiting, key=lambda turn: turn.remaining)
+        return longest if self._is_due(longest) else min(self._waiting, key=lambda turn: turn.remaining)
+
+    def _is_due(self, turn: Turn) -> bool:
+        return self._short_turns >= _BETWEEN and time.monotonic() - turn._since > _LONG_WAIT
 
 
 class Paces:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 import torch
 
-from cam_core.models.openmp import dismiss_helpers
+from cam_core.models.openmp import can_share, dismiss_helpers, take_processors
 
 T = TypeVar("T")
 HELPERS = 3
@@ -25,8 +25,8 @@ def in_a_thread(work: Callable[[], T]) -> T:
         return pool.submit(work).result()
 
 
-def threads() -> int:
-    return len(os.listdir("/proc/self/task"))
+def threads() -> set[str]:
+    return set(os.listdir("/proc/self/task"))
 
 
 def compute() -> torch.Tensor:
@@ -39,9 +39,9 @@ def test_helpers_end_and_come_again() -> None:
         before, counts = threads(), []
         for _ in range(2):
             compute()
-            counts.append(threads() - before)
+            counts.append(len(threads() - before))
             dismiss_helpers()
-            counts.append(threads() - before)
+            counts.append(len(threads() - before))
         return counts
 
     assert in_a_thread(counted) == [HELPERS, 0, HELPERS, 0]
@@ -56,6 +56,23 @@ def test_results_and_the_number_of_threads_stay() -> None:
 
     first, second, threads = in_a_thread(twice)
     assert first == second and threads == 1 + HELPERS
+
+
+def test_a_thread_takes_a_part_of_the_processors_and_all_others_keep_theirs() -> None:
+    here, elsewhere = torch.get_num_threads(), in_a_thread(torch.get_num_threads)
+
+    def sharing() -> list[tuple[int, int]]:
+        before, seen = threads(), []
+        for processors in (1 + HELPERS, 1, 1 + HELPERS, 2):
+            take_processors(processors)
+            torch.rand(1_000_000).relu_()  # nothing of MKL's, which goes by what a test has set for all threads
+            seen.append((torch.get_num_threads(), len(threads() - before)))
+        return seen
+
+    assert can_share()
+    assert in_a_thread(sharing) == [(1 + HELPERS, HELPERS), (1, 0), (1 + HELPERS, HELPERS), (2, 1)]
+    assert torch.get_num_threads() == here
+    assert in_a_thread(torch.get_num_threads) == elsewhere, "that of a thread that begins afterwards"
 
 
 def test_a_thread_that_has_none_may_ask() -> None:

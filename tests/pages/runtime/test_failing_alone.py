@@ -16,6 +16,7 @@ from cam_core import Explanation
 from pages.runtime import compute
 from pages.runtime.compute import ModelSpec, Question, Request
 from pages.runtime.jobs import Job, Jobs
+from pages.runtime.turns import Turns
 from tests.pages.app_runs import BUNDLED, Open, heatmaps
 
 SOON = 30  # seconds: far more than needed, so that only a hanging thread fails
@@ -43,10 +44,13 @@ def wait_for_threads() -> None:
         thread.join(SOON)
 
 
+@pytest.mark.parametrize("places", [1, 2])
 @pytest.mark.parametrize("count", [10, pytest.param(50, marks=pytest.mark.slow)])
 def test_cancels_at_random_moments_leave_no_lock_no_thread_and_no_half_result(
-    count: int, jobs: Jobs, tiny_model: None, monkeypatch: pytest.MonkeyPatch
+    count: int, places: int, jobs: Jobs, tiny_model: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    device = Turns(places)
+    monkeypatch.setattr(compute, "turns", lambda _: device)
     monkeypatch.setattr(compute, "_GLANCE", 0.0)  # nobody waits: the cancels shall meet the work
     choice = random.Random(count)
     expected = {}
@@ -74,8 +78,7 @@ def test_cancels_at_random_moments_leave_no_lock_no_thread_and_no_half_result(
                 np.testing.assert_array_equal(kept.map, again.map)
     assert cancelled > 0
     assert own_threads() == []
-    for turns in compute.devices().values():
-        assert turns.holding is None and not turns.contended
+    assert device.taken == 0 and not device.contended
 
 
 def test_work_that_runs_out_of_memory_fails_alone_while_others_wait(jobs: Jobs, tiny_model: None) -> None:
@@ -99,7 +102,7 @@ def test_work_that_runs_out_of_memory_fails_alone_while_others_wait(jobs: Jobs, 
     for job in waiting:
         assert isinstance(job, Job) and job.wait(SOON) and isinstance(job.result, Explanation)
     wait_for_threads()
-    assert compute.turns("cpu").holding is None and own_threads() == []
+    assert compute.turns("cpu").taken == 0 and own_threads() == []
 
 
 def test_a_tile_that_ran_out_of_memory_says_so_beside_the_others(

@@ -98,7 +98,7 @@ def test_what_hangs_loses_the_device_and_its_job_fails_with_a_sentence(
     threads = [thread for thread in threading.enumerate() if thread.name == "camscope-Odd network"]
     for thread in threads:
         thread.join(SOON)
-    assert house.device.holding is None and hung.state == "failed"
+    assert house.device.taken == 0 and hung.state == "failed"
 
 
 def test_a_line_per_minute_while_anybody_is_there(house: House, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import pairwise
 
 import pytest
+import torch
 
+from cam_core.models.openmp import can_share
 from pages.runtime import compute, turns
 from pages.runtime.jobs import Job
 from pages.runtime.turns import Paces, Turn, Turns
@@ -100,27 +104,145 @@ def test_equals_are_served_in_the_order_of_coming(clock: Clock) -> None:
     assert log == ["0", "1", "2", "3", "4"]
 
 
-def test_one_at_a_time() -> None:
-    at, inside, most = Turns(), [0], [0]
+@pytest.mark.parametrize("places", [1, 2, 3])
+def test_as_many_at_a_time_as_there_are_places(places: int) -> None:
+    at, mutex, together = Turns(places), threading.Lock(), threading.Barrier(places)
+    inside, most = [0], [0]
 
-    def visit() -> None:
+    def change(by: int) -> None:
+        with mutex:
+            inside[0] += by
+            most[0] = max(most[0], inside[0])
+
+    def visit(first: bool) -> None:
         turn = Turn("one of many")
         with at.held(turn):
             for done in range(20):
-                inside[0] += 1
-                most[0] = max(most[0], inside[0])
-                inside[0] -= 1
+                change(+1)
+                if first and not done:
+                    together.wait(SOON)
+                change(-1)
                 turn.advance(done, 20)
                 at.give_way(turn)
 
-    threads = [threading.Thread(target=visit, daemon=True) for _ in range(8)]
+    threads = [threading.Thread(target=visit, args=(number < places,), daemon=True) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(SOON)
         assert not thread.is_alive()
-    assert most == [1]
-    assert not at.contended
+    assert most == [places]
+    assert not at.contended and at.taken == 0
+
+
+class Guest(threading.Thread):
+    """Work that has a place until it is told to give way, and then until it is told to leave."""
+
+    def __init__(self, at: Turns, turn: Turn) -> None:
+        super().__init__(daemon=True)
+        self.turn, self._at, self._told = turn, at, threading.Semaphore(0)
+        self.start()
+
+    def run(self) -> None:
+        with self._at.held(self.turn):
+            self._told.acquire(timeout=SOON)
+            self._at.give_way(self.turn)
+            self._told.acquire(timeout=SOON)
+
+    def go_on(self) -> None:
+        """Give way, or leave."""
+        self._told.release()
+
+
+def have(at: Turns) -> list[str]:
+    """Who has a place."""
+    return sorted(holding.turn.title for holding in at.holdings)
+
+
+def await_that(at: Turns, *titles: str) -> None:
+    """Wait until these have a place, and nobody else."""
+    until = time.monotonic() + SOON
+    while have(at) != sorted(titles):
+        assert time.monotonic() < until, have(at)
+
+
+def test_who_wants_all_places_gets_them_and_nobody_passes_by_meanwhile() -> None:
+    at = Turns(places=2)
+    guests = [Guest(at, Turn(name, pace=1.0)) for name in ("first", "second")]
+    await_that(at, "first", "second")
+    for guest in guests:
+        guest.turn.advance(1, 100)
+    alone = Guest(at, Turn("alone", alone=True))
+    while not at.contended:
+        pass
+    guests[0].go_on()
+    await_that(at, "second")  # the place stays free for who comes next
+    guests[1].go_on()
+    await_that(at, "alone")
+    alone.turn.advance(1, 1000)
+    alone.go_on()
+    await_that(at, "first", "second")
+    for guest in guests:
+        guest.go_on()
+    await_that(at, "alone")
+    alone.go_on()
+    await_that(at)
+
+
+def test_with_two_places_there_is_half_as_long_to_wait(clock: Clock) -> None:
+    at, log = Turns(places=2), []
+    long, short = Turn("SS-CAM", pace=1.0), Turn("Score-CAM", pace=1.0)
+    waiting = Worker(at, "Owen", 30, 1.0, clock, log)
+    with at.held(long), at.held(short):
+        long.advance(0, 90)
+        short.advance(0, 10)
+        waiting.turn.advance(0, 30)
+        queue_up(at, [waiting])
+        assert at.before(waiting.turn) == turns.Queue("Score-CAM", 5.0)
+    waiting.join(SOON)
+
+
+@pytest.mark.skipif(not can_share(), reason="threads have no numbers of processors of their own here")
+def test_jobs_at_a_cpu_share_its_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    at, before = Turns(places=2), torch.get_num_threads()
+    monkeypatch.setattr(compute, "turns", lambda device: at)
+    monkeypatch.setattr(compute, "_PROCESSORS", 4)
+    taken: list[int] = []
+
+    def work(job: Job) -> None:
+        with compute.computing("cpu", job) as progress:
+            taken.append(torch.get_num_threads())
+            with at.held(Turn("beside")):
+                progress(1, 3)
+                taken.append(torch.get_num_threads())
+            progress(2, 3)
+            taken.append(torch.get_num_threads())
+
+    job = Job("key", work)
+    thread = threading.Thread(target=job.run, daemon=True)
+    thread.start()
+    thread.join(SOON)
+    assert (job.state, taken) == ("done", [4, 2, 4])
+    assert torch.get_num_threads() == before, "of the job's thread alone"
+
+
+@pytest.mark.parametrize(
+    ("device", "processors", "places"), [("cpu", 1, 1), ("cpu", 2, 2), ("cpu", 16, 2), ("cuda:0", 16, 1), ("mps", 8, 1)]
+)
+def test_a_cpu_of_several_processors_has_two_places(
+    monkeypatch: pytest.MonkeyPatch, device: str, processors: int, places: int
+) -> None:
+    monkeypatch.setattr(compute, "_PROCESSORS", processors)
+    monkeypatch.setattr(compute, "can_share", lambda: True)
+    monkeypatch.setattr(compute, "devices", dict)
+    at = compute.turns(device)
+    with ExitStack() as inside:
+        for number in range(places):
+            assert at.taken == number
+            inside.enter_context(at.held(Turn("work")))
+        queue_up(at, [other := Worker(at, "one too many", 1, 0.0, Clock(), [])])
+        assert at.taken == places
+    other.join(SOON)
 
 
 def test_the_device_is_free_again_after_an_error() -> None:
@@ -208,8 +330,8 @@ def test_the_device_goes_on_without_work_that_hangs(clock: Clock) -> None:
     other = Worker(at, "other", 3, 0.01, clock, log)
     queue_up(at, [other])
     clock.now += 400
-    holding = at.holding
-    assert holding is not None and (holding.turn, holding.silent, holding.waiting) == (hangs, 400, 1)
+    (holding,) = at.holdings
+    assert (holding.turn, holding.silent, holding.waiting) == (hangs, 400, 1)
     at.take_from(hangs)
     other.join(SOON)
     assert lost.is_set() and log == ["other"] * 3
@@ -217,8 +339,8 @@ def test_the_device_goes_on_without_work_that_hangs(clock: Clock) -> None:
         gate.set()
         thread.join(SOON)
         assert log[-1] == "hung work"
-        assert at.holding is not None and at.holding.turn.title == "next"
-    assert at.holding is None and not at.contended
+        assert have(at) == ["next"]
+    assert at.taken == 0 and not at.contended
 
 
 def test_silence_is_counted_from_the_last_batch_and_the_hold_from_its_beginning(clock: Clock) -> None:
@@ -229,8 +351,8 @@ def test_silence_is_counted_from_the_last_batch_and_the_hold_from_its_beginning(
         clock.now += 15
         turn.advance(1, 4)
         clock.now += 5
-        holding = at.holding
-        assert holding is not None and (holding.seconds, holding.silent) == (40, 5)
+        (holding,) = at.holdings
+        assert (holding.seconds, holding.silent) == (40, 5)
 
 
 def test_a_device_is_only_taken_from_who_has_it(clock: Clock) -> None:
@@ -239,4 +361,4 @@ def test_a_device_is_only_taken_from_who_has_it(clock: Clock) -> None:
         pass
     with at.held(Turn("now")):
         at.take_from(former)
-        assert at.holding is not None and at.holding.turn.title == "now"
+        assert have(at) == ["now"]
