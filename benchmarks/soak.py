@@ -1,6 +1,6 @@
 """Visitors who come, work and leave, many of them: does the app hold more after a thousand jobs than after a hundred?
 
-    python -m benchmarks.soak                                # two CPU threads, a quarter of an hour
+    python -m benchmarks.soak                                # two CPU threads, an hour
     python -m benchmarks.soak --jobs 60 --every 20           # only printed
 
 Visitors without a browser, a few at a time, each with a photo of its own and five requests that must be computed; one

@@ -50,5 +50,5 @@ def take_processors(number: int) -> None:
 
 
 def _function(name: str) -> Any:
-    """A function of OpenMP; None where that is not there, or not GNU's."""
+    """A function of OpenMP; None where that is not there."""
     return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -216,6 +216,7 @@ def _work(settings: TrainSettings, before: tuple[Any, ...], networks: Path, job:
         data = open_data(settings.data, size=settings.size, seed=settings.data_seed, count=settings.count)
         if not before:
             job.publish(data.previews)
+        # A run is the same again by its seed.
         with compute.computing(str(resolve_device(settings.device)), job, alone=True) as progress:
             train(settings, progress=progress, on_epoch=job.publish)
     except TrainingError as error:

@@ -3,8 +3,8 @@
     for outcome in explanations(scene.question, scene.photo.image, requests):
         outcome is an `Explanation`, or the `Job` that computes it (or has failed, or was cancelled)
 
-Results are kept in one store for all visitors, under a key that holds everything a result depends on, so nobody is ever
-shown another's. Whoever computes holds the device and gives way between batches: `computing(device, job)`.
+Results are kept in one store for all visitors, under a key that holds everything a result depends on but rounding, so
+nobody is ever shown another's. Whoever computes holds the device and gives way between batches: `computing`.
 """
 
 from __future__ import annotations
@@ -93,6 +93,10 @@ class Question:
         """As the core takes them, for work that is slow or not."""
         return Options(self.seed, self.precision, self.compiled and slow, progress)
 
+    def compiles_for(self, request: Request) -> bool:
+        """Whether the network is compiled for a method."""
+        return self.compiled and METHODS[request.method].expensive
+
 
 @dataclass(frozen=True)
 class Request:
@@ -137,9 +141,10 @@ def turns(device: str) -> Turns:
 
 
 def _places(device: str) -> int:
-    """Processors are shared by two: what one does with a single processor, Python or pictures, stops nobody else.
+    """How many may compute at a time: two where processors can be shared.
 
-    Nor does a page that is drawn: who computes on several processors waits on all of them for the one that is taken.
+    What one of them does on a single processor, Python or pictures, keeps the other from nothing. Nor does a page that
+    is drawn: who computes on several processors waits on all of them for the one that is taken.
     """
     return 2 if device == "cpu" and _PROCESSORS > 1 and can_share() else 1
 
@@ -223,7 +228,7 @@ def computing(device: str, job: Job, *, alone: bool = False) -> Iterator[Progres
     Whoever has a CPU together with another computes on a part of its processors, which rounds in another way.
 
     Args:
-        alone: together with nobody, for what shall come out the same to the last bit, or draws from torch's own seed.
+        alone: together with nobody, for what shall come out the same to the last bit.
     """
     at_device, kind = turns(device), f"{device} {job.title}"
     turn = Turn(job.title, paces().of(kind), lambda: job.give_up(_SILENT), alone)
@@ -236,16 +241,18 @@ def computing(device: str, job: Job, *, alone: bool = False) -> Iterator[Progres
         if at_device.contended:
             dismiss_helpers()
             at_device.give_way(turn)
-        share()
+        _share(at_device)
         job.check()
-
-    def share() -> None:
-        take_processors(max(1, _PROCESSORS // max(1, at_device.taken)))
 
     with paces().measured(kind, turn), at_device.held(turn), batches_within(lambda: _polite(at_device)):
         job.check()
-        share()
+        _share(at_device)
         yield progress
+
+
+def _share(at_device: Turns) -> None:
+    # Nobody has a place where it was taken from who computes on.
+    take_processors(max(1, _PROCESSORS // max(1, at_device.taken)))
 
 
 def _polite(at_device: Turns) -> float | None:
@@ -290,14 +297,14 @@ def all_explanations(
     return outcomes(group, tasks, patience)
 
 
-def at_once(key: str, device: str, work: Callable[[], T]) -> T:
+def at_once(key: str, device: str, work: Callable[[], T], *, alone: bool = False) -> T:
     """A result that the page itself waits for: from the store, or else computed while the device is held.
 
-    For a few passes at most: everybody else waits too.
+    For a few passes at most: others wait too. With nobody beside it, if `alone`: for what measures time.
     """
     kept: T | None = results().get(key, owner(), limits().results)
     if kept is None:
-        with turns(device).held(Turn("a picture")):
+        with turns(device).held(Turn("a picture", alone=alone)):
             kept = work()
         results().put(key, kept, owner(), limits().results)
     return kept
@@ -312,10 +319,12 @@ def explanation_at_once(question: Question, image: Image.Image, request: Request
 
 def _explaining(question: Question, image: Image.Image, request: Request) -> Work[Explanation]:
     def work(job: Job) -> Explanation:
-        if question.compiled and METHODS[request.method].expensive:
+        compiled = question.compiles_for(request)
+        if compiled:
             job.beginning = "compiling the network, up to a minute"
         clf = classifier(question.model)
-        with computing(str(clf.device), job) as progress:
+        # It is compiled for a number of processors, and anew for any other.
+        with computing(str(clf.device), job, alone=compiled) as progress:
             return explained(clf, question, image, request, progress)
 
     return work

@@ -153,7 +153,7 @@ class Turns:
 
     @property
     def holdings(self) -> list[Holding]:
-        """Who has the device now, and the longest first."""
+        """Who has the device now."""
         with self._mutex:
             now, waiting = time.monotonic(), len(self._waiting)
             return [Holding(turn, now - turn._taken, now - turn._heard, waiting) for turn in self._holders]
@@ -177,8 +177,12 @@ class Turns:
             if turn not in self._waiting or not self._holders:
                 return None
             ahead = [*self._holders, *(other for other in self._waiting if other is not turn)]
-            seconds = sum(other.remaining for other in ahead if other.remaining <= turn.remaining)
-            return Queue(min(self._holders, key=lambda holder: holder.remaining).title, seconds / self._places)
+            seconds = sum(self._cost(other) for other in ahead if other.remaining <= turn.remaining)
+            return Queue(min(self._holders, key=lambda holder: holder.remaining).title, seconds)
+
+    def _cost(self, turn: Turn) -> float:
+        """Seconds until whoever comes next has its place."""
+        return turn.remaining if turn.alone else turn.remaining / self._places
 
     def _queue_up(self, turn: Turn) -> None:
         self._waiting.append(turn)
@@ -220,6 +224,7 @@ class Paces:
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
+        self._mutex = threading.Lock()
         self.spent, self.units = 0.0, 0  # seconds of the device, and what was done in them, since the beginning
 
     def of(self, kind: str) -> float | None:
@@ -232,6 +237,7 @@ class Paces:
         try:
             yield
         finally:
-            self.spent, self.units = self.spent + turn.busy, self.units + turn.done
+            with self._mutex:
+                self.spent, self.units = self.spent + turn.busy, self.units + turn.done
             if turn.busy and turn.pace is not None:
                 self._seconds[kind] = turn.pace

@@ -111,7 +111,7 @@ class Scene:
         """What every method will cost at the chosen layer, on this machine: the page waits for a few passes."""
         clf, layer = self.classifier, self.question.layer
         key = compute.digest("pace", self.question.model, layer)
-        pace: Pace = compute.at_once(key, str(clf.device), lambda: pace_at(clf, layer))
+        pace: Pace = compute.at_once(key, str(clf.device), lambda: pace_at(clf, layer), alone=True)
         return method_costs(clf, layer, pace)
 
     def explain_class(self, index: int) -> None:

@@ -219,9 +219,12 @@ def test_only_slow_methods_are_compiled_and_only_on_request(
 ) -> None:
     register("adjustable", adjustable, expensive=True)
     asked: dict[str, bool] = {}
+    alone: dict[str, bool] = {}
 
     def spy(*args: Any, method: str, compiled: bool, **kwargs: Any) -> Explanation:
         asked[method] = compiled
+        (held,) = compute.turns("cpu").holdings  # one thread: one place
+        alone[method] = held.turn.alone
         return explain(*args, method=method, **kwargs)
 
     monkeypatch.setattr(compute, "explain", spy)
@@ -229,7 +232,7 @@ def test_only_slow_methods_are_compiled_and_only_on_request(
     assert asked == {"grad-cam": False, "adjustable": False}
     at.toggle(key="compiled").set_value(True).run()
     settle(at)
-    assert asked == {"grad-cam": False, "adjustable": True}
+    assert asked == alone == {"grad-cam": False, "adjustable": True}
 
 
 def test_methods_without_parameters_show_no_parameter_box(open_app: Open) -> None:

@@ -68,11 +68,12 @@ class _SizedTracer(LayerTracer):
         buffers: whether buffers are values of the graph, as weights are.
     """
 
+    _computing = False  # also of one whose trace has just ended, while another thread was inside a module
+
     def __init__(self, size: InputSize, buffers: bool) -> None:
         super().__init__()
         self.proxy_buffer_attributes = buffers
         self._images = [noise(size, seed=n, images=n) for n in (1, 2)]
-        self._computing = False
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return _SizedProxy(node, self)

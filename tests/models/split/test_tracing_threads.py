@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from cam_core.models.split.sized_tracing import _SizedTracer
 from cam_core.models.split.tracing import trace
 from tests.tiny import tiny
 
@@ -75,3 +76,10 @@ def test_networks_traced_in_several_threads_leave_modules_as_they_were() -> None
     for thread in threads:
         thread.join(SOON)
     assert not errors and nn.Module.__call__ is call
+
+
+def test_who_is_inside_a_module_when_a_trace_ends_computes_on() -> None:
+    tracer, layer = _SizedTracer((3, 64, 64), buffers=False), nn.ReLU()
+    vars(tracer).clear()  # as the end of a trace does
+    assert torch.equal(tracer.call_module(layer, layer.forward, (IMAGES,), {}), IMAGES.relu())
+    assert tracer.getattr("scale", 2.0, {}) == 2.0

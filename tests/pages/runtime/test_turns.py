@@ -199,6 +199,8 @@ def test_with_two_places_there_is_half_as_long_to_wait(clock: Clock) -> None:
         waiting.turn.advance(0, 30)
         queue_up(at, [waiting])
         assert at.before(waiting.turn) == turns.Queue("Score-CAM", 5.0)
+        short.alone = True
+        assert at.before(waiting.turn) == turns.Queue("Score-CAM", 10.0)
     waiting.join(SOON)
 
 
