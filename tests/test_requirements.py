@@ -75,6 +75,11 @@ def test_app_listens_on_this_machine_only_and_hides_tracebacks() -> None:
     assert config["browser"]["gatherUsageStats"] is False
 
 
+def test_tracebacks_in_the_log_are_those_of_python() -> None:
+    """The benchmarks count them."""
+    assert served_option("logger.enableRich") is False
+
+
 def test_pandas_is_whole_before_anybody_draws() -> None:
     """Plotly asks whether pandas is imported, and takes what another visitor's thread has half imported."""
     imports = [

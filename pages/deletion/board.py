@@ -95,17 +95,21 @@ class Drawn:
             if playing and not st.session_state[_PLAYING]:
                 st.rerun()
             fraction = player()
-            frames = self._views.at(fraction)
-            look = Look(self.report_now(), self._settings, self._quantity)
-            with self._photos:
-                look.pictures(frames, fraction)
-            if not self._grows:
-                time.sleep(_HEAD_START)
-                with self._charts:
-                    self._curves(look, frames, fraction)
+            with polling.in_its_places():
+                self._look(fraction)
 
         with self._slider:
             st.fragment(draw, run_every=polling.OFTEN if playing else None)()
+
+    def _look(self, fraction: float) -> None:
+        frames = self._views.at(fraction)
+        look = Look(self.report_now(), self._settings, self._quantity)
+        with self._photos:
+            look.pictures(frames, fraction)
+        if not self._grows:
+            time.sleep(_HEAD_START)
+            with self._charts:
+                self._curves(look, frames, fraction)
 
     def _growing(self) -> None:
         percent = st.session_state.get(CHANGED)  # none before the slider was drawn

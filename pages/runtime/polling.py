@@ -18,6 +18,7 @@ from functools import wraps
 from typing import Any, Final, ParamSpec
 
 import streamlit as st
+from streamlit.errors import StreamlitInvalidLayoutContextError
 
 from pages.runtime import compute
 from pages.runtime.jobs import Job, Jobs
@@ -29,7 +30,7 @@ SELDOM: Final = 1.0
 
 _RAREST: Final = 1.5
 """The same where a job takes long: each look costs the browser, too, some of the processor that the job computes on."""
-_LOOKS: Final = 6
+_LOOKS: Final = 4
 """So often at least a job is looked at until it ends."""
 
 _ALTOGETHER: Final = 12
@@ -79,7 +80,7 @@ class _Page:
     def _look(self) -> None:
         self._page_again_if_over()
         for watch in self._watches:
-            with watch.place:
+            with in_its_places(), watch.place:
                 watch.draw()
         if self._seen:
             self._await_who_ends()
@@ -109,6 +110,18 @@ def of_page() -> Iterator[None]:
         st.session_state[_KEY] = around
 
 
+@contextmanager
+def in_its_places() -> Iterator[None]:
+    """Around what a fragment draws into containers from outside it.
+
+    A click begins another run of the page while this one still draws, and its containers are gone: the other draws all.
+    """
+    try:
+        yield
+    except StreamlitInvalidLayoutContextError:
+        st.rerun()
+
+
 def part(draw: Callable[P, None]) -> Callable[P, None]:
     """A part of a page that is drawn again alone when something in it is chosen.
 
@@ -118,7 +131,7 @@ def part(draw: Callable[P, None]) -> Callable[P, None]:
     @st.fragment
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
-        with of_page():
+        with of_page(), in_its_places():
             draw(*args, **kwargs)
 
     return drawn

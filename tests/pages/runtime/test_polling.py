@@ -62,6 +62,22 @@ def test_all_that_moves_shares_one_fragment_and_stands_in_its_place(intervals: l
     assert intervals == [polling.OFTEN]
 
 
+def test_a_run_whose_places_are_gone_leaves_everything_to_another() -> None:
+    def script(jobs: tuple[object, ...]) -> None:
+        import streamlit as st
+        from streamlit.errors import StreamlitInvalidLayoutContextError
+
+        from pages.runtime import polling
+
+        st.session_state["runs"] = number = st.session_state.get("runs", 0) + 1
+        with polling.in_its_places():
+            if number == 1:
+                raise StreamlitInvalidLayoutContextError("gone")
+            st.text(f"run {number}")
+
+    assert texts(run(script)) == ["run 2"]
+
+
 def test_where_nothing_moves_nothing_polls(intervals: list[float | None]) -> None:
     assert texts(run(three_bars)) == ["the end"] and intervals == []
 
