@@ -103,7 +103,7 @@ def test_the_more_pages_are_open_the_more_seldom_each_is_looked_at(
         assert intervals.pop() == seconds
 
 
-@pytest.mark.parametrize(("left", "seconds"), [(None, 0.5), (2.0, 0.5), (6.0, 1.0), (600.0, 1.5)])
+@pytest.mark.parametrize(("left", "seconds"), [(None, 0.5), (2.0, 0.5), (4.0, 1.0), (600.0, 1.5)])
 def test_the_longer_it_takes_the_more_seldom_it_is_looked_at(
     intervals: list[float | None], monkeypatch: pytest.MonkeyPatch, left: float | None, seconds: float
 ) -> None:
