@@ -155,9 +155,10 @@ class Bench:
             rest(server.pid)
 
     @contextmanager
-    def another_visitor(self) -> Iterator[None]:
-        """Somebody whose Score-CAM is being computed; it is cancelled at the end if it still is."""
-        link = {"sample": next(self.photos), "seed": str(next(self.seeds)), "methods": METHODS["score-cam"].title}
+    def another_visitor(self, *methods: str) -> Iterator[None]:
+        """Somebody whose Score-CAM, or other methods, are being computed; they are cancelled at the end if still so."""
+        titles = [METHODS[method].title for method in methods or ("score-cam",)]
+        link = {"sample": next(self.photos), "seed": str(next(self.seeds)), "methods": titles}
         with visiting(self.browser, self.server.address, "/", link) as other:
             other.open()
             other.page.wait_for_selector(at.UNDER_WAY)
@@ -173,14 +174,15 @@ class Bench:
         figures.core_cpu.append(time.process_time() - cpu_before)
 
     def idle(self) -> dict[str, float]:
-        """Polls of a page whose one job waits behind the other, which takes a minute."""
-        slow = [METHODS[method].title for method in ("ss-cam", "is-cam")]
-        case = Case(next(self.photos), "", next(self.seeds))
+        """Polls of a page whose job waits behind two of another visitor, which take minutes."""
+        link = Case(next(self.photos), "", next(self.seeds)).link({"methods": METHODS["ss-cam"].title})
         rest(self.server.pid)
-        with visiting(self.browser, self.server.address, "/", case.link({"methods": slow})) as visitor:
+        with (
+            visiting(self.browser, self.server.address, "/", link) as visitor,
+            self.another_visitor("is-cam", "ss-cam"),
+        ):
             visitor.open()
             visitor.page.wait_for_selector(at.WAITING)
-            visitor.page.wait_for_selector(at.UNDER_WAY)
             visitor.await_chart_script()
             before, place = cpu(self.server.pid), visitor.traffic.now()
             visitor.page.wait_for_timeout(1000 * IDLE)

@@ -43,6 +43,7 @@ PER_VISIT: Final = 5
 TOGETHER: Final = 4  # visitors at a time
 KEPT: Final = 130.0  # seconds for which Streamlit keeps who has left, and a little more
 MOST_GROWTH: Final = 0.05
+THINK: Final = 0.5  # seconds between clicks: who takes none clicks on what is being drawn
 
 _BROKEN_OFF: Final = 10  # one visit in so many
 
@@ -89,7 +90,7 @@ class Soak:
         if number % _BROKEN_OFF == _BROKEN_OFF - 1:
             await self._break_off(number)
             return
-        attendance = Attendance(self._server, next(self._lessons), number, visitors=1, think=0.0)
+        attendance = Attendance(self._server, next(self._lessons), number, visitors=1, think=THINK)
         requests = attendance.diary.requests
 
         def answered() -> int:
@@ -181,7 +182,7 @@ def main(
     if whole:
         record = {
             "machine": described,
-            "settings": {"per visit": PER_VISIT, "together": TOGETHER, "kept": KEPT},
+            "settings": {"per visit": PER_VISIT, "together": TOGETHER, "kept": KEPT, "think": THINK},
             "readings": [asdict(reading) for reading in made.readings],
             "errors": dict(Counter(made.errors)),
             "tracebacks": logged,

@@ -250,6 +250,16 @@ def computing(device: str, job: Job, *, alone: bool = False) -> Iterator[Progres
         yield progress
 
 
+@contextmanager
+def _sharing(at_device: Turns) -> Iterator[None]:
+    """For a thread that goes on to something else afterwards."""
+    _share(at_device)
+    try:
+        yield
+    finally:
+        take_processors(_PROCESSORS)
+
+
 def _share(at_device: Turns) -> None:
     # Nobody has a place where it was taken from who computes on.
     take_processors(max(1, _PROCESSORS // max(1, at_device.taken)))
@@ -304,7 +314,8 @@ def at_once(key: str, device: str, work: Callable[[], T], *, alone: bool = False
     """
     kept: T | None = results().get(key, owner(), limits().results)
     if kept is None:
-        with turns(device).held(Turn("a picture", alone=alone)):
+        at_device = turns(device)
+        with at_device.held(Turn("a picture", alone=alone)), _sharing(at_device):
             kept = work()
         results().put(key, kept, owner(), limits().results)
     return kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import pairwise
 
@@ -13,7 +14,7 @@ import torch
 
 from cam_core.models.openmp import can_share
 from pages.runtime import compute, turns
-from pages.runtime.jobs import Job
+from pages.runtime.jobs import Job, Jobs
 from pages.runtime.turns import Paces, Turn, Turns
 from tests.pages.runtime.clock import SOON, Clock
 
@@ -226,6 +227,23 @@ def test_jobs_at_a_cpu_share_its_processors(monkeypatch: pytest.MonkeyPatch) -> 
     thread.join(SOON)
     assert (job.state, taken) == ("done", [4, 2, 4])
     assert torch.get_num_threads() == before, "of the job's thread alone"
+
+
+@pytest.mark.skipif(not can_share(), reason="threads have no numbers of processors of their own here")
+def test_a_page_that_computes_shares_too_and_has_all_processors_again(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = Turns(places=2)
+    monkeypatch.setattr(compute, "turns", lambda device: at)
+    monkeypatch.setattr(compute, "_PROCESSORS", 4)
+
+    def drawn() -> list[int]:
+        with at.held(Turn("beside")):
+            beside = compute.at_once("key", "cpu", torch.get_num_threads)
+        return [beside, torch.get_num_threads(), compute.at_once("another key", "cpu", torch.get_num_threads)]
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(drawn).result(SOON) == [2, 4, 4]
 
 
 @pytest.mark.parametrize(
