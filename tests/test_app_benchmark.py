@@ -64,7 +64,7 @@ def test_the_time_of_children_and_of_their_threads_is_counted() -> None:
     code = (
         "import os, threading\n"
         "def spin():\n"
-        " os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)\n"
+        " os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + 5)\n"
         " while True: pass\n"
         "threading.Thread(target=spin).start()\n"
         "input()"
