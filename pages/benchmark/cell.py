@@ -19,7 +19,7 @@ from cam_core.types import MethodError
 from pages.benchmark.evaluating import has_weights
 from pages.benchmark.networks import Network, explain_with
 from pages.benchmark.shown import Shown
-from pages.runtime import compute
+from pages.runtime import compute, devices
 from pages.runtime.compute import Question, Request, Task
 from pages.runtime.jobs import Job
 from pages.shared import links, messages, photo, pickers, pictures, style
@@ -163,7 +163,7 @@ def _explain(question: Question, each: Photo, request: Request, weights: object,
     if not has_weights(clf, weights):
         raise MethodError(f"{clf.name} has other weights here than where the table was made")
     question = replace(question, layer=question.layer or clf.default_layer)
-    with compute.computing(str(clf.device), job) as progress:
+    with devices.computing(str(clf.device), job) as progress:
         return compute.explained(clf, question, each.image, request, progress)
 
 

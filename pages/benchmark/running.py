@@ -19,7 +19,7 @@ from cam_core.types import CamError, Cancelled, MetricError, Progress
 from pages.benchmark.evaluating import elsewhere, evaluated
 from pages.benchmark.form import Benchmark
 from pages.benchmark.networks import Network
-from pages.runtime import compute
+from pages.runtime import compute, devices
 from pages.runtime.jobs import Job
 from pages.runtime.limits import limits
 from pages.shared import messages
@@ -195,7 +195,7 @@ def _work(benchmark: Benchmark, folder: Path, known: int, job: Job) -> None:
 
 def _computing(clf: Classifier, job: Job) -> AbstractContextManager[Progress]:
     # Its table is the same, byte for byte, whatever else is computed.
-    return compute.computing(str(clf.device), job, alone=True)
+    return devices.computing(str(clf.device), job, alone=True)
 
 
 def _telling(job: Job, progress: Progress) -> Progress:

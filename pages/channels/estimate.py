@@ -15,7 +15,7 @@ from cam_core.charts import channel_chart, convergence_chart
 from cam_core.models.tails import is_pooled_linear
 from cam_core.shapley import CONVERGED_GAP, CONVERGED_NOISE, ESTIMATORS, ChannelEstimate, stream_channel_shap
 from cam_core.types import Cancelled
-from pages.runtime import compute, polling
+from pages.runtime import compute, devices, polling
 from pages.runtime.compute import PATIENCE, Question, Task
 from pages.runtime.jobs import Job
 from pages.shared import charts, links, messages, pickers, style
@@ -104,7 +104,7 @@ def settled(outcome: Trail | Job) -> Trail | Job:
 
 def _estimate(question: Question, image: Image.Image, settings: Settings, job: Job) -> Trail:
     clf = compute.classifier(question.model)
-    with compute.computing(str(clf.device), job) as progress:
+    with devices.computing(str(clf.device), job) as progress:
         clf.split(question.layer, question.precision)  # the cut is made once, and is not the estimator's cost
         earlier, started = job.record.seconds, time.perf_counter()
         stream = stream_channel_shap(

@@ -12,7 +12,7 @@ from cam_core.analysis.channels import ChannelReport
 from cam_core.analysis.removal import RemovalReport, Side, removal_order, removal_report
 from cam_core.charts import removal_chart
 from cam_core.shapley import ChannelEstimate, Removal, remove_channels
-from pages.runtime import compute
+from pages.runtime import compute, devices
 from pages.runtime.compute import Question, Task
 from pages.runtime.jobs import Job
 from pages.shared import charts, links, messages, style
@@ -54,7 +54,7 @@ def _side() -> Side:
 def _remove(seen: Scene, order: list[int], job: Job) -> Removal:
     question: Question = seen.question
     clf = compute.classifier(question.model)
-    with compute.computing(str(clf.device), job) as progress:
+    with devices.computing(str(clf.device), job) as progress:
         return remove_channels(
             clf,
             seen.photo.image,

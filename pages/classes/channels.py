@@ -17,7 +17,7 @@ from cam_core.palette import evidence_colour
 from cam_core.shapley import channel_shap
 from cam_core.types import FloatArray, Part
 from pages.classes.pair import Pair
-from pages.runtime import compute
+from pages.runtime import compute, devices
 from pages.runtime.compute import Question, Task
 from pages.runtime.jobs import Job
 from pages.shared import messages, pickers, pictures, style
@@ -59,7 +59,7 @@ def begin(seen: Scene, pair: Pair, budget: int) -> ChannelContrast | Job:
 def _estimate(question: Question, image: Image.Image, pair: Pair, budget: int, job: Job) -> ChannelContrast:
     clf = compute.classifier(question.model)
     targets = (pair.a.index, pair.b.index, question.target)
-    with compute.computing(str(clf.device), job) as progress:
+    with devices.computing(str(clf.device), job) as progress:
         parts = [question.options(progress).part(place, len(targets)) for place in range(len(targets))]
         a, b, between = (
             channel_shap(

@@ -20,7 +20,7 @@ from cam_core.metrics.curves.frames import Film, Frames
 from cam_core.metrics.curves.perturbation import DEFAULTS, Kind
 from cam_core.metrics.curves.points import Curve, Curves, curve_points
 from cam_core.metrics.curves.spread import CONTROL, control_name, control_seeds, is_control
-from pages.runtime import compute
+from pages.runtime import compute, devices
 from pages.runtime.compute import Question, Request, Task, digest
 from pages.runtime.jobs import Job
 from pages.runtime.limits import limits
@@ -145,7 +145,7 @@ def _draw(
     question: Question, image: Any, sources: Sequence[Source], settings: Settings, shared: Curves, job: Job
 ) -> Curves:
     clf = compute.classifier(question.model)
-    with compute.computing(str(clf.device), job) as progress:
+    with devices.computing(str(clf.device), job) as progress:
         points = curve_points(
             clf,
             image,

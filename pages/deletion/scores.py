@@ -20,7 +20,7 @@ from cam_core.analysis.best import best_of, contestants
 from cam_core.metrics import Metric, MetricResult, evaluate_many
 from cam_core.metrics.curves.perturbation import KINDS
 from pages.deletion.curves import Source, title
-from pages.runtime import compute
+from pages.runtime import compute, devices
 from pages.runtime.compute import Task, digest
 from pages.runtime.jobs import Job
 from pages.runtime.limits import limits
@@ -86,7 +86,7 @@ def _score(seen: Scene, source: Source, metrics: Sequence[str], known: dict[str,
     clf = compute.classifier(question.model)
     for result in list(known.values()):
         job.publish(result)
-    with compute.computing(str(clf.device), job) as progress:
+    with devices.computing(str(clf.device), job) as progress:
         results = evaluate_many(
             clf,
             seen.photo.image,

@@ -16,7 +16,7 @@ from cam_core.figures.grid.spec import Cell, CurveCell
 from cam_core.images import Preprocessing
 from cam_core.methods import METHODS
 from cam_core.metrics.curves.points import Curve
-from pages.runtime import compute
+from pages.runtime import compute, devices
 from pages.runtime.compute import ModelSpec, Task
 from pages.runtime.jobs import Job
 from pages.runtime.limits import limits
@@ -80,6 +80,6 @@ def _compute(
         return result
 
     device = str(next(iter(loaded.values())).device)
-    with compute.computing(device, job) as progress:
+    with devices.computing(device, job) as progress:
         explain_grid(spec, progress=progress, open_image=photos.__getitem__, open_network=loaded.__getitem__, keep=keep)
     return made

@@ -19,7 +19,7 @@ from cam_core.training.digits import CHUNK
 from cam_core.training.image_sets import Masks
 from cam_core.training.looks import Look, looks, share_on_object
 from cam_core.types import FloatArray
-from pages.runtime import compute
+from pages.runtime import compute, devices
 from pages.runtime.compute import Task
 from pages.runtime.jobs import Job
 from pages.shared import links, messages, photo, pictures, style
@@ -164,7 +164,7 @@ def _look(keys: Sequence[str], samples: Any, job: Job) -> Board:
     for number, key in enumerate(keys):
         job.progress(number, len(keys))
         clf = network(key)
-        with compute.computing(str(clf.device), job):
+        with devices.computing(str(clf.device), job):
             by_network[key] = looks(clf, [sample.image for sample in unframed])
     frame = network(keys[0]).preprocessing.frame
     return Board(tuple(replace(sample, image=frame(sample.image)) for sample in unframed), by_network)

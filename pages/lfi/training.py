@@ -18,7 +18,7 @@ from cam_core.training import BUILT_IN, EpochReport, ImageSet, TrainingError, Tr
 from cam_core.training.lfi import BEST
 from cam_core.types import CamError
 from pages.lfi import board
-from pages.runtime import compute, polling
+from pages.runtime import compute, devices, polling
 from pages.runtime.jobs import Job
 from pages.runtime.limits import limits
 from pages.shared import charts, downloads, links, messages, models, photo, style
@@ -217,7 +217,7 @@ def _work(settings: TrainSettings, before: tuple[Any, ...], networks: Path, job:
         if not before:
             job.publish(data.previews)
         # A run is the same again by its seed.
-        with compute.computing(str(resolve_device(settings.device)), job, alone=True) as progress:
+        with devices.computing(str(resolve_device(settings.device)), job, alone=True) as progress:
             train(settings, progress=progress, on_epoch=job.publish)
     except TrainingError as error:
         raise TrainingError(_without_paths(str(error), settings)) from error

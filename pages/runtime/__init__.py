@@ -3,6 +3,7 @@
 module   | gives
 -------- | ------------------------------------------------------------------------------------------------------------
 compute  | one store of results for all visitors, the models they share, jobs of one's own; cache keys
+devices  | who computes on a device, alone or with half of its processors
 served   | the network of one's own that the app is served around: `python -m pages --model my_module:build`
 limits   | how far a visitor may go, on a laptop and in a room
 presence | which browser and which tab a run of a page is for, as Streamlit knows it

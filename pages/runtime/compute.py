@@ -4,14 +4,13 @@
         outcome is an `Explanation`, or the `Job` that computes it (or has failed, or was cancelled)
 
 Results are kept in one store for all visitors, under a key that holds everything a result depends on but rounding, so
-nobody is ever shown another's. Whoever computes holds the device and gives way between batches: `computing`.
+nobody is ever shown another's. Whoever computes holds the device and gives way between batches: `devices.computing`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,35 +20,26 @@ from PIL import Image
 
 from cam_core import METHODS, Classifier, Explanation, explain, load_model
 from cam_core.images import Fit
-from cam_core.models.batching import batches_within
 from cam_core.models.classifier import Prediction
-from cam_core.models.openmp import can_share, dismiss_helpers, processors, take_processors
 from cam_core.models.resuming import Record
 from cam_core.models.trainable.checkpoints import SUFFIX
 from cam_core.options import Options
 from cam_core.targets import TargetScore
 from cam_core.types import Progress
 from pages.runtime import presence, served
+from pages.runtime.devices import computing, held, known, paces
 from pages.runtime.jobs import Job, Jobs
 from pages.runtime.keeper import keep
 from pages.runtime.limits import limits
 from pages.runtime.store import Store
-from pages.runtime.turns import Paces, Turn, Turns
 from pages.runtime.visits import Visits
 
 PATIENCE = 1.2
 """Seconds that a page waits for quick work before it draws what there is and lets the rest fill in."""
 
-_PROCESSORS = processors()
-_SHORT_BATCH = 0.1  # seconds that a batch lasts at most while others wait for the device, or share it
 _GLANCE = 0.15  # seconds: slow methods have cases in which they are not slow
 _KEPT_RECORDS = 64
 _KEPT_PREPARATIONS = 2  # some ten megabytes each, and their models stay as long
-_SILENT = (
-    "The network has not answered for minutes, so the device was given to the others. Try again, or choose another "
-    "method or a smaller model."
-)
-
 T = TypeVar("T")
 Work = Callable[[Job], T]
 
@@ -130,32 +120,6 @@ def records() -> Store:
 
 
 @st.cache_resource(show_spinner=False)
-def devices() -> dict[str, Turns]:
-    """The devices that something was computed on, and whose turn it is there."""
-    return {}
-
-
-def turns(device: str) -> Turns:
-    """Whose turn it is at a device."""
-    return devices().setdefault(device, Turns(_places(device)))
-
-
-def _places(device: str) -> int:
-    """How many may compute at a time: two where processors can be shared.
-
-    What one of them does on a single processor, Python or pictures, keeps the other from nothing. Nor does a page that
-    is drawn: who computes on several processors waits on all of them for the one that is taken.
-    """
-    return 2 if device == "cpu" and _PROCESSORS > 1 and can_share() else 1
-
-
-@st.cache_resource(show_spinner=False)
-def paces() -> Paces:
-    """How long units of work took when they were done last."""
-    return Paces()
-
-
-@st.cache_resource(show_spinner=False)
 def loaded() -> set[ModelSpec]:
     """Every model that `classifier` was asked for, in memory or not any more."""
     return set()
@@ -194,7 +158,7 @@ def visits() -> Visits:
                 loaded().discard(spec)
 
     everybody = Visits(presence.is_here, presence.end, browser_ended)
-    keep(everybody, devices(), paces(), results())
+    keep(everybody, known(), paces(), results())
     return everybody
 
 
@@ -219,54 +183,6 @@ def owner() -> str:
 def digest(*parts: object) -> str:
     """A key of anything whose `repr` says it all: strings, numbers, tuples and frozen dataclasses of them."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-@contextmanager
-def computing(device: str, job: Job, *, alone: bool = False) -> Iterator[Progress]:
-    """Hold the device; yields the `progress` for the core, which reports, gives way, and stops when cancelled.
-
-    Whoever has a CPU together with another computes on a part of its processors, which rounds in another way.
-
-    Args:
-        alone: together with nobody, for what shall come out the same to the last bit.
-    """
-    at_device, kind = turns(device), f"{device} {job.title}"
-    turn = Turn(job.title, paces().of(kind), lambda: job.give_up(_SILENT), alone)
-    job.queue = lambda: at_device.before(turn)
-
-    def progress(done: int, total: int) -> None:
-        job.progress(done, total)
-        known = job.record.replayed
-        turn.advance(done - known, total - known)
-        if at_device.contended:
-            dismiss_helpers()
-            at_device.give_way(turn)
-        _share(at_device)
-        job.check()
-
-    with paces().measured(kind, turn), at_device.held(turn), batches_within(lambda: _polite(at_device)):
-        job.check()
-        _share(at_device)
-        yield progress
-
-
-@contextmanager
-def _sharing(at_device: Turns) -> Iterator[None]:
-    """For a thread that goes on to something else afterwards."""
-    _share(at_device)
-    try:
-        yield
-    finally:
-        take_processors(_PROCESSORS)
-
-
-def _share(at_device: Turns) -> None:
-    # Nobody has a place where it was taken from who computes on.
-    take_processors(max(1, _PROCESSORS // max(1, at_device.taken)))
-
-
-def _polite(at_device: Turns) -> float | None:
-    return _SHORT_BATCH if at_device.contended or at_device.taken > 1 else None
 
 
 def predictions(spec: ModelSpec, photo: str, image: Image.Image) -> tuple[Prediction, ...] | Job:
@@ -314,8 +230,7 @@ def at_once(key: str, device: str, work: Callable[[], T], *, alone: bool = False
     """
     kept: T | None = results().get(key, owner(), limits().results)
     if kept is None:
-        at_device = turns(device)
-        with at_device.held(Turn("a picture", alone=alone)), _sharing(at_device):
+        with held(device, "a picture", alone=alone):
             kept = work()
         results().put(key, kept, owner(), limits().results)
     return kept

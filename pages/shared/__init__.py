@@ -9,7 +9,7 @@
 
 Who computes, and what is kept, is in `pages.runtime`. Work of any other kind (a curve, a benchmark, a
 training) goes through `compute.outcomes("group", [compute.Task(…)])`: the task's `work(job)` computes in a
-thread, holding the device by `compute.computing`, reports with `job.progress`, and shows what it has so far
+thread, holding the device by `devices.computing`, reports with `job.progress`, and shows what it has so far
 with `job.publish`. Put a slider and the picture that it changes into one `st.fragment`.
 
 module   | gives

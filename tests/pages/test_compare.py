@@ -18,7 +18,7 @@ from cam_core import METHODS, Explanation, explain
 from cam_core.analysis.costs import Pace
 from cam_core.methods.registry import Family, Method
 from cam_core.overlay import SEQUENTIAL, UNEVEN, colour_stops
-from pages.runtime import compute
+from pages.runtime import compute, devices
 from pages.runtime.jobs import Jobs
 from pages.shared import links, style, tables
 from tests.pages.app_runs import BUNDLED, LABELS, Open, heatmaps, html, settle
@@ -223,7 +223,7 @@ def test_only_slow_methods_are_compiled_and_only_on_request(
 
     def spy(*args: Any, method: str, compiled: bool, **kwargs: Any) -> Explanation:
         asked[method] = compiled
-        (held,) = compute.turns("cpu").holdings  # one thread: one place
+        (held,) = devices.turns("cpu").holdings  # one thread: one place
         alone[method] = held.turn.alone
         return explain(*args, method=method, **kwargs)
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from cam_core import Explanation
-from pages.runtime import compute
+from pages.runtime import compute, devices
 from pages.runtime.compute import ModelSpec, Question, Request
 from pages.runtime.jobs import Job, Jobs
 from pages.runtime.turns import Turns
@@ -50,7 +50,7 @@ def test_cancels_at_random_moments_leave_no_lock_no_thread_and_no_half_result(
     count: int, places: int, jobs: Jobs, tiny_model: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = Turns(places)
-    monkeypatch.setattr(compute, "turns", lambda _: device)
+    monkeypatch.setattr(devices, "turns", lambda _: device)
     monkeypatch.setattr(compute, "_GLANCE", 0.0)  # nobody waits: the cancels shall meet the work
     choice = random.Random(count)
     expected = {}
@@ -85,7 +85,7 @@ def test_work_that_runs_out_of_memory_fails_alone_while_others_wait(jobs: Jobs, 
     holds, gate = threading.Event(), threading.Event()
 
     def greedy(job: Job) -> None:
-        with compute.computing("cpu", job):
+        with devices.computing("cpu", job):
             holds.set()
             gate.wait(SOON)
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80.00 GiB")
@@ -93,7 +93,7 @@ def test_work_that_runs_out_of_memory_fails_alone_while_others_wait(jobs: Jobs, 
     failing = jobs.start("greedy", greedy, title="Odd-CAM")
     assert holds.wait(SOON)
     waiting = [begun(number, "score-cam") for number in (101, 102)]
-    while len(compute.turns("cpu")._waiting) < 2:
+    while len(devices.turns("cpu")._waiting) < 2:
         time.sleep(0.01)
     assert all(isinstance(job, Job) and job.queue() is not None for job in waiting)
     gate.set()
@@ -102,7 +102,7 @@ def test_work_that_runs_out_of_memory_fails_alone_while_others_wait(jobs: Jobs, 
     for job in waiting:
         assert isinstance(job, Job) and job.wait(SOON) and isinstance(job.result, Explanation)
     wait_for_threads()
-    assert compute.turns("cpu").taken == 0 and own_threads() == []
+    assert devices.turns("cpu").taken == 0 and own_threads() == []
 
 
 def test_a_tile_that_ran_out_of_memory_says_so_beside_the_others(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pages.runtime import compute, keeper, turns, visits
+from pages.runtime import devices, keeper, turns, visits
 from pages.runtime.jobs import Job, Jobs
 from pages.runtime.keeper import LONG, SILENT, Keeper
 from pages.runtime.store import Store
@@ -67,17 +67,17 @@ def test_the_log_names_what_has_the_device_for_long_and_again_every_minute(
 def test_what_hangs_loses_the_device_and_its_job_fails_with_a_sentence(
     house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compute, "turns", lambda device: house.device)
-    monkeypatch.setattr(compute, "paces", lambda: house.paces)
+    monkeypatch.setattr(devices, "turns", lambda device: house.device)
+    monkeypatch.setattr(devices, "paces", lambda: house.paces)
     gate, holds = threading.Event(), threading.Event()
 
     def hang(job: Job) -> None:
-        with compute.computing("cpu", job):
+        with devices.computing("cpu", job):
             holds.set()
             gate.wait(SOON)
 
     def quick(job: Job) -> str:
-        with compute.computing("cpu", job) as progress:
+        with devices.computing("cpu", job) as progress:
             progress(0, 1)
             return "there"
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from cam_core.models.openmp import can_share
-from pages.runtime import compute, turns
+from pages.runtime import compute, devices, turns
 from pages.runtime.jobs import Job, Jobs
 from pages.runtime.turns import Paces, Turn, Turns
 from tests.pages.runtime.clock import SOON, Clock
@@ -208,12 +208,12 @@ def test_with_two_places_there_is_half_as_long_to_wait(clock: Clock) -> None:
 @pytest.mark.skipif(not can_share(), reason="threads have no numbers of processors of their own here")
 def test_jobs_at_a_cpu_share_its_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     at, before = Turns(places=2), torch.get_num_threads()
-    monkeypatch.setattr(compute, "turns", lambda device: at)
-    monkeypatch.setattr(compute, "_PROCESSORS", 4)
+    monkeypatch.setattr(devices, "turns", lambda device: at)
+    monkeypatch.setattr(devices, "_PROCESSORS", 4)
     taken: list[int] = []
 
     def work(job: Job) -> None:
-        with compute.computing("cpu", job) as progress:
+        with devices.computing("cpu", job) as progress:
             taken.append(torch.get_num_threads())
             with at.held(Turn("beside")):
                 progress(1, 3)
@@ -234,8 +234,8 @@ def test_a_page_that_computes_shares_too_and_has_all_processors_again(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = Turns(places=2)
-    monkeypatch.setattr(compute, "turns", lambda device: at)
-    monkeypatch.setattr(compute, "_PROCESSORS", 4)
+    monkeypatch.setattr(devices, "turns", lambda device: at)
+    monkeypatch.setattr(devices, "_PROCESSORS", 4)
 
     def drawn() -> list[int]:
         with at.held(Turn("beside")):
@@ -252,10 +252,10 @@ def test_a_page_that_computes_shares_too_and_has_all_processors_again(
 def test_a_cpu_of_several_processors_has_two_places(
     monkeypatch: pytest.MonkeyPatch, device: str, processors: int, places: int
 ) -> None:
-    monkeypatch.setattr(compute, "_PROCESSORS", processors)
-    monkeypatch.setattr(compute, "can_share", lambda: True)
-    monkeypatch.setattr(compute, "devices", dict)
-    at = compute.turns(device)
+    monkeypatch.setattr(devices, "_PROCESSORS", processors)
+    monkeypatch.setattr(devices, "can_share", lambda: True)
+    monkeypatch.setattr(devices, "known", dict)
+    at = devices.turns(device)
     with ExitStack() as inside:
         for number in range(places):
             assert at.taken == number
@@ -310,11 +310,11 @@ def test_pace_is_that_of_the_device_and_leaves_out_what_came_before_the_first_ba
 
 def test_a_job_cancelled_while_it_waits_never_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     at = Turns()
-    monkeypatch.setattr(compute, "turns", lambda device: at)
+    monkeypatch.setattr(devices, "turns", lambda device: at)
     began: list[str] = []
 
     def work(job: Job) -> None:
-        with compute.computing("cpu", job):
+        with devices.computing("cpu", job):
             began.append(job.title)
 
     job = Job("key", work, "Score-CAM")
