@@ -65,6 +65,7 @@ def computing(device: str, job: Job, *, alone: bool = False) -> Iterator[Progres
     at_device, kind = turns(device), f"{device} {job.title}"
     turn = Turn(job.title, paces().of(kind), lambda: job.give_up(_SILENT), alone)
     job.queue = lambda: at_device.before(turn)
+    job.expected = lambda: turn.remaining
 
     def progress(done: int, total: int) -> None:
         job.progress(done, total)

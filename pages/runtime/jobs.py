@@ -41,6 +41,7 @@ class Job:
 
     Attributes:
         queue: what it waits for at the device now, or None; set by whoever takes it there.
+        expected: seconds that it still needs as far as earlier work of its kind tells, else 0; set likewise.
         beginning: what it does before the first unit of its work is done, in a word.
         about: what it was begun with, for a page that finds it running.
         record: what earlier runs of the same work have computed, and this one computes: where it is stopped, the next
@@ -55,6 +56,7 @@ class Job:
         self.error: str | None = None
         self.done, self.total = 0, 0
         self.queue: Callable[[], Queue | None] = lambda: None
+        self.expected: Callable[[], float] = lambda: 0.0
         self.beginning = "preparing"
         self.record = Record()
         self._work = work

@@ -11,6 +11,7 @@ again. A `part` of a page is drawn again without the rest when something in it i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ _RAREST: Final = 1.5
 """The same where a job takes long: each look costs the browser, too, some of the processor that the job computes on."""
 _LOOKS: Final = 4
 """So often at least a job is looked at until it ends."""
+
+_LATE: Final = 1.3
+"""A job often ends that much earlier than its pace so far tells: it began beside a browser that drew the page."""
+_BREATH: Final = 0.1
+"""Seconds that a click on the page waits at most for a look that waits for a job."""
 
 _ALTOGETHER: Final = 12
 """Looks per second at all pages that are open: what they take of Python's lock, whoever computes waits for."""
@@ -62,6 +68,7 @@ class _Page:
     def __init__(self) -> None:
         self._watches: list[_Watch] = []
         self._begun = False
+        self._interval = OFTEN  # the browser keeps to it until the page is drawn again
         self._seen = False  # whether this is not the first look, which is part of the run of the page
 
     def add(self, watch: _Watch) -> None:
@@ -70,11 +77,12 @@ class _Page:
     def begin(self) -> None:
         if self._watches and not self._begun:
             self._begun = True
-            st.fragment(self._look, run_every=self._every())()
+            self._interval = self._every()
+            st.fragment(self._look, run_every=self._interval)()
 
     def _every(self) -> float:
         _, tabs = compute.visits().counts
-        left = min((job.time_left or 0.0 for watch in self._watches for job in watch.jobs if job.active), default=0.0)
+        left = min((job.time_left or job.expected() for job in self._active), default=0.0)
         return max(tabs / _ALTOGETHER, min(left / _LOOKS, _RAREST), *(watch.every for watch in self._watches))
 
     def _look(self) -> None:
@@ -87,15 +95,27 @@ class _Page:
             self._page_again_if_over()
         self._seen = True
 
+    @property
+    def _active(self) -> list[Job]:
+        return [job for watch in self._watches for job in watch.jobs if job.active]
+
+    @property
+    def _over(self) -> bool:
+        return any(watch.over for watch in self._watches)
+
     def _page_again_if_over(self) -> None:
-        if any(watch.over for watch in self._watches):
+        if self._over:
             st.rerun()
 
     def _await_who_ends(self) -> None:
         """What is there before the next look would come is on the screen at once."""
-        soon = min(self._every(), SELDOM)  # no longer: a click waits as well
-        jobs = [job for watch in self._watches for job in watch.jobs if job.active]
-        Jobs.wait([job for job in jobs if job.time_left is not None and job.time_left < soon], soon)
+        next_look = time.monotonic() + self._interval
+        while (left := next_look - time.monotonic()) > 0 and not self._over:
+            ending = [job for job in self._active if job.time_left is not None and job.time_left < _LATE * left]
+            if not ending:
+                return
+            Jobs.wait(ending[:1], min(left, _BREATH))
+            st.session_state.get(_KEY)  # where Streamlit ends this run if the whole page is to be drawn meanwhile
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from pages.runtime import polling
 from pages.runtime.jobs import Job
 from pages.runtime.visits import Visits
+from tests.pages.runtime.clock import Clock
 
 
 @pytest.fixture
@@ -103,12 +104,21 @@ def test_the_more_pages_are_open_the_more_seldom_each_is_looked_at(
         assert intervals.pop() == seconds
 
 
-@pytest.mark.parametrize(("left", "seconds"), [(None, 0.5), (2.0, 0.5), (4.0, 1.0), (600.0, 1.5)])
+@pytest.mark.parametrize(
+    ("left", "expected", "seconds"),
+    [(None, 0.0, 0.5), (2.0, 0.0, 0.5), (4.0, 0.0, 1.0), (600.0, 0.0, 1.5), (None, 4.0, 1.0), (2.0, 4.0, 0.5)],
+)
 def test_the_longer_it_takes_the_more_seldom_it_is_looked_at(
-    intervals: list[float | None], monkeypatch: pytest.MonkeyPatch, left: float | None, seconds: float
+    intervals: list[float | None],
+    monkeypatch: pytest.MonkeyPatch,
+    left: float | None,
+    expected: float,
+    seconds: float,
 ) -> None:
     monkeypatch.setattr(Job, "time_left", left)
-    run(three_bars, running("a"))
+    job = running("a")
+    job.expected = lambda: expected
+    run(three_bars, job)
     assert intervals == [seconds]
 
 
@@ -151,15 +161,20 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> polling._Page:
     return polling._Page()
 
 
-def nearly_done(looked_at: polling._Page, monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[float]:
-    """A job with so many seconds to go, which is done when somebody waits; and how long they would have waited."""
-    job, waits = running("a"), list[float]()
+def nearly_done(
+    looked_at: polling._Page, monkeypatch: pytest.MonkeyPatch, seconds: float, takes: int = 3
+) -> list[float]:
+    """A job with so many seconds to go, done when somebody has waited so many times; how long they would have each."""
+    job, waits, clock = running("a"), list[float](), Clock()
     monkeypatch.setattr(Job, "time_left", seconds)
+    monkeypatch.setattr(polling, "time", clock)
 
     def wait(job: Job, timeout: float | None = None) -> bool:
         waits.append(timeout or 0.0)
-        job._state = "done"
-        return True
+        clock.now += polling._BREATH
+        if len(waits) == takes:
+            job._state = "done"
+        return not job.active
 
     monkeypatch.setattr(Job, "wait", wait)
     looked_at.add(polling._Watch(lambda: None, nullcontext(), polling.OFTEN, [job], any))
@@ -174,7 +189,25 @@ def test_a_job_that_ends_before_the_next_look_is_waited_for(
     assert waits == []
     with pytest.raises(PageAgain):
         looked_at._look()
-    assert waits == [pytest.approx(polling.OFTEN, abs=0.1)]
+    assert waits == [pytest.approx(polling._BREATH, abs=0.01)] * 3, "a click in between would have been seen"
+
+
+def test_no_look_waits_longer_than_until_the_next(looked_at: polling._Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polling, "_BREATH", polling.OFTEN / 4)
+    waits = nearly_done(looked_at, monkeypatch, 0.0, takes=100)
+    looked_at._look()
+    looked_at._look()
+    assert waits == [pytest.approx(polling.OFTEN / 4, abs=0.01)] * 4
+
+
+def test_a_job_that_may_end_a_little_later_is_waited_for(
+    looked_at: polling._Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = nearly_done(looked_at, monkeypatch, 1.2 * polling.OFTEN, takes=1)
+    looked_at._look()
+    with pytest.raises(PageAgain):
+        looked_at._look()
+    assert len(waits) == 1
 
 
 def test_a_job_that_takes_longer_is_not_waited_for(looked_at: polling._Page, monkeypatch: pytest.MonkeyPatch) -> None:
