@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import logging
 import os
@@ -22,6 +23,10 @@ from typing import Any
 # 300,000 times: a processor less for the screens, and for the browser where it is on the same machine. Much less than
 # this, and they fall asleep between any two of Opti-CAM's thousands of small operations.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+if sys.platform == "linux" and (tell_allocator := getattr(ctypes.CDLL(None), "mallopt", None)):
+    # One store of memory for all threads (M_ARENA_MAX, which is -8), to be said before there are any: what a job has
+    # freed is there for the next one. See `cam_core.models.allocator`.
+    tell_allocator(-8, 1)
 
 import pandas  # noqa: F401  (see app.py)
 from streamlit import net_util
@@ -30,6 +35,7 @@ from streamlit.web.cli import main
 from streamlit.web.server.starlette import starlette_server
 
 from cam_core import CamError
+from cam_core.models.allocator import keep_freed_memory
 from pages.runtime import compute, served
 from pages.runtime.compute import ModelSpec
 from pages.shared.models import BUNDLED
@@ -46,6 +52,7 @@ def prepare(model: str = "", target: str = "") -> None:
     Raises:
         ModelError, TargetError: there is no such function, or what it returns is no network to explain.
     """
+    keep_freed_memory()
     if target:
         served.serve_target(target)
     # In a thread of its own: for each thread that computes, OpenMP starts helpers, who stay as long as it does. While

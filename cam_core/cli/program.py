@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from cam_core.models.allocator import keep_freed_memory
 from cam_core.types import CamError
 from cam_core.version import __version__
 
@@ -36,6 +37,7 @@ class Program(TyperGroup):
     ) -> NoReturn:
         """Run and leave the process, as `standalone_mode` would, with messages of our own."""
         _take_any_letter()
+        keep_freed_memory()
         with warnings.catch_warnings():
             if not sys.warnoptions:  # stderr is for whoever called, and so is -W
                 warnings.simplefilter("ignore")

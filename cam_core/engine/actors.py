@@ -17,6 +17,7 @@ from cam_core.engine.fleet import Fleet, WorkerDied
 from cam_core.engine.processes import THREADS
 from cam_core.engine.tasks import Done, Event, Failed, Task
 from cam_core.engine.worker import Worker
+from cam_core.models.allocator import keep_freed_memory
 from cam_core.types import DeviceError
 
 LOCAL: Final = "local"
@@ -121,6 +122,7 @@ class _Served:
 
     def __init__(self, device: str, threads: int) -> None:
         torch.set_num_threads(threads)
+        keep_freed_memory()
         self._worker = Worker(device)
         self._events: Iterator[Event] = iter(())
 

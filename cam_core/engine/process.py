@@ -17,6 +17,7 @@ import torch
 
 from cam_core.engine.tasks import Advanced, Event, Task
 from cam_core.engine.worker import Worker
+from cam_core.models.allocator import keep_freed_memory
 
 
 def serve(worker: Worker, tasks: BinaryIO, events: BinaryIO) -> None:
@@ -58,6 +59,7 @@ def _main() -> None:
     device, threads = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us, who ends us then
     torch.set_num_threads(int(threads))
+    keep_freed_memory()
     events = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     serve(Worker(device), sys.stdin.buffer, events)

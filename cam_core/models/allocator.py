@@ -2,7 +2,7 @@
 
 That library gives large blocks back to the system as soon as they are free, and the system fills each page of the next
 one with zeros before it is written to: half a million pages, a fifth of the time, of a Score-CAM on a CPU; twice as
-many where a thread other than the first computes, which has memory of its own.
+many in a thread other than the first.
 
 It is one setting for all that a process does, so only programs change it: the app, the command line, workers.
 """
@@ -16,23 +16,22 @@ from typing import Any, Final
 # Of <malloc.h>.
 _TRIM_THRESHOLD: Final = -1
 _MMAP_MAX: Final = -4
-_ARENA_MAX: Final = -8
 
 _ALL: Final = 2**31 - 1  # bytes: what `mallopt` takes at most
 
 
 def keep_freed_memory() -> bool:
-    """Keep what is freed for what comes next, whichever thread needs it; from now on, in the whole process.
+    """Keep what is freed for what comes next in the same thread; from now on, in the whole process.
 
-    To be called before there are threads that compute: what threads hold already stays as it is.
+    Threads other than the first may get memory of their own, of which the C library keeps less. A program that computes
+    in many sets M_ARENA_MAX to 1 before it has any: also numpy's, which begin when it is imported.
 
     Returns:
         whether the C library lets itself be told.
     """
     tell = _function("mallopt")
-    # One store for all threads; no block too large for it; and nothing is given back unasked.
-    settings = ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, _ALL))
-    return tell is not None and all(tell(name, value) for name, value in settings)
+    # No block is too large to be kept, and nothing is given back unasked.
+    return tell is not None and all(tell(name, value) for name, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _ALL)))
 
 
 def give_back_freed_memory() -> None:

@@ -1,4 +1,4 @@
-"""Looks after the server: ends visits, watches who has the devices, and says how it goes. No Streamlit inside.
+"""Looks after the server: ends visits, watches the devices, gives memory back, says how it goes. No Streamlit inside.
 
 The log's lines hold titles of methods and networks, devices and numbers: nothing of a visitor.
 """
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sized
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from cam_core.models.allocator import give_back_freed_memory
 from cam_core.models.hardware import resident
 from pages.runtime.turns import Holding, Paces, Turn, Turns
 from pages.runtime.visits import SWEEP, Visits
@@ -38,12 +39,14 @@ class Keeper:
         self._told = WeakKeyDictionary[Turn, float]()  # who has a device for long, and when the log said so
         self._next_line = time.monotonic() + _MINUTE
         self._spent, self._units = 0.0, 0
+        self._given_back = 0  # units of work that had been done by the time when memory was given back last
 
     def look(self) -> None:
-        """End visits, take devices from what hangs, write what there is to be written."""
+        """End visits, take devices from what hangs, give back memory, write what there is to be written."""
         self._visits.sweep()
         for name, turns in list(self._devices.items()):
             self._watch(name, turns)
+        self._give_back_memory()
         if time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _MINUTE
             if any(self._visits.counts):
@@ -63,6 +66,13 @@ class Keeper:
         spent, units = self._paces.spent - self._spent, self._paces.units - self._units
         self._spent, self._units = self._paces.spent, self._paces.units
         return f"{spent / units:.4f} seconds per step" if units else "nothing computed"
+
+    def _give_back_memory(self) -> None:
+        """What was computed with, once nobody computes any more: see `cam_core.models.allocator`."""
+        done = self._paces.units
+        if done != self._given_back and not any(turns.taken for turns in list(self._devices.values())):
+            self._given_back = done
+            give_back_freed_memory()
 
     def _watch(self, name: str, turns: Turns) -> None:
         for holding in turns.holdings:

@@ -101,6 +101,20 @@ def test_what_hangs_loses_the_device_and_its_job_fails_with_a_sentence(
     assert house.device.taken == 0 and hung.state == "failed"
 
 
+def test_memory_is_given_back_once_nobody_computes_any_more(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = list[float]()
+    monkeypatch.setattr(keeper, "give_back_freed_memory", lambda: given.append(house.clock.now))
+    turn = Turn("Score-CAM")
+    with house.paces.measured("kind", turn), house.device.held(turn):
+        turn.advance(0, 10)
+        turn.advance(10, 10)
+    with house.device.held(Turn("CAM")):
+        house.passes(20)
+    assert given == []
+    house.passes(20)
+    assert given == [house.clock.now - 15], "once"
+
+
 def test_a_line_per_minute_while_anybody_is_there(house: House, caplog: pytest.LogCaptureFixture) -> None:
     jobs = house.visits.tab("a secret browser", "tab", most=10)
     house.here.add("tab2")
