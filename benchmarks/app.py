@@ -57,7 +57,8 @@ class Figures:
         app, beside, core: seconds of the app, of the app beside another visitor's Score-CAM, and of the core.
         server_cpu, core_cpu: processor seconds.
         bytes_in, bytes_out: to the browser and from it.
-        screen_cpu, rate_in: processor seconds and bytes to the browser per second of waiting, computing apart.
+        screen_cpu: processor seconds per second of looking on, computing apart; one for each second.
+        rate_in: bytes to the browser per second of looking on.
     """
 
     app: dict[str, list[float]] = field(default_factory=dict)
@@ -128,17 +129,19 @@ class Bench:
     def app(self, scenario: Scenario, case: Case, server: Server, figures: Figures) -> None:
         with self.visit(scenario, case, server) as (visitor, act):
             before, place = cpu(server.pid), visitor.traffic.now()
-            with screen(server.pid) as rates:
+            with screen(server.pid, visitor.traffic.now) as onlooking:
                 act()
                 seconds = visitor.answers()
-            meanwhile = visitor.traffic.since(place)
+                ended = time.perf_counter()
+            if onlooking.begun:
+                since, at = onlooking.begun
+                figures.rate_in.append(watched(visitor.traffic.since(since)) / (ended - at))
             visitor.settle()
             add(figures.app, seconds)
             figures.server_cpu.append(cpu(server.pid).since(before))
             figures.bytes_in.append(visitor.traffic.since(place).bytes_in)
             figures.bytes_out.append(visitor.traffic.since(place).bytes_out)
-            figures.screen_cpu.append(median(rates) if rates else 0.0)
-            figures.rate_in.append(watched(meanwhile) / seconds[""])
+            figures.screen_cpu += onlooking.rates
 
     @contextmanager
     def visit(self, scenario: Scenario, case: Case, server: Server) -> Iterator[tuple[Visitor, Callable[[], None]]]:
@@ -155,14 +158,14 @@ class Bench:
             rest(server.pid)
 
     @contextmanager
-    def another_visitor(self, *methods: str) -> Iterator[None]:
+    def another_visitor(self, *methods: str) -> Iterator[Visitor]:
         """Somebody whose Score-CAM, or other methods, are being computed; they are cancelled at the end if still so."""
         titles = [METHODS[method].title for method in methods or ("score-cam",)]
         link = {"sample": next(self.photos), "seed": str(next(self.seeds)), "methods": titles}
         with visiting(self.browser, self.server.address, "/", link) as other:
             other.open()
             other.page.wait_for_selector(at.UNDER_WAY)
-            yield
+            yield other
             other.cancel()
 
     def core(self, scenario: Scenario, case: Case, figures: Figures) -> None:
@@ -179,14 +182,15 @@ class Bench:
         rest(self.server.pid)
         with (
             visiting(self.browser, self.server.address, "/", link) as visitor,
-            self.another_visitor("is-cam", "ss-cam"),
+            self.another_visitor("is-cam", "ss-cam") as other,
         ):
             visitor.open()
             visitor.page.wait_for_selector(at.WAITING)
             visitor.await_chart_script()
-            before, place = cpu(self.server.pid), visitor.traffic.now()
+            before, places = cpu(self.server.pid), (visitor.traffic.now(), other.traffic.now())
             visitor.page.wait_for_timeout(1000 * IDLE)
-            costs = polls(before, cpu(self.server.pid), visitor.traffic.since(place))
+            after = cpu(self.server.pid)
+            costs = polls(before, after, visitor.traffic.since(places[0]), other.traffic.since(places[1]))
             visitor.cancel()
         rest(self.server.pid)
         return costs
@@ -197,9 +201,13 @@ def watched(traffic: Traffic) -> int:
     return sum(drawing.size for drawing in drawings(traffic.received) if drawing.part)
 
 
-def polls(before: Cpu, after: Cpu, traffic: Traffic) -> dict[str, float]:
-    """What a poll costs. Whatever it is, the browser begins it: with a message, or a request."""
-    seconds, asked = after.at - before.at, len(traffic.sent) + len(traffic.requests)
+def polls(before: Cpu, after: Cpu, traffic: Traffic, elsewhere: Traffic) -> dict[str, float]:
+    """What a poll costs. Whatever it is, the browser begins it: with a message, or a request.
+
+    Args:
+        elsewhere: of the other visitor, whose page is looked at meanwhile as well, by the same server.
+    """
+    seconds, asked = after.at - before.at, begun(traffic)
     quiet = without_news(drawings(traffic.received))
     each = max(asked, 1)
     return {
@@ -208,11 +216,16 @@ def polls(before: Cpu, after: Cpu, traffic: Traffic) -> dict[str, float]:
         "frames per poll": len(traffic.received) / each,
         "bytes to the browser per poll": traffic.bytes_in / each,
         "bytes from the browser per poll": traffic.bytes_out / each,
-        "milliseconds of CPU per poll": 1000 * after.screen_since(before) / each,
+        "milliseconds of CPU per poll": 1000 * after.screen_since(before) / (each + begun(elsewhere)),
         "polls without news": len(quiet),
         "bytes to the browser of a poll without news": median([drawing.size for drawing in quiet]) if quiet else 0.0,
-        "milliseconds of CPU per second": 1000 * after.screen_since(before) / seconds,
+        "milliseconds of CPU per second for both visitors": 1000 * after.screen_since(before) / seconds,
     }
+
+
+def begun(traffic: Traffic) -> int:
+    """What a browser has asked for."""
+    return len(traffic.sent) + len(traffic.requests)
 
 
 COLUMNS: Final = (
@@ -257,7 +270,7 @@ def notes(measured: list[tuple[Scenario, Figures]], idle: dict[str, float]) -> l
         f"While {scenario.name} grow, the screen of the one who watches takes {1000 * median(figures.screen_cpu):.0f} "
         f"ms of CPU and {median(figures.rate_in) / 1000:.1f} kB per second (wanted: ≤ 20 ms and ≤ 20 kB)."
         for scenario, figures in measured
-        if "first point" in figures.app
+        if "first point" in figures.app and figures.screen_cpu and figures.rate_in
     ]
     if idle:
         listed = ", ".join(f"{value:.3g} {name}" for name, value in idle.items())
@@ -267,8 +280,8 @@ def notes(measured: list[tuple[Scenario, Figures]], idle: dict[str, float]) -> l
         "App: seconds in the browser from the key, the click or navigation until the answer was painted. Core: the "
         "same call in the benchmark's process; for the first sight, cold, with loading the network, without starting "
         "Python. CPU and bytes: from the click until the page is at rest. The screen's CPU is that of the server "
-        "without its threads that compute, the median of all seconds; its bytes are those of what moves, without the "
-        "page that answers the click. "
+        "without its threads that compute, the median of all seconds but the first, in which the page answers the "
+        "click; its bytes are those of what moves from then on. "
         "Bytes are those of the websocket's messages and of answers over HTTP. What takes the core more than "
         f"{LONG:g} s is run once.",
     ]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
+from typing import Generic, TypeVar
 
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+T = TypeVar("T")
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
@@ -56,22 +59,37 @@ def cpu(pid: int) -> Cpu:
     return Cpu(time.perf_counter(), sum(map(_taken, processes)), threads)
 
 
+@dataclass
+class Screen(Generic[T]):
+    """The cost of looking on, from the second second on: in the first a page answers the click.
+
+    Attributes:
+        rates: processor seconds per second of a process without what computes, for each second.
+        begun: how it stood when the first second was over, and when that was; None where all took less.
+    """
+
+    rates: list[float] = field(default_factory=list)
+    begun: tuple[T, float] | None = None
+
+
 @contextmanager
-def screen(pid: int) -> Iterator[list[float]]:
-    """Processor seconds per second of a process without what computes, for each second of the block."""
-    ended, rates = Event(), list[float]()
+def screen(pid: int, look: Callable[[], T]) -> Iterator[Screen[T]]:
+    """The cost of looking on during the block; `look` says how it stands."""
+    ended, watched = Event(), Screen[T]()
 
     def watch() -> None:
-        before = cpu(pid)
+        if ended.wait(_SLICE):
+            return
+        before, watched.begun = cpu(pid), (look(), time.perf_counter())
         while not ended.wait(_SLICE):
             after = cpu(pid)
-            rates.append(after.screen_since(before) / (after.at - before.at))
+            watched.rates.append(after.screen_since(before) / (after.at - before.at))
             before = after
 
     watching = Thread(target=watch)
     watching.start()
     try:
-        yield rates
+        yield watched
     finally:
         ended.set()
         watching.join()
