@@ -150,8 +150,10 @@ async def _warm_up(server: Server) -> None:
 
 
 def tracebacks(log: str) -> dict[str, int]:
-    """The last lines of the tracebacks in a log, with how often each is there."""
-    return dict(Counter(re.findall(_TRACEBACK, log, re.MULTILINE)))
+    """The last lines of the tracebacks in a log, with how often each is there; prints them whole, for the log goes."""
+    found = list(re.finditer(_TRACEBACK, log, re.MULTILINE))
+    print(*(each[0] for each in found), sep="\n", file=sys.stderr, end="\n" if found else "")
+    return dict(Counter(each[1] for each in found))
 
 
 def check(levels: Iterable[Level], answers: Answers) -> None:

@@ -39,7 +39,7 @@ class Keeper:
         self._told = WeakKeyDictionary[Turn, float]()  # who has a device for long, and when the log said so
         self._next_line = time.monotonic() + _MINUTE
         self._spent, self._units = 0.0, 0
-        self._given_back = 0  # units of work that had been done by the time when memory was given back last
+        self._given_back: tuple[object, ...] = ()  # how it stood when memory was given back last
 
     def look(self) -> None:
         """End visits, take devices from what hangs, give back memory, write what there is to be written."""
@@ -68,10 +68,10 @@ class Keeper:
         return f"{spent / units:.4f} seconds per step" if units else "nothing computed"
 
     def _give_back_memory(self) -> None:
-        """What was computed with, once nobody computes any more: see `cam_core.models.allocator`."""
-        done = self._paces.units
-        if done != self._given_back and not any(turns.taken for turns in list(self._devices.values())):
-            self._given_back = done
+        """What was computed with, or kept for who has left, once nobody computes: see `cam_core.models.allocator`."""
+        stands = self._paces.units, self._visits.counts, len(self._results)
+        if stands != self._given_back and not any(turns.taken for turns in list(self._devices.values())):
+            self._given_back = stands
             give_back_freed_memory()
 
     def _watch(self, name: str, turns: Turns) -> None:

@@ -103,6 +103,7 @@ def test_what_hangs_loses_the_device_and_its_job_fails_with_a_sentence(
 
 def test_memory_is_given_back_once_nobody_computes_any_more(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     given = list[float]()
+    house.passes(20)
     monkeypatch.setattr(keeper, "give_back_freed_memory", lambda: given.append(house.clock.now))
     turn = Turn("Score-CAM")
     with house.paces.measured("kind", turn), house.device.held(turn):
@@ -113,6 +114,11 @@ def test_memory_is_given_back_once_nobody_computes_any_more(house: House, monkey
     assert given == []
     house.passes(20)
     assert given == [house.clock.now - 15], "once"
+    house.store.put("key", 1, "somebody")
+    house.passes(20)
+    house.store.disown("somebody")
+    house.passes(20)
+    assert given[1:] == [house.clock.now - 35, house.clock.now - 15], "what was kept for somebody who has left"
 
 
 def test_a_line_per_minute_while_anybody_is_there(house: House, caplog: pytest.LogCaptureFixture) -> None:
