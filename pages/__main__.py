@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import ctypes
 import gc
+import importlib
 import logging
 import os
+import pkgutil
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +36,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import main
 from streamlit.web.server.starlette import starlette_server
 
+import cam_core
 from cam_core import CamError
 from cam_core.models.allocator import keep_freed_memory
 from pages.runtime import compute, served
@@ -44,7 +47,7 @@ APP = Path(__file__).parents[1] / "app.py"
 
 
 def prepare(model: str = "", target: str = "") -> None:
-    """What the first visitor would wait for: torch, imported above, and the network that the app opens with.
+    """What the first visitor would wait for: torch and the rest of the core, and the network that the app opens with.
 
     Args:
         model: the function that builds it: see `served.serve`; "" for the bundled one.
@@ -53,6 +56,7 @@ def prepare(model: str = "", target: str = "") -> None:
         ModelError, TargetError: there is no such function, or what it returns is no network to explain.
     """
     keep_freed_memory()
+    _import_core()
     if target:
         served.serve_target(target)
     # In a thread of its own: for each thread that computes, OpenMP starts helpers, who stay as long as it does. While
@@ -64,6 +68,18 @@ def prepare(model: str = "", target: str = "") -> None:
     # for a fifth of a second.
     gc.collect()
     gc.freeze()
+
+
+def _import_core() -> None:
+    """All that pages import of the core, and with it scipy and matplotlib.
+
+    The first two visitors of a server, on two pages, would otherwise import scipy in two threads at once. Its modules
+    need one another: each thread then finds one that is half there, fails, and leaves it so for everybody after.
+    """
+    for module in pkgutil.walk_packages(cam_core.__path__, "cam_core."):
+        if not module.name.startswith(("cam_core.cli", "cam_core.__main__")):
+            with suppress(ImportError):  # what belongs to an extra that is not installed
+                importlib.import_module(module.name)
 
 
 def _load(model: str) -> None:

@@ -10,9 +10,10 @@ PROGRAM = """
 import ctypes, gc, os, resource
 from concurrent.futures import ThreadPoolExecutor
 import torch
-from pages.__main__ import BUNDLED, prepare
+from pages.__main__ import BUNDLED, _import_core, prepare
 from pages.runtime import compute
 def threads(): return len(os.listdir("/proc/self/task"))
+_import_core()  # scipy brings threads of its own
 before = threads()
 prepare()
 print(compute.ModelSpec(BUNDLED) in compute.loaded(), gc.get_freeze_count() > 100_000, threads() - before)
@@ -25,6 +26,20 @@ def in_new_threads():
         return [job.result() for job in [pool.submit(new_pages) for _ in range(40)]]
 in_new_threads()
 print(not hasattr(ctypes.CDLL(None), "mallopt") or sum(in_new_threads()) < 40_000)
+"""
+
+
+IMPORTED = """
+import importlib, pkgutil, sys
+import pages
+from pages.__main__ import prepare
+def packages(): return {name.partition(".")[0] for name in list(sys.modules)}
+prepare()
+before = packages()
+for module in pkgutil.walk_packages(pages.__path__, "pages."):
+    if not module.name.endswith((".page", ".__main__")):
+        importlib.import_module(module.name)
+print("scipy.stats" in sys.modules, "matplotlib.figure" in sys.modules, sorted(packages() - before))
 """
 
 
@@ -49,6 +64,11 @@ def test_what_is_written_to_a_visitor_is_not_held_back() -> None:
     assert told.stdout.split() == ["True", "True"], told.stderr
     if sys.platform == "linux":  # there torch brings GNU's OpenMP, which has read it by then
         assert "GOMP_SPINCOUNT = '10000'" in told.stderr
+
+
+def test_all_that_pages_import_is_there_before_two_visitors_import_it_at_once() -> None:
+    told = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True)
+    assert told.stdout.split()[-3:] == ["True", "True", "[]"], told.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
