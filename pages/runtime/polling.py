@@ -37,7 +37,9 @@ _LOOKS: Final = 4
 _LATE: Final = 1.3
 """A job often ends that much earlier than its pace so far tells: it began beside a browser that drew the page."""
 _BREATH: Final = 0.1
-"""Seconds that a click on the page waits at most for a look that waits for a job."""
+"""Seconds that a click which draws the whole page waits at most for a look that waits for a job.
+
+One in a `part` waits for the look itself, until the next one would come: Streamlit ends no fragment for another."""
 
 _ALTOGETHER: Final = 12
 """Looks per second at all pages that are open: what they take of Python's lock, whoever computes waits for."""

@@ -189,7 +189,7 @@ def test_a_job_that_ends_before_the_next_look_is_waited_for(
     assert waits == []
     with pytest.raises(PageAgain):
         looked_at._look()
-    assert waits == [pytest.approx(polling._BREATH, abs=0.01)] * 3, "a click in between would have been seen"
+    assert waits == [pytest.approx(polling._BREATH, abs=0.01)] * 3, "whoever wants the whole page meanwhile is seen"
 
 
 def test_no_look_waits_longer_than_until_the_next(looked_at: polling._Page, monkeypatch: pytest.MonkeyPatch) -> None:
