@@ -34,6 +34,7 @@ from benchmarks.load import tracebacks
 from benchmarks.load_attendance import CURVES, FIRST_PAGE, Attendance
 from benchmarks.load_visits import LESSONS, METHODS_BOX, SCORE_CAM, SLOW
 from cam_core import METHODS
+from pages.runtime.visits import SWEEP
 from scripts.serving import Server, server_process
 from scripts.visitor import picture, visiting
 
@@ -41,6 +42,7 @@ JOBS: Final = 1000
 EVERY: Final = 100
 PER_VISIT: Final = 5
 TOGETHER: Final = 4  # visitors at a time
+A_LOOK: Final = SWEEP + 1.0  # seconds in which the server looks once at least what it may give back
 KEPT: Final = 130.0  # seconds for which Streamlit keeps who has left, and a little more
 MOST_GROWTH: Final = 0.05
 THINK: Final = 0.5  # seconds between clicks: who takes none clicks on what is being drawn
@@ -115,7 +117,9 @@ class Soak:
             await visitor.drawn(*map(picture, SCORE_CAM.opens))
 
     def read(self, rested: bool) -> None:
-        """Note what the server holds, once it does nothing."""
+        """Note what the server holds, once it does nothing and has given back what it does not need for that."""
+        rest(self._server.pid)
+        time.sleep(A_LOOK)
         rest(self._server.pid)
         self.readings.append(Reading(self._jobs, self._visits, rested, holdings(self._server.pid)))
         print(self.readings[-1], file=sys.stderr, flush=True)

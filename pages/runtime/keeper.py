@@ -5,6 +5,7 @@ The log's lines hold titles of methods and networks, devices and numbers: nothin
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -68,10 +69,15 @@ class Keeper:
         return f"{spent / units:.4f} seconds per step" if units else "nothing computed"
 
     def _give_back_memory(self) -> None:
-        """What was computed with, or kept for who has left, once nobody computes: see `cam_core.models.allocator`."""
+        """What was computed with, or kept for who has left, once nobody computes: see `cam_core.models.allocator`.
+
+        First what Streamlit's sessions have left in circles, which Python's own collector comes to much later. It takes
+        40 ms where the server was prepared: what was there before the first visitor is frozen.
+        """
         stands = self._paces.units, self._visits.counts, len(self._results)
         if stands != self._given_back and not any(turns.taken for turns in list(self._devices.values())):
             self._given_back = stands
+            gc.collect()
             give_back_freed_memory()
 
     def _watch(self, name: str, turns: Turns) -> None:

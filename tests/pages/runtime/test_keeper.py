@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -119,6 +121,25 @@ def test_memory_is_given_back_once_nobody_computes_any_more(house: House, monkey
     house.store.disown("somebody")
     house.passes(20)
     assert given[1:] == [house.clock.now - 35, house.clock.now - 15], "what was kept for somebody who has left"
+
+
+def test_what_holds_itself_in_a_circle_has_gone_before_memory_is_given_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Session:
+        def __init__(self) -> None:
+            self.itself = self
+
+    gc.disable()  # else a collection may come between by itself
+    try:
+        gone = weakref.ref(Session())
+        there = list[bool]()
+        monkeypatch.setattr(keeper, "give_back_freed_memory", lambda: there.append(gone() is not None))
+        assert gone() is not None
+        house.passes(5)
+    finally:
+        gc.enable()
+    assert there == [False]
 
 
 def test_a_line_per_minute_while_anybody_is_there(house: House, caplog: pytest.LogCaptureFixture) -> None:
