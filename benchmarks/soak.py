@@ -1,12 +1,12 @@
 """Visitors who come, work and leave, many of them: does the app hold more after a thousand jobs than after a hundred?
 
-    python -m benchmarks.soak                                # two CPU threads, an hour
+    python -m benchmarks.soak                                # two CPU threads, a quarter of an hour
     python -m benchmarks.soak --jobs 60 --every 20           # only printed
 
 Visitors without a browser, a few at a time, each with a photo of its own and five requests that must be computed; one
 visit in ten is broken off while Score-CAM computes. Memory, threads, files and sockets of the server are read when all
-of a block have left. The server keeps who has left for two minutes, in case they come back: the first reading and the
-last are taken after that time.
+of a block have left and it has looked what it may give back. The server keeps who has left for two minutes, in case
+they come back: the first reading and the last are taken after that time.
 """
 
 from __future__ import annotations

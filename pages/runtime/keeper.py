@@ -71,8 +71,8 @@ class Keeper:
     def _give_back_memory(self) -> None:
         """What was computed with, or kept for who has left, once nobody computes: see `cam_core.models.allocator`.
 
-        First what Streamlit's sessions have left in circles, which Python's own collector comes to much later. It takes
-        40 ms where the server was prepared: what was there before the first visitor is frozen.
+        First what Streamlit's sessions have left in circles, which Python's own collector comes to much later. Pages
+        wait that long: some 40 ms where the server was prepared, so that what was there before anybody came is frozen.
         """
         stands = self._paces.units, self._visits.counts, len(self._results)
         if stands != self._given_back and not any(turns.taken for turns in list(self._devices.values())):

@@ -80,7 +80,7 @@ def test_a_connection_that_broke_finds_its_work_again(visit: Visit) -> None:
 
 @pytest.mark.slow
 def test_a_cancel_in_one_tab_leaves_the_same_work_in_the_other(visit: Visit) -> None:
-    # Half a minute's work: longer than two pages take to open, also on a busy machine.
+    # Half a minute's work at least: longer than two pages take to open, also on a busy machine.
     page = visit(methods=["SS-CAM", "Grad-CAM"], sample="jaguar", seed="13", **{"ss-cam.samples": "10"})
     assert wait_for_share(page, 1, "SS-CAM") < 100
     other = page.context.new_page()

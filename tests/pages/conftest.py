@@ -67,6 +67,12 @@ def run_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PagesManager, "__init__", initialise)
 
 
+@pytest.fixture(autouse=True)
+def no_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keeper is for as long as a server is: it would look, and collect garbage, beside all tests that follow."""
+    monkeypatch.setattr(compute, "keep", lambda *everything: None)
+
+
 @pytest.fixture
 def tiny_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every model is a tiny one, and nothing is remembered from the test before."""
