@@ -9,6 +9,7 @@ import pytest
 PROGRAM = """
 import ctypes, gc, os, resource
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 import torch
 from pages.__main__ import BUNDLED, _import_core, prepare
 from pages.runtime import compute
@@ -17,9 +18,11 @@ _import_core()  # scipy brings threads of its own
 before = threads()
 prepare()
 print(compute.ModelSpec(BUNDLED) in compute.loaded(), gc.get_freeze_count() > 100_000, threads() - before)
+together = Barrier(4)
 def new_pages():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    torch.ones(40 * 2**18).neg_()  # 40 MiB
+    kept = torch.ones(40 * 2**18).neg_()  # 40 MiB
+    together.wait()  # four are there at a time, the first time and the second
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 def in_new_threads():
     with ThreadPoolExecutor(4) as pool:
